@@ -1,0 +1,1 @@
+"""Prompts to an index: corpus, renders, embeddings, index."""

@@ -1,0 +1,62 @@
+"""RUN/embeddings and RUN/corpus -> the prompt index of the bundle, train rows only."""
+
+from pathlib import Path
+
+import polars as pl
+
+from unprompt.build.corpus import Corpus
+from unprompt.index.construct import IndexContent, write_index
+from unprompt.index.embeddings import read_embeddings
+from unprompt.index.encoders import to_unit_length
+from unprompt.index.errors import CorpusError
+from unprompt.index.factory import IndexConfig
+from unprompt.index.manifest import IndexManifest
+from unprompt.index.tables import ROWS
+
+
+def assemble_index(
+    folder: Path, keys: Path, queries: Path, corpus: Corpus, config: IndexConfig
+) -> IndexManifest:
+    """Index the train rows of the embeddings `keys`, pictures or texts.
+
+    The validation pictures of the embeddings `queries` are what recall is measured on.
+
+    Raises CorpusError when no train row has a vector.
+    """
+    embedded = read_embeddings(keys)
+    train = (embedded.rows["split"] == "train").to_numpy()
+    if not train.any():
+        raise CorpusError(f"no train row in {keys}; the corpus' split left none")
+    rows = embedded.rows.filter(train)
+    pictures = embedded if keys == queries else read_embeddings(queries)
+    held_out = pictures.vectors[(pictures.rows["split"] == "validation").to_numpy()]
+    content = IndexContent(
+        rows=index_rows(rows),
+        keys=to_unit_length(embedded.vectors[train]),
+        targets=corpus.targets_of(rows["prompt_id"]),
+        space=embedded.info.space,
+        target_space=corpus.report["target_space"],
+        key_kind=embedded.info.keys,
+    )
+    return write_index(folder, content, to_unit_length(held_out), config)
+
+
+def index_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """METADATA rows as ROWS; a row's id is its image's, so that rows keep theirs for good."""
+    table = rows.with_row_index("row").select(
+        "row",
+        (pl.col("image_id") & (2**63 - 1)).cast(pl.Int64).alias("row_id"),
+        "image_id",
+        "prompt_id",
+        pl.col("caption").alias("prompt"),
+        pl.col("image_path").alias("key"),
+        "seed",
+        "generator",
+    )
+    twice = table.filter(pl.col("row_id").is_duplicated())
+    if twice.height:
+        raise CorpusError(
+            f"{twice.height} rows share an id, the first of {twice['prompt'][0]!r}: the same image "
+            "was embedded twice; remove the repeated shard"
+        )
+    return table.select(list(ROWS))

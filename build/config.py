@@ -1,0 +1,94 @@
+"""What a build is made of: a YAML file or preset -> frozen settings, one section a stage."""
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from unprompt.build.split import SplitConfig
+from unprompt.index.encoders import EncoderConfig
+from unprompt.index.errors import ConfigError
+from unprompt.index.factory import IndexConfig
+from unprompt.index.pictures import PictureFormat
+from unprompt.index.settings import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class CorpusConfig:
+    """Where prompts come from, which are dropped as near-duplicates, and how they are split."""
+
+    source: Literal["scenes", "files", "shards"] = "scenes"
+    count: int = 1000  # prompts to sample, for the source `scenes`
+    seed: int = 0
+    paths: tuple[str, ...] = ()  # prompt files, or one folder of image shards
+    column: str | None = None  # of a csv, tsv, parquet or jsonl file
+    dedupe_threshold: float | None = 0.8  # MiniLM cosine; none keeps near-duplicates
+    leak_threshold: float = 0.8  # held-out prompts stay under this cosine to all others
+    validation: int = 100
+    test: int = 100
+    max_train: int | None = None  # train prompts kept after the leak filter; none keeps all
+
+    def __post_init__(self) -> None:
+        if self.source == "scenes" and self.count < 1:
+            raise ConfigError(f"corpus.count must be >= 1, got {self.count}")
+        if self.source != "scenes" and not self.paths:
+            raise ConfigError(f"corpus.source {self.source} needs corpus.paths")
+        if self.source == "shards" and len(self.paths) != 1:
+            raise ConfigError(f"corpus.source shards takes one folder, got {len(self.paths)} paths")
+        if self.max_train is not None and self.max_train < 1:
+            raise ConfigError(f"corpus.max_train must be >= 1, got {self.max_train}")
+
+    @property
+    def split(self) -> SplitConfig:
+        """The settings of the split."""
+        return SplitConfig(self.validation, self.test, self.leak_threshold, self.seed)
+
+
+@dataclass(frozen=True, config=STRICT)
+class RenderConfig:
+    """How prompts become pictures. Ignored for the corpus source `shards`, which has pictures."""
+
+    renderer: Literal["scenes"] = "scenes"
+    size_px: int = 256
+    seeds_per_prompt: int = 1  # renders of a train prompt; held-out prompts get one
+    images_per_shard: int = 500
+    format: PictureFormat = "jpg"
+    quality: int = 95  # of jpg and lossy webp
+    workers: int | None = None  # processes; none takes one a core
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.images_per_shard <= 10_000:
+            raise ConfigError(
+                f"render.images_per_shard must lie between 1 and 10000, got {self.images_per_shard}"
+            )
+        if self.seeds_per_prompt < 1 or self.size_px < 32:
+            raise ConfigError(
+                f"render.seeds_per_prompt must be >= 1 and render.size_px >= 32, got "
+                f"{self.seeds_per_prompt} and {self.size_px}"
+            )
+
+
+@dataclass(frozen=True, config=STRICT)
+class EmbedConfig:
+    """Which keys the index holds: vectors of the pictures, or of the prompts themselves."""
+
+    keys: Literal["image", "text"] = "image"
+
+
+@dataclass(frozen=True, config=STRICT)
+class BuildConfig:
+    """A whole build, from prompts to index."""
+
+    name: str
+    corpus: CorpusConfig = Field(default_factory=CorpusConfig)
+    render: RenderConfig = Field(default_factory=RenderConfig)
+    encoder: EncoderConfig = Field(default_factory=EncoderConfig)
+    embed: EmbedConfig = Field(default_factory=EmbedConfig)
+    index: IndexConfig = Field(default_factory=IndexConfig)
+
+    def __post_init__(self) -> None:
+        if self.embed.keys == "text" and self.encoder.output != "embedding":
+            raise ConfigError(
+                "embed.keys text needs `encoder.output: embedding`: only a CLIP's joint space "
+                "holds pictures and texts side by side"
+            )

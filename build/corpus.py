@@ -1,0 +1,108 @@
+"""A corpus section -> RUN/corpus: prompts.parquet (n rows) beside targets.npy (n, d_prompt) fp16."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from unprompt.build.clean import make_prompts_table
+from unprompt.build.config import CorpusConfig
+from unprompt.build.dedupe import drop_near_duplicates
+from unprompt.build.encode_prompts import encode_prompts
+from unprompt.build.sources.prompts import read_prompts
+from unprompt.build.split import split_prompts
+from unprompt.index.durable import read_json, stable_id, write_atomically, write_json
+from unprompt.index.embeddings import read_embeddings
+from unprompt.index.encoders import PromptEncoder, to_unit_length
+from unprompt.index.errors import CorpusError
+from unprompt.index.progress import SILENT, Progress
+from unprompt.index.shards import read_rows
+from unprompt.index.tables import PROMPTS, read_table, write_table
+
+PROMPTS_FILE, TARGETS_FILE, REPORT_FILE = "prompts.parquet", "targets.npy", "report.json"
+MOVES_FILE, DUPLICATES_FILE, ENCODED = "moves.parquet", "duplicates.parquet", "encoded"
+
+
+class Corpus(NamedTuple):
+    """A finished corpus."""
+
+    prompts: pl.DataFrame  # PROMPTS, n rows
+    targets: np.ndarray  # (n, d_prompt) fp16 unit length, row i belongs to prompt i
+    report: dict[str, Any]
+
+    def targets_of(self, prompt_ids: pl.Series) -> np.ndarray:
+        """Target vectors (m, d_prompt) of the given prompts; raises CorpusError for an unknown one."""
+        places = pl.DataFrame({"prompt_id": prompt_ids}).join(
+            self.prompts.select("prompt_id").with_row_index("place"), on="prompt_id", how="left",
+            maintain_order="left",
+        )["place"]  # fmt: skip
+        if places.null_count():
+            raise CorpusError(f"{places.null_count()} prompt ids are not in the corpus")
+        return np.asarray(self.targets[places.to_numpy()])
+
+
+def make_corpus(
+    folder: Path, config: CorpusConfig, encoder: PromptEncoder, progress: Progress = SILENT
+) -> Corpus:
+    """Collect, clean, encode, de-duplicate and split; `report.json` comes last."""
+    collected = collect_prompts(config)
+    encode_prompts(folder / ENCODED, collected, encoder, progress)
+    # as fp16 keeps them, so that every later check sees what is stored
+    vectors = to_unit_length(read_embeddings(folder / ENCODED).vectors)
+    deduplicated = drop_near_duplicates(collected, vectors, config.dedupe_threshold)
+    split = split_prompts(deduplicated.table, deduplicated.vectors, config.split)
+    table = _cap_train(split.table, config)
+    report = {
+        "source": config.source,
+        "collected": collected.height,
+        "near_duplicates": deduplicated.report.height,
+        "split": split.report,
+        "kept": dict(sorted(table["split"].value_counts().iter_rows())),
+        "target_space": encoder.space,
+    }
+    write_table(folder / DUPLICATES_FILE, deduplicated.report)
+    write_table(folder / MOVES_FILE, split.moves)
+    write_table(folder / PROMPTS_FILE, table, PROMPTS)
+    targets = deduplicated.vectors.astype(np.float16)
+    with write_atomically(folder / TARGETS_FILE) as temporary, temporary.open("wb") as handle:
+        np.save(handle, targets)
+    write_json(folder / REPORT_FILE, report)
+    return Corpus(table, targets, report)
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """A corpus that `make_corpus` finished."""
+    prompts = read_table(folder / PROMPTS_FILE, PROMPTS)
+    targets = np.load(folder / TARGETS_FILE, mmap_mode="r", allow_pickle=False)
+    return Corpus(prompts, targets, read_json(folder / REPORT_FILE))
+
+
+def collect_prompts(config: CorpusConfig) -> pl.DataFrame:
+    """The distinct prompts of the configured source, as a PROMPTS table."""
+    if config.source == "files":
+        raw = read_prompts([Path(path) for path in config.paths], config.column).table
+    elif config.source == "shards":
+        rows = read_rows(Path(config.paths[0]))
+        raw = rows.select("prompt", pl.lit(config.paths[0]).alias("source"))
+    else:
+        from unprompt.build.render.scenes.grammar import sample_prompts
+
+        prompts = sample_prompts(config.count, config.seed)
+        raw = pl.DataFrame({"prompt": prompts, "source": ["scenes"] * len(prompts)})
+    return make_prompts_table(raw)
+
+
+def _cap_train(table: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
+    """Leave `max_train` train prompts, drawn by the seed and the ids alone."""
+    train = table.filter(pl.col("split") == "train")["prompt_id"].to_list()
+    if config.max_train is None or len(train) <= config.max_train:
+        return table
+    drawn = sorted(train, key=lambda prompt_id: stable_id("train", config.seed, prompt_id))
+    surplus = pl.Series(drawn[config.max_train :], dtype=pl.UInt64)
+    return table.with_columns(
+        pl.when(pl.col("prompt_id").is_in(surplus.implode()))
+        .then(pl.lit("excluded"))
+        .otherwise("split")
+        .alias("split")
+    )

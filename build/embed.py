@@ -1,0 +1,136 @@
+"""Image shards -> RUN/embeddings: unit vectors (n, d_image) fp16 beside the rows they belong to."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from PIL import Image
+
+from unprompt.build.clean import normalise
+from unprompt.index.durable import digest_file, stable_id
+from unprompt.index.embeddings import (
+    METADATA,
+    EmbeddingsInfo,
+    part_is_done,
+    start_embeddings,
+    write_part,
+)
+from unprompt.index.encoders import ImageEncoder
+from unprompt.index.errors import DamagedFileError, UnreadableImageError
+from unprompt.index.pictures import open_picture
+from unprompt.index.progress import SILENT, Progress
+from unprompt.index.shards import done_shards, iterate_images, read_shard_rows, stats_path
+
+DECODE_BLOCK = 256  # pictures decoded ahead of the tower
+Decoded = tuple[str, Image.Image | UnreadableImageError]
+
+
+def embed_images(
+    shards: Path,
+    folder: Path,
+    prompts: pl.DataFrame,
+    encoder: ImageEncoder,
+    progress: Progress = SILENT,
+) -> None:
+    """Embed every finished shard that is not embedded yet; part i of `folder` is shard i.
+
+    The split of a row comes from the corpus table `prompts`; a picture whose prompt the corpus
+    dropped is `excluded`. A picture that cannot be read is recorded as failed.
+    """
+    start_embeddings(folder, EmbeddingsInfo(encoder.space, encoder.dim, "image"))
+    numbers = done_shards(shards)
+    sources = {number: digest_file(stats_path(shards, number)) for number in numbers}
+    left = [n for n in numbers if not part_is_done(folder, n, "image", sources[n])]
+    done = len(numbers) - len(left)
+    for number in progress.track(left, "embed shards", len(numbers), done):
+        rows, vectors = _embed_shard(shards, number, encoder)
+        table = _with_split(rows, prompts)
+        write_part(folder, number, table, vectors, "image", sources[number])
+
+
+def _embed_shard(
+    shards: Path, number: int, encoder: ImageEncoder
+) -> tuple[pl.DataFrame, np.ndarray]:
+    rows = read_shard_rows(shards, number)
+    errors: dict[str, str | None] = {}
+    blocks = [np.zeros((0, encoder.dim), dtype=np.float32)]
+    for block in _decoded(shards, number):
+        pictures = [picture for _, picture in block if isinstance(picture, Image.Image)]
+        if pictures:
+            blocks.append(encoder.encode(pictures))
+        for key, picture in block:
+            errors[key] = None if isinstance(picture, Image.Image) else str(picture)
+    drawn = rows.filter(pl.col("status") == "success")
+    missing = set(drawn["key"]) - set(errors)
+    if missing:
+        raise DamagedFileError(
+            f"shard {number:05d} of {shards} lists {len(missing)} pictures that its tar does not "
+            "hold; delete the shard's files and run the stage `images` again"
+        )
+    listed = pl.DataFrame(
+        {"key": list(errors), "fault": list(errors.values())},
+        schema={"key": pl.String, "fault": pl.String},
+    ).join(drawn, on="key", how="inner", maintain_order="left")
+    if listed.height != len(errors):
+        raise DamagedFileError(f"the tar of shard {number:05d} of {shards} holds unlisted pictures")
+    return _metadata(listed), np.concatenate(blocks)
+
+
+def _metadata(listed: pl.DataFrame) -> pl.DataFrame:
+    return listed.select(
+        pl.col("key").alias("image_path"),
+        pl.col("prompt").alias("caption"),
+        "image_id",
+        "prompt_id",
+        "split",
+        "seed",
+        "generator",
+        pl.when(pl.col("fault").is_null())
+        .then(pl.lit("success"))
+        .otherwise(pl.lit("failed"))
+        .alias("status"),
+        pl.col("fault").alias("error_message"),
+    ).select(list(METADATA))
+
+
+def _decoded(shards: Path, number: int) -> Iterator[list[Decoded]]:
+    """Blocks of keys and pictures, the next block decoding while the last is embedded."""
+    with ThreadPoolExecutor(1) as pool:
+        ahead = None
+        for block in _blocks(iterate_images(shards, number)):
+            following = pool.submit(_decode, block)
+            if ahead is not None:
+                yield ahead.result()
+            ahead = following
+        if ahead is not None:
+            yield ahead.result()
+
+
+def _blocks(items: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    while block := list(islice(items, DECODE_BLOCK)):
+        yield block
+
+
+def _decode(block: list[tuple[str, bytes]]) -> list[Decoded]:
+    decoded: list[Decoded] = []
+    for key, content in block:
+        try:
+            decoded.append((key, open_picture(content, key)))
+        except UnreadableImageError as error:
+            decoded.append((key, error))
+    return decoded
+
+
+def _with_split(rows: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
+    """Prompt id and split as the corpus has them; foreign shards know neither."""
+    ids = [stable_id(prompt) for prompt in normalise(rows["caption"])]
+    splits = prompts.select("prompt_id", pl.col("split").alias("corpus_split"))
+    return (
+        rows.with_columns(pl.Series("prompt_id", ids, pl.UInt64))
+        .join(splits, on="prompt_id", how="left", maintain_order="left")
+        .with_columns(pl.col("corpus_split").fill_null("excluded").alias("split"))
+        .select(list(METADATA))
+    )

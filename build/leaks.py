@@ -1,0 +1,85 @@
+"""How near the splits are to each other: PROMPTS table and vectors (n, d) -> the highest cosine."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from unprompt.index.errors import CorpusError
+from unprompt.index.nearest import ROUNDING, exact_cosines, nearest, nearest_over
+from unprompt.index.tables import PROMPTS, SPLITS, check_schema
+
+# What no cosine falls below: the answer where there is no pair to measure.
+LOWEST_COSINE = -1.0
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two rows of the table, each of another split, and their cosine."""
+
+    cosine: float
+    left: int
+    right: int
+
+
+def check_leaks(table: pl.DataFrame, vectors: np.ndarray, threshold: float) -> float:
+    """The highest cosine between train and held-out prompts, and between validation and test.
+
+    Raises CorpusError naming the two prompts where it is at or over `threshold`; -1.0 where there
+    is no such pair. It measures the table as it is and knows nothing of how it was split.
+    """
+    table = check_prompt_vectors(table, vectors)
+    pair = _nearest_across(table["split"].to_numpy(), vectors, threshold)
+    if pair.cosine >= threshold:
+        first, second = table.row(pair.left, named=True), table.row(pair.right, named=True)
+        raise CorpusError(
+            f"the split leaks: {first['prompt']!r} ({first['split']}) and {second['prompt']!r} "
+            f"({second['split']}) have a cosine of {pair.cosine:.6f}, wanted below {threshold}; "
+            "split the prompts again with a leak threshold no higher than this"
+        )
+    return pair.cosine
+
+
+def check_prompt_vectors(table: pl.DataFrame, vectors: np.ndarray) -> pl.DataFrame:
+    """The table, once it is known to fit the vectors and to hold each prompt once."""
+    table = check_schema(table, PROMPTS, "the prompt table")
+    if table.height != len(vectors):
+        raise CorpusError(f"{table.height} prompts but {len(vectors)} vectors; embed them again")
+    unknown = sorted(set(table["split"].to_list()) - set(SPLITS), key=str)
+    if unknown:
+        raise CorpusError(f"unknown splits {unknown} in the prompt table; known are {SPLITS}")
+    if table["prompt_id"].n_unique() != table.height:
+        raise CorpusError("the prompt table holds a prompt_id twice; clean the prompts first")
+    return table
+
+
+def _nearest_across(splits: np.ndarray, vectors: np.ndarray, threshold: float) -> _Pair:
+    """The nearest pair of rows that must not be near each other."""
+    best = _Pair(LOWEST_COSINE, -1, -1)
+    for held, others in (("validation", ("train", "test")), ("test", ("train",))):
+        left = np.flatnonzero(splits == held)
+        right = np.flatnonzero(np.isin(splits, others))
+        if len(left) and len(right):
+            pair = _nearest_pair(vectors, left, right, threshold)
+            best = max(best, pair, key=lambda found: found.cosine)
+    return best
+
+
+def _nearest_pair(
+    vectors: np.ndarray, left: np.ndarray, right: np.ndarray, threshold: float
+) -> _Pair:
+    """The nearest pair of a row in `left` and one in `right`, its cosine computed exactly."""
+    # The held-out side is the small one: searched in, so that the large one is not copied.
+    held = vectors[left]
+    scores, found = nearest(vectors, held, 1)
+    rows, cosines = found[:, 0], np.full(len(vectors), -np.inf)
+    top = right[scores[right, 0] >= scores[right, 0].max() - ROUNDING]
+    cosines[top] = exact_cosines(
+        np.asarray(vectors[top], np.float32), np.asarray(held[rows[top]], np.float32)
+    )
+    if abs(float(cosines.max()) - threshold) <= ROUNDING:
+        over, over_rows = nearest_over(vectors[top], held, threshold)
+        leaking = over_rows >= 0
+        cosines[top[leaking]], rows[top[leaking]] = over[leaking], over_rows[leaking]
+    at = int(np.argmax(cosines))
+    return _Pair(float(cosines[at]), int(left[rows[at]]), at)

@@ -1,0 +1,1 @@
+"""Named build configurations, one YAML file each."""

@@ -1,0 +1,1 @@
+"""Text-to-image renderers behind one interface."""

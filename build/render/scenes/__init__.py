@@ -1,0 +1,1 @@
+"""The scenes renderer: a grammar of prompts and the pictures they name."""

@@ -1,0 +1,68 @@
+"""A drawn scene before its style: RGB float32 (s, s, 3) in 0..1 and ink (s, s), where things are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from unprompt.build.render.scenes.colours import LUMA
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`rgb` in 0..1; `ink` is 1 where a thing covers the setting."""
+
+    rgb: np.ndarray
+    ink: np.ndarray
+
+    @property
+    def size_px(self) -> int:
+        return int(self.rgb.shape[0])
+
+
+def to_image(rgb: np.ndarray) -> Image.Image:
+    """Float (s, s, 3) or (s, s) in 0..1 -> a Pillow picture."""
+    return Image.fromarray((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))
+
+
+def to_floats(picture: Image.Image) -> np.ndarray:
+    return np.asarray(picture, dtype=np.float32) / 255
+
+
+def blur(rgb: np.ndarray, radius: float) -> np.ndarray:
+    """Gaussian-like blur of (s, s, 3) or (s, s) by two box blurs."""
+    box = ImageFilter.BoxBlur(radius * 0.85)
+    return to_floats(to_image(rgb).filter(box).filter(box))
+
+
+def find_luma(rgb: np.ndarray) -> np.ndarray:
+    return rgb @ LUMA
+
+
+def saturate(rgb: np.ndarray, factor: float) -> np.ndarray:
+    grey = find_luma(rgb)[..., None]
+    return np.clip(grey + (rgb - grey) * factor, 0, 1)
+
+
+def find_edges(values: np.ndarray) -> np.ndarray:
+    """Gradient magnitude of (s, s), or the strongest of the channels of (s, s, 3)."""
+    down = np.abs(np.diff(values, axis=0, prepend=values[:1]))
+    across = np.abs(np.diff(values, axis=1, prepend=values[:, :1]))
+    edges = down + across
+    return edges if edges.ndim == 2 else edges.max(axis=2)
+
+
+def displace(values: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Each pixel taken from (row + down, column + across), stopped at the border."""
+    size = values.shape[0]
+    rows = np.clip(np.arange(size)[:, None] + np.rint(down).astype(np.intp), 0, size - 1)
+    columns = np.clip(np.arange(size)[None, :] + np.rint(across).astype(np.intp), 0, size - 1)
+    return values[rows, columns]
+
+
+def quantise(rgb: np.ndarray, colours: int) -> np.ndarray:
+    """The picture in its `colours` most typical colours, without dither."""
+    palette = to_image(rgb).quantize(
+        colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+    )
+    return to_floats(palette.convert("RGB"))

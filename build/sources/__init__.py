@@ -1,0 +1,1 @@
+"""Readers of prompt files, one format a file."""

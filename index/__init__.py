@@ -1,0 +1,1 @@
+"""What every floor shares: types, encoders, shards, embeddings and the prompt index."""

@@ -1,0 +1,52 @@
+"""A bundle: one folder with everything a query needs; `bundle.json` comes last and seals it.
+
+    encoder/   the image tower           index/   the prompt index
+    head/      the regression head       blend.json   tuned weights      card.md   what it is
+"""
+
+from pathlib import Path
+
+from pydantic.dataclasses import dataclass
+
+from unprompt.index.durable import read_json, write_json
+from unprompt.index.errors import DamagedFileError
+from unprompt.index.manifest import FileRecord, check_files, record_files
+from unprompt.index.settings import STRICT, read_settings, write_settings
+
+SEAL = "bundle.json"
+ENCODER, INDEX, HEAD, BLEND, CARD = "encoder", "index", "head", "blend.json", "card.md"
+REMEDY = "Build it again with `unprompt build CONFIG`, or fetch the bundle again."
+
+
+@dataclass(frozen=True, config=STRICT)
+class BundleManifest:
+    """What a bundle holds and which encoders it belongs to."""
+
+    name: str
+    space: str
+    target_space: str
+    files: dict[str, FileRecord]
+    format: int = 1
+
+
+def seal_bundle(folder: Path, name: str, space: str, target_space: str) -> BundleManifest:
+    """Record every file of a finished bundle."""
+    names = [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != SEAL and path.suffix != ".tmp"
+    ]
+    manifest = BundleManifest(name, space, target_space, record_files(folder, names))
+    write_json(folder / SEAL, write_settings(manifest))
+    return manifest
+
+
+def read_bundle(folder: Path, verify: bool = False) -> BundleManifest:
+    """The manifest of a bundle whose files are all there; `verify` hashes each of them."""
+    if not (folder / SEAL).is_file():
+        inner = folder / "bundle"
+        hint = f"; did you mean {inner}?" if (inner / SEAL).is_file() else f". {REMEDY}"
+        raise DamagedFileError(f"{folder} is not a finished bundle (no {SEAL}){hint}")
+    manifest = read_settings(BundleManifest, read_json(folder / SEAL), str(folder / SEAL))
+    check_files(folder, manifest.files, digests=verify, remedy=REMEDY)
+    return manifest

@@ -1,0 +1,176 @@
+"""The one file that knows open_clip: a model name -> image and text encoders of one CLIP."""
+
+import hashlib
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from unprompt.index.durable import digest_json
+from unprompt.index.encoders import EncoderConfig
+from unprompt.index.errors import ConfigError, MissingDependencyError
+from unprompt.index.minilm import INSTALL
+from unprompt.index.offline_towers import OFFLINE_TOWERS, build_offline_clip
+from unprompt.index.preprocess import Preprocess
+from unprompt.index.quiet import without_load_reports
+from unprompt.index.settings import write_settings
+
+
+class Clip:
+    """A loaded CLIP: `images` and `texts` -> unit vectors; see `load_clip`."""
+
+    def __init__(self, model: Any, tokenizer: Any, preprocess: Preprocess, config: EncoderConfig):
+        self.model = model
+        self.config = config
+        self.preprocess = preprocess
+        self.tokenizer = tokenizer
+        self.device = next(model.parameters()).device
+        trunk_only = config.output == "features"
+        visual = model.visual
+        self.dim = int(visual.trunk.num_features if trunk_only else _embed_dim(model))
+        self.space = digest_json(
+            {
+                "weights": _weights_digest(model, config.output),
+                "output": config.output,
+                "preprocess": write_settings(preprocess),
+            }
+        )[:16]
+
+    def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """RGB images -> unit vectors (n, d) float32."""
+        torch = importlib.import_module("torch")
+        graph = self.image_graph()
+        blocks = [np.zeros((0, self.dim), dtype=np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(images), self.config.batch_size):
+                pixels = self.preprocess(images[start : start + self.config.batch_size])
+                vectors = graph(torch.from_numpy(pixels).to(self.device))
+                blocks.append(vectors.float().cpu().numpy())
+        return np.concatenate(blocks)
+
+    def image_graph(self) -> Any:
+        """A torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d), normalisation included."""
+        torch = importlib.import_module("torch")
+        mean = torch.tensor(self.preprocess.mean).view(1, 3, 1, 1) * 255.0
+        std = torch.tensor(self.preprocess.std).view(1, 3, 1, 1) * 255.0
+        visual = self.model.visual
+        tower = visual if self.config.output == "embedding" else visual.trunk
+
+        class ImageGraph(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.tower = tower
+                self.register_buffer("mean", mean)
+                self.register_buffer("std", std)
+
+            def forward(self, pixels: Any) -> Any:
+                planes = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
+                return torch.nn.functional.normalize(self.tower(planes), dim=-1)
+
+        return ImageGraph().eval().to(self.device)
+
+
+class ClipTextEncoder:
+    """The text side of a loaded CLIP, in the same space as its pictures."""
+
+    def __init__(self, clip: Clip):
+        if clip.config.output != "embedding":
+            raise ConfigError(
+                f"text keys need the joint space of a CLIP, but encoder.output is "
+                f"{clip.config.output!r}; set `encoder.output: embedding`"
+            )
+        self._clip = clip
+        self.space = clip.space
+        self.dim = clip.dim
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts -> unit vectors (n, d) float32 of the joint space."""
+        torch = importlib.import_module("torch")
+        clip = self._clip
+        blocks = [np.zeros((0, self.dim), dtype=np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(texts), clip.config.batch_size):
+                tokens = clip.tokenizer(list(texts[start : start + clip.config.batch_size]))
+                vectors = clip.model.encode_text(tokens.to(clip.device), normalize=True)
+                blocks.append(vectors.float().cpu().numpy())
+        return np.concatenate(blocks)
+
+
+def load_clip(config: EncoderConfig, device: str | None = None) -> Clip:
+    """Load the CLIP that `config` names, on `device` or the GPU if there is one.
+
+    Raises ConfigError for an unknown model and MissingDependencyError without the build extra.
+    """
+    try:
+        import open_clip
+        import torch
+    except ImportError as error:
+        raise MissingDependencyError(f"this needs open_clip and torch: {INSTALL}") from error
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    with without_load_reports():
+        if config.model in OFFLINE_TOWERS:
+            model, tokenizer = build_offline_clip(
+                open_clip, torch, config.model, config.image_size
+            )
+        else:
+            model, tokenizer = _build_named(open_clip, config)
+    if config.output == "features" and not hasattr(model.visual, "trunk"):
+        raise ConfigError(
+            f"{config.model} has no timm trunk to take features from; set "
+            "`encoder.output: embedding`"
+        )
+    transform = open_clip.get_model_preprocess_cfg(model)
+    preprocess = Preprocess(
+        image_size=int(np.atleast_1d(transform["size"])[0]),
+        mean=tuple(transform["mean"]),
+        std=tuple(transform["std"]),
+        interpolation=transform["interpolation"],
+        resize_mode=transform["resize_mode"],
+    )
+    return Clip(model.eval().to(chosen), tokenizer, preprocess, config)
+
+
+def _build_named(open_clip: Any, config: EncoderConfig) -> Any:
+    has_schema = config.model.startswith(("local-dir:", "hf-hub:"))
+    if not has_schema and config.model not in open_clip.list_models():
+        raise ConfigError(
+            f"unknown encoder.model {config.model!r}; offline: {', '.join(OFFLINE_TOWERS)}; "
+            "or a name from open_clip.list_models(), `local-dir:FOLDER`, `hf-hub:ORG/NAME`"
+        )
+    if not has_schema and config.pretrained is None:
+        raise ConfigError(
+            f"encoder.model {config.model} needs `encoder.pretrained`: an open_clip tag or a "
+            "checkpoint file; without weights its vectors mean nothing"
+        )
+    try:
+        model = open_clip.create_model(
+            config.model,
+            pretrained=config.pretrained,
+            require_pretrained=not has_schema,
+            force_image_size=config.image_size,
+        )
+        return model, open_clip.get_tokenizer(config.model)
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot load {config.model} ({config.pretrained}): {error}. Without a network, name "
+            f"a checkpoint file, a `local-dir:` or one of {', '.join(OFFLINE_TOWERS)}"
+        ) from error
+
+
+def _weights_digest(model: Any, output: str) -> str:
+    part = model.visual.trunk if output == "features" else model
+    digest = hashlib.sha256()
+    for name, tensor in part.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().float().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _embed_dim(model: Any) -> int:
+    torch = importlib.import_module("torch")
+    size = np.atleast_1d(model.visual.image_size)
+    pixels = torch.zeros((1, 3, int(size[0]), int(size[-1])), device=next(model.parameters()).device)
+    with torch.inference_mode():
+        return int(model.encode_image(pixels).shape[1])

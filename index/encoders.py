@@ -1,0 +1,73 @@
+"""What an encoder is: items in, unit vectors (n, d) float32 out, and an identity called `space`."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+from PIL import Image
+from pydantic.dataclasses import dataclass
+
+from unprompt.index.errors import SpaceMismatchError
+from unprompt.index.settings import STRICT
+
+
+class ImageEncoder(Protocol):
+    """An image tower; vectors of different `space` must never be compared."""
+
+    @property
+    def space(self) -> str:
+        """Digest of model, weights, adapters and preprocessing."""
+
+    @property
+    def dim(self) -> int:
+        """d, the length of a vector."""
+
+    def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """RGB images -> unit vectors (n, d) float32."""
+
+
+class TextEncoder(Protocol):
+    """A text tower, or the encoder of target vectors (then called a prompt encoder)."""
+
+    @property
+    def space(self) -> str:
+        """Digest of model, weights and tokenizer."""
+
+    @property
+    def dim(self) -> int:
+        """d, the length of a vector."""
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts -> unit vectors (n, d) float32."""
+
+
+PromptEncoder = TextEncoder
+
+
+@dataclass(frozen=True, config=STRICT)
+class EncoderConfig:
+    """Which image tower to use and how to run it."""
+
+    model: str = "efficientnet-lite2"  # an offline tower, or a model name that open_clip knows
+    pretrained: str | None = None  # open_clip tag or checkpoint path; offline towers need none
+    image_size: int | None = None  # pixels; None keeps the tower's own
+    output: Literal["features", "embedding"] = "features"  # before or after the CLIP projection
+    runtime: Literal["openvino", "torch"] = "openvino"
+    precision: Literal["f32", "bf16"] = "f32"
+    batch_size: int = 32
+
+
+def check_same_space(wanted: str, got: str, what: str, remedy: str) -> None:
+    """Refuse to compare vectors of two encoders; raises SpaceMismatchError naming both spaces."""
+    if wanted != got:
+        raise SpaceMismatchError(
+            f"{what} belongs to space {got}, but space {wanted} is in use; "
+            f"vectors of different encoders cannot be compared. {remedy}"
+        )
+
+
+def to_unit_length(vectors: np.ndarray) -> np.ndarray:
+    """Rows of (n, d) scaled to length one, float32; a zero row stays zero."""
+    vectors = np.asarray(vectors, dtype=np.float32)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(lengths, 1e-12)

@@ -1,0 +1,113 @@
+"""The prompt index: query keys (q, d_image) -> the k nearest known renders and their prompts.
+
+A folder of `index.faiss`, `rows.parquet`, `targets.npy` (n, d_prompt) fp16 and `manifest.json`.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from unprompt.index.encoders import check_same_space
+from unprompt.index.errors import DamagedFileError, UnpromptError
+from unprompt.index.faiss_library import load_faiss
+from unprompt.index.manifest import IndexManifest, check_files, read_index_manifest
+from unprompt.index.tables import ROWS, read_table
+
+VECTORS, ROWS_FILE, TARGETS = "index.faiss", "rows.parquet", "targets.npy"
+REMEDY = "Rebuild the index with `unprompt build CONFIG --stage index`, or fetch it again."
+DIGEST_LIMIT_BYTES = 64 * 2**20  # an index file up to this size is hashed at every load
+
+
+class Neighbors(NamedTuple):
+    """The k best rows a query, best first; rows are -1 where there are fewer than k."""
+
+    scores: np.ndarray  # (q, k) float32, cosine in the index' space
+    rows: np.ndarray  # (q, k) int64
+
+
+class PromptIndex:
+    """A loaded index; targets stay on disk and only the rows touched are read."""
+
+    def __init__(self, folder: Path, manifest: IndexManifest, vectors: Any, targets: np.ndarray):
+        self.folder = folder
+        self.manifest = manifest
+        self.targets = targets
+        self._vectors = vectors
+
+    @classmethod
+    def load(cls, folder: Path) -> "PromptIndex":
+        """Open an index; raises DamagedFileError naming the file that is not what was written."""
+        manifest = read_index_manifest(folder)
+        check_files(folder, manifest.files, digests=False, remedy=REMEDY)
+        small = {
+            name: record
+            for name, record in manifest.files.items()
+            if record.size_bytes <= DIGEST_LIMIT_BYTES
+        }
+        check_files(folder, small, digests=True, remedy=REMEDY)
+        try:
+            vectors = load_faiss().read_index(str(folder / VECTORS))
+            targets = np.load(folder / TARGETS, mmap_mode="r", allow_pickle=False)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise DamagedFileError(f"an index file in {folder} is broken: {error}. {REMEDY}") from error
+        if vectors.ntotal != manifest.ntotal or len(targets) != manifest.ntotal:
+            raise DamagedFileError(
+                f"{folder}: the manifest says {manifest.ntotal} rows, {VECTORS} has "
+                f"{vectors.ntotal} and {TARGETS} has {len(targets)}. {REMEDY}"
+            )
+        return cls(folder, manifest, vectors, targets)
+
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """ROWS, in the order of the targets."""
+        return read_table(self.folder / ROWS_FILE, ROWS)
+
+    @cached_property
+    def prompt_ids(self) -> np.ndarray:
+        """(n,) uint64, the prompt of every row."""
+        return self.rows["prompt_id"].to_numpy()
+
+    def check_encoder(self, space: str) -> None:
+        """Refuse keys of another encoder; raises SpaceMismatchError."""
+        check_same_space(
+            self.manifest.space,
+            space,
+            "the encoder",
+            f"Use the encoder {self.folder} was built with, or rebuild the index: `unprompt build`.",
+        )
+
+    def search(self, keys: np.ndarray, k: int) -> Neighbors:
+        """The k nearest rows of each key (q, d_image); raises UnpromptError for a wrong shape."""
+        if keys.ndim != 2 or keys.shape[1] != self.manifest.dim:
+            raise UnpromptError(f"keys have shape {keys.shape}, wanted (q, {self.manifest.dim})")
+        found = min(k, self.manifest.ntotal)
+        scores, row_ids = self._vectors.search(np.ascontiguousarray(keys, dtype=np.float32), found)
+        rows = self._rows_of(row_ids)
+        if found < k:
+            padding = ((0, 0), (0, k - found))
+            scores = np.pad(scores, padding, constant_values=-np.inf)
+            rows = np.pad(rows, padding, constant_values=-1)
+        return Neighbors(np.where(rows < 0, -np.inf, scores).astype(np.float32), rows)
+
+    def verify(self) -> None:
+        """Hash every file; raises DamagedFileError naming the first that changed."""
+        check_files(self.folder, self.manifest.files, digests=True, remedy=REMEDY)
+
+    @cached_property
+    def _row_order(self) -> tuple[np.ndarray, np.ndarray]:
+        row_ids = self.rows["row_id"].to_numpy()
+        order = np.argsort(row_ids)
+        return row_ids[order], order
+
+    def _rows_of(self, row_ids: np.ndarray) -> np.ndarray:
+        ordered, order = self._row_order
+        places = np.searchsorted(ordered, row_ids).clip(max=len(ordered) - 1)
+        known = (row_ids >= 0) & (ordered[places] == row_ids)
+        if np.any(~known & (row_ids >= 0)):
+            raise DamagedFileError(
+                f"{self.folder / VECTORS} returns ids that {ROWS_FILE} does not list. {REMEDY}"
+            )
+        return np.where(known, order[places], -1).astype(np.int64)

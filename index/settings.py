@@ -1,0 +1,35 @@
+"""Frozen settings from plain mappings: unknown keys and wrong types become one ConfigError."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from unprompt.index.errors import ConfigError
+
+STRICT = ConfigDict(extra="forbid")
+
+T = TypeVar("T")
+
+
+def read_settings(kind: type[T], mapping: Mapping[str, Any], origin: str) -> T:
+    """`mapping` as an instance of the pydantic dataclass `kind`; raises ConfigError with all faults."""
+    try:
+        return TypeAdapter(kind).validate_python(dict(mapping))
+    except ValidationError as error:
+        raise ConfigError(f"{origin} has settings that cannot work:\n{_faults(error)}") from error
+
+
+def write_settings(settings: Any) -> dict[str, Any]:
+    """Settings as JSON-ready values, the inverse of `read_settings`."""
+    return TypeAdapter(type(settings)).dump_python(settings, mode="json")
+
+
+def _faults(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"]) or "(all)"
+        got = fault["input"]
+        shown = f", got {got!r}" if isinstance(got, str | int | float | bool | None) else ""
+        lines.append(f"  {place}: {fault['msg']}{shown}")
+    return "\n".join(lines)

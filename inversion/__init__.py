@@ -1,0 +1,1 @@
+"""An image to the prompt behind it: neighbours, head, blend."""

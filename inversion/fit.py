@@ -1,0 +1,123 @@
+"""RUN/embeddings, RUN/corpus targets and the index -> head and blend weights, tuned on validation."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from unprompt.index.bundle import BLEND, HEAD, INDEX
+from unprompt.index.embeddings import read_embeddings
+from unprompt.index.encoders import to_unit_length
+from unprompt.index.errors import ConfigError
+from unprompt.index.progress import SILENT, Progress
+from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.settings import STRICT
+from unprompt.inversion.blend import Blend, choose_alpha, mean_cosine, save_blend
+from unprompt.inversion.head import HeadConfig, RidgeHead, fit_ridge
+from unprompt.inversion.knn import KnnConfig, estimate_from_neighbors, find_prompts
+
+Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
+
+
+@dataclass(frozen=True, config=STRICT)
+class FitConfig:
+    """What is tried on the validation split; the best by mean cosine is kept."""
+
+    head: HeadConfig = Field(default_factory=HeadConfig)
+    neighbors: tuple[int, ...] = (10, 20, 50, 100)
+    temperatures: tuple[float, ...] = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15)
+    powers: tuple[float, ...] = (6.0,)  # of the inverse-power weighting; empty leaves it out
+
+    def __post_init__(self) -> None:
+        if not self.neighbors or not (self.temperatures or self.powers):
+            raise ConfigError("fit needs at least one of neighbors and one weighting to try")
+
+
+class LabelledKeys(NamedTuple):
+    """Pictures of one split whose prompts are known."""
+
+    rows: pl.DataFrame  # METADATA
+    keys: np.ndarray  # (n, d_image) float32 unit length
+    truth: np.ndarray  # (n, d_prompt) float32 unit length
+
+
+def labelled_keys(embeddings: Path, split: str, targets: Targets) -> LabelledKeys:
+    """Keys and true prompt vectors of one split; raises ConfigError where it is empty."""
+    embedded = read_embeddings(embeddings)
+    chosen = (embedded.rows["split"] == split).to_numpy()
+    if not chosen.any():
+        raise ConfigError(
+            f"{embeddings} holds no {split} picture; give the corpus some, for instance "
+            f"`corpus.{split}: 100`, and build again"
+        )
+    rows = embedded.rows.filter(chosen)
+    truth = to_unit_length(targets(rows["prompt_id"]))
+    return LabelledKeys(rows, to_unit_length(embedded.vectors[chosen]), truth)
+
+
+def fit_bundle(
+    bundle: Path,
+    embeddings: Path,
+    targets: Targets,
+    config: FitConfig,
+    progress: Progress = SILENT,
+) -> Blend:
+    """Fit the head on train, tune kNN and alpha on validation, and save them into `bundle`."""
+    index = PromptIndex.load(bundle / INDEX)
+    train = labelled_keys(embeddings, "train", targets)
+    validation = labelled_keys(embeddings, "validation", targets)
+    manifest = index.manifest
+    head = fit_ridge(
+        (train.keys, train.truth),
+        (validation.keys, validation.truth),
+        (manifest.space, manifest.target_space),
+        config.head.penalties,
+    )
+    head.save(bundle / HEAD)
+    progress.note(
+        f"head: ridge penalty {head.description.penalty}, validation cosine "
+        f"{head.description.validation_cosine:.4f}"
+    )
+    blend = tune_blend(index, head, validation, config)
+    save_blend(bundle / BLEND, blend)
+    progress.note(
+        f"blend: alpha {blend.alpha:.2f}, k {blend.knn.k}, {blend.knn.weighting}, validation "
+        f"cosine {blend.validation_cosine:.4f}"
+    )
+    return blend
+
+
+def tune_blend(
+    index: PromptIndex, head: RidgeHead, validation: LabelledKeys, config: FitConfig
+) -> Blend:
+    """The kNN settings that do best alone, then the alpha that does best with them."""
+    neighbors = find_prompts(index, validation.keys, max(config.neighbors))
+    best, best_score = None, -2.0
+    for candidate in _knn_candidates(config):
+        estimate = estimate_from_neighbors(neighbors, index.targets, candidate).vectors
+        score = mean_cosine(estimate, validation.truth)
+        if score > best_score:
+            best, best_score = candidate, score
+    if best is None:
+        raise ConfigError("fit has no kNN setting to try")
+    knn = estimate_from_neighbors(neighbors, index.targets, best).vectors
+    alpha, cosine = choose_alpha(knn, head.predict(validation.keys), validation.truth)
+    return Blend(alpha, best, cosine, len(validation.keys))
+
+
+def _knn_candidates(config: FitConfig) -> list[KnnConfig]:
+    softmax = [
+        KnnConfig(k=k, temperature=temperature)
+        for k in config.neighbors
+        for temperature in config.temperatures
+    ]
+    inverse = [
+        KnnConfig(k=k, weighting="inverse_power", power=power)
+        for k in config.neighbors
+        for power in config.powers
+    ]
+    return softmax + inverse

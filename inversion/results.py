@@ -1,0 +1,154 @@
+"""Batch records -> a results file (parquet, csv or jsonl), appended as they come, safe to resume.
+
+While a batch runs its records are lines of `OUTPUT.partial`, each complete on its own; the same
+command goes on after the last whole line. The results file itself appears at the end, whole.
+"""
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import polars as pl
+
+from unprompt.index.durable import digest_json, write_atomically
+from unprompt.index.errors import ConfigError
+from unprompt.index.tables import write_table
+from unprompt.inversion.batch import BatchRecord
+from unprompt.inversion.inverter import Candidate
+
+FORMATS = (".parquet", ".csv", ".jsonl")
+CANDIDATE = pl.Struct({"prompt": pl.String, "score": pl.Float64, "row_id": pl.Int64})
+
+
+class ResultsLog:
+    """The records of one batch, kept on disk while it runs."""
+
+    def __init__(self, output: Path, identity: dict[str, Any]):
+        if output.suffix.lower() not in FORMATS:
+            raise ConfigError(
+                f"--output {output} must end in one of {', '.join(FORMATS)}, got {output.suffix!r}"
+            )
+        self.output = output
+        self.partial = output.with_name(output.name + ".partial")
+        self._header = json.dumps({"batch": digest_json(identity)})
+
+    def done(self) -> set[str]:
+        """Names of the pictures that an interrupted run of the same batch has finished."""
+        return {row["image"] for row in self.rows()}
+
+    def discard(self) -> None:
+        """Remove the partial file of a batch whose records are wanted in another form."""
+        self.partial.unlink(missing_ok=True)
+
+    def open(self) -> TextIO:
+        """The partial file, ready to append after its last whole line."""
+        self.partial.parent.mkdir(parents=True, exist_ok=True)
+        whole = "".join(json.dumps(row) + "\n" for row in self.rows())
+        with write_atomically(self.partial) as temporary:
+            temporary.write_text(f"{self._header}\n{whole}", encoding="utf-8")
+        return self.partial.open("a", encoding="utf-8")
+
+    def finish(self) -> int:
+        """Turn the partial file into the results file; returns the number of rows."""
+        rows = list(self.rows())
+        suffix = self.output.suffix.lower()
+        if suffix == ".parquet":
+            write_table(self.output, results_table(rows))
+        elif suffix == ".csv":
+            columns = ("image", "prompt", "score", "alpha", "status", "error_message")
+            table = results_table(rows).select(columns)
+            with write_atomically(self.output) as temporary:
+                table.write_csv(temporary)
+        else:
+            with write_atomically(self.output) as temporary:
+                lines = (json.dumps(_readable(row), ensure_ascii=False) + "\n" for row in rows)
+                temporary.write_text("".join(lines), encoding="utf-8")
+        self.partial.unlink()
+        return len(rows)
+
+    def vectors(self) -> Iterator[tuple[str, np.ndarray]]:
+        """(image_id, vector) of every picture that could be inverted, in order."""
+        for row in self.rows():
+            if row["vector"] is not None:
+                yield row["image_id"], decode_vector(row["vector"])
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The whole lines of the partial file, as `record_row` made them."""
+        if not self.partial.is_file():
+            return
+        with self.partial.open(encoding="utf-8") as lines:
+            if lines.readline().rstrip("\n") != self._header:
+                raise ConfigError(
+                    f"{self.partial} was left by a batch with another bundle or other settings; "
+                    "finish that one, delete the file, or choose another --output"
+                )
+            for line in lines:
+                if line.endswith("\n"):
+                    yield json.loads(line)
+
+
+def append_record(log: TextIO, record: BatchRecord) -> None:
+    """Write one record as one line and hand it to the disk."""
+    log.write(json.dumps(record_row(record)) + "\n")
+    log.flush()
+    os.fsync(log.fileno())
+
+
+def record_row(record: BatchRecord) -> dict[str, Any]:
+    """A record as JSON values; the vector is base64 of little-endian float32."""
+    answer = record.inversion
+    return {
+        "image": record.image,
+        "image_id": record.image_id,
+        "status": record.status,
+        "error_message": record.error_message,
+        "prompt": answer.prompt if answer else None,
+        "score": answer.candidates[0].score if answer else None,
+        "alpha": answer.alpha if answer else None,
+        "candidates": [_candidate(c) for c in answer.candidates] if answer else [],
+        "vector": encode_vector(answer.vector) if answer else None,
+    }
+
+
+def results_table(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Rows of `record_row` as a table; `vector` is an array of 384 float32, or null."""
+    dim = next((len(decode_vector(r["vector"])) for r in rows if r["vector"]), 384)
+    schema = {
+        "image": pl.String,
+        "image_id": pl.String,
+        "status": pl.String,
+        "error_message": pl.String,
+        "prompt": pl.String,
+        "score": pl.Float64,
+        "alpha": pl.Float64,
+        "candidates": pl.List(CANDIDATE),
+        "vector": pl.Array(pl.Float32, dim),
+    }
+    return pl.DataFrame([_readable(row) for row in rows], schema=schema)
+
+
+def encode_vector(vector: np.ndarray) -> str:
+    """float32 values as base64, exact."""
+    return base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
+
+
+def decode_vector(text: str) -> np.ndarray:
+    """The inverse of `encode_vector`: (d,) float32."""
+    return np.frombuffer(base64.b64decode(text), dtype="<f4")
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    vector = row["vector"]
+    return {**row, "vector": None if vector is None else decode_vector(vector).tolist()}
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "prompt": candidate.prompt,
+        "score": round(candidate.score, 6),
+        "row_id": candidate.row_id,
+    }

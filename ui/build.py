@@ -1,0 +1,31 @@
+"""`unprompt build`: a config's name and options -> a run folder, with progress."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from unprompt.ui.progress import choose_progress
+from unprompt.ui.workflow import ALL_STAGES, RunConfig, build_run, discard_changed, load_config
+
+RUNS = Path("runs")
+
+
+def run_folder(output: Path | None, config: RunConfig) -> Path:
+    """Where a run goes if the user names no folder."""
+    return output or RUNS / config.build.name
+
+
+def run_build(
+    name: str,
+    output: Path | None,
+    stages: Sequence[str] | None,
+    settings: Sequence[str],
+    retry_failed: bool,
+    overwrite: bool,
+) -> None:
+    """Build what is missing and print where the bundle is."""
+    config = load_config(name, settings)
+    folder = run_folder(output, config)
+    if overwrite:
+        discard_changed(folder, config)
+    bundle = build_run(folder, config, stages or ALL_STAGES, retry_failed, choose_progress())
+    print(bundle)

@@ -1,0 +1,207 @@
+"""The command line: parse, call one library function, print. Exit 0, 1 (our error), 2 (usage)."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from unprompt.index.errors import UnpromptError
+
+EPILOG = "Every command has examples: unprompt COMMAND --help"
+
+app = typer.Typer(
+    name="unprompt",
+    help="Recover the prompt behind a generated image, as a vector and as text.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+index_app = typer.Typer(
+    name="index", help="Look into a prompt index.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(index_app)
+
+BundleOption = Annotated[
+    Optional[Path],
+    typer.Option("--bundle", "-b", help="Bundle folder; the starter that ships with unprompt if left out."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+OutputRun = Annotated[
+    Optional[Path], typer.Option("--output", "-o", help="Run folder; runs/NAME if left out.")
+]
+SetOption = Annotated[
+    Optional[list[str]],
+    typer.Option("--set", help="Override one setting, e.g. --set corpus.count=5000. Repeatable."),
+]
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        from importlib.metadata import version
+
+        print(f"unprompt {version('unprompt')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Recover the prompt behind a generated image, as a vector and as text."""
+
+
+@app.command()
+def build(
+    config: Annotated[str, typer.Argument(help="A preset's name, or a YAML file.")],
+    output: OutputRun = None,
+    stage: Annotated[
+        Optional[list[str]],
+        typer.Option("--stage", help="Run only this stage: corpus, images, encoder, embed, index, fit."),
+    ] = None,
+    settings: SetOption = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Render the failed rows of finished shards again.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete the stages that other settings made.")
+    ] = False,
+) -> None:
+    """Build an index and a bundle from prompts: render, embed, index, fit.
+
+    A rerun finishes what is missing and leaves the rest alone, also after a kill.
+
+    \b
+    Examples:
+      unprompt build scenes-tiny
+      unprompt build my-corpus.yaml --output runs/mine
+      unprompt build scenes-small --stage corpus --stage images
+      unprompt build scenes-tiny --set corpus.count=800 --output runs/bigger
+    """
+    from unprompt.ui.build import run_build
+
+    run_build(config, output, stage, settings or [], retry_failed, overwrite)
+
+
+@app.command()
+def invert(
+    paths: Annotated[list[str], typer.Argument(help="Pictures, folders, patterns or tars.")],
+    bundle: BundleOption = None,
+    as_json: JsonOption = False,
+    output: Annotated[
+        Optional[Path], typer.Option("--output", "-o", help="Write x.parquet, x.csv or x.jsonl.")
+    ] = None,
+    submission: Annotated[
+        Optional[Path], typer.Option("--submission", help="Write vectors as imgId_eId,val csv.")
+    ] = None,
+    candidates: Annotated[
+        int, typer.Option("--candidates", "-n", min=1, help="Known prompts to list per picture.")
+    ] = 5,
+) -> None:
+    """Recover the prompts of pictures.
+
+    A picture that cannot be read is reported, the others go on; then the exit code is 1. With
+    --output or --submission a killed run is taken up where it stopped by the same command.
+
+    \b
+    Examples:
+      unprompt invert picture.png
+      unprompt invert renders/ --output prompts.csv
+      unprompt invert 'renders/*.webp' --json | jq .prompt
+      unprompt invert 00000.tar --output prompts.parquet --bundle runs/mine/bundle
+      unprompt invert images/ --submission submission.csv
+    """
+    from unprompt.ui.batch import InvertRequest, run_invert
+
+    request = InvertRequest(tuple(paths), bundle, as_json, output, submission, candidates)
+    raise typer.Exit(run_invert(request))
+
+
+@app.command("eval")
+def evaluate(
+    config: Annotated[str, typer.Argument(help="A preset's name, or a YAML file.")],
+    output: OutputRun = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score every method on held-out pictures, building first what is missing.
+
+    Mean cosine between the recovered and the true prompt's vector, with a bootstrap 95% interval.
+
+    \b
+    Examples:
+      unprompt eval scenes-small
+      unprompt eval scenes-tiny --json
+    """
+    from unprompt.ui.evaluate import run_eval
+
+    run_eval(config, output, settings or [], as_json)
+
+
+@index_app.command("info")
+def index_info(
+    folder: Annotated[Path, typer.Argument(help="An index, bundle or run folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an index holds: rows, encoder, factory string, recall, files.
+
+    \b
+    Example:
+      unprompt index info runs/scenes-tiny/bundle
+    """
+    from unprompt.ui.index_commands import show_index
+
+    show_index(folder, as_json)
+
+
+@index_app.command("verify")
+def index_verify(
+    folder: Annotated[Path, typer.Argument(help="An index, bundle or run folder.")],
+) -> None:
+    """Hash every file and name the first that is damaged.
+
+    \b
+    Example:
+      unprompt index verify runs/scenes-tiny/bundle
+    """
+    from unprompt.ui.index_commands import verify_index
+
+    verify_index(folder)
+
+
+@app.command()
+def demo(
+    bundle: BundleOption = None,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 7860,
+    open_browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
+    ] = True,
+) -> None:
+    """Open the page: drop an image, see its prompt. Listens on 127.0.0.1 only.
+
+    \b
+    Examples:
+      unprompt demo
+      unprompt demo --bundle runs/mine/bundle --port 8000 --no-open
+    """
+    from unprompt.ui.demo import run_demo
+
+    run_demo(bundle, port, open_browser)
+
+
+def main() -> None:
+    """Entry point: our errors become one line on stderr and exit code 1."""
+    try:
+        app()
+    except UnpromptError as error:
+        print(f"unprompt: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("unprompt: stopped; run the same command again to go on", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        raise SystemExit(141) from None

@@ -1,0 +1,57 @@
+"""`unprompt index ...`: an index, bundle or run folder -> what it holds, or whether it is whole."""
+
+import json
+from pathlib import Path
+
+from unprompt.index.bundle import INDEX, SEAL, read_bundle
+from unprompt.index.errors import DamagedFileError
+from unprompt.index.manifest import MANIFEST, IndexManifest, read_index_manifest
+from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.settings import write_settings
+
+
+def find_index(folder: Path) -> Path:
+    """The index folder in what the user named; raises DamagedFileError where there is none."""
+    candidates = (folder, folder / INDEX, folder / "bundle" / INDEX)
+    for candidate in candidates:
+        if (candidate / MANIFEST).is_file():
+            return candidate
+    raise DamagedFileError(
+        f"no finished index in {folder} (looked for {MANIFEST} there, in {INDEX}/ and in "
+        f"bundle/{INDEX}/); run `unprompt build CONFIG` to make one"
+    )
+
+
+def show_index(folder: Path, as_json: bool) -> None:
+    """Print the manifest."""
+    manifest = read_index_manifest(find_index(folder))
+    if as_json:
+        print(json.dumps(write_settings(manifest), indent=2))
+        return
+    print("\n".join(f"{name:<14} {value}" for name, value in _lines(manifest)))
+
+
+def verify_index(folder: Path) -> None:
+    """Hash every file of the index, and of the bundle around it."""
+    place = find_index(folder)
+    PromptIndex.load(place).verify()
+    if (place.parent / SEAL).is_file():
+        read_bundle(place.parent, verify=True)
+        place = place.parent
+    print(f"{place}: every file is what was written")
+
+
+def _lines(manifest: IndexManifest) -> list[tuple[str, str]]:
+    recall = manifest.recall
+    measured = f"{recall.value} at k {recall.k}, {recall.queries} queries" if recall else "not measured"
+    size = sum(record.size_bytes for record in manifest.files.values())
+    return [
+        ("rows", f"{manifest.ntotal:,} of {manifest.prompts:,} prompts"),
+        ("keys", f"{manifest.keys}, {manifest.dim} numbers, {manifest.metric}"),
+        ("encoder space", manifest.space),
+        ("target space", f"{manifest.target_space}, {manifest.target_dim} numbers"),
+        ("factory", manifest.factory),
+        ("recall", measured),
+        ("size", f"{size / 2**20:.1f} MiB"),
+        *((name, record.sha256) for name, record in manifest.files.items()),
+    ]

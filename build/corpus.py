@@ -1,5 +1,6 @@
 """A corpus section -> RUN/corpus: prompts.parquet (n rows) beside targets.npy (n, d_prompt) fp16."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ def make_corpus(
     folder: Path, config: CorpusConfig, encoder: PromptEncoder, progress: Progress = SILENT
 ) -> Corpus:
     """Collect, clean, encode, de-duplicate and split; `report.json` comes last."""
-    collected = collect_prompts(config)
+    collected, read_report = collect_prompts(config)
     encode_prompts(folder / ENCODED, collected, encoder, progress)
     # as fp16 keeps them, so that every later check sees what is stored
     vectors = to_unit_length(read_embeddings(folder / ENCODED).vectors)
@@ -55,6 +56,7 @@ def make_corpus(
     table = _cap_train(split.table, config)
     report = {
         "source": config.source,
+        "read": read_report,
         "collected": collected.height,
         "near_duplicates": deduplicated.report.height,
         "split": split.report,
@@ -78,10 +80,12 @@ def read_corpus(folder: Path) -> Corpus:
     return Corpus(prompts, targets, read_json(folder / REPORT_FILE))
 
 
-def collect_prompts(config: CorpusConfig) -> pl.DataFrame:
-    """The distinct prompts of the configured source, as a PROMPTS table."""
+def collect_prompts(config: CorpusConfig) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The distinct prompts of the source as a PROMPTS table, and counts of what was read."""
+    report: dict[str, Any] = {}
     if config.source == "files":
-        raw = read_prompts([Path(path) for path in config.paths], config.column).table
+        read = read_prompts([Path(path) for path in config.paths], config.column)
+        raw, report = read.table, asdict(read.report)
     elif config.source == "shards":
         rows = read_rows(Path(config.paths[0]))
         raw = rows.select("prompt", pl.lit(config.paths[0]).alias("source"))
@@ -90,7 +94,7 @@ def collect_prompts(config: CorpusConfig) -> pl.DataFrame:
 
         prompts = sample_prompts(config.count, config.seed)
         raw = pl.DataFrame({"prompt": prompts, "source": ["scenes"] * len(prompts)})
-    return make_prompts_table(raw)
+    return make_prompts_table(raw), report
 
 
 def _cap_train(table: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:

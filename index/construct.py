@@ -92,7 +92,9 @@ def _measure_recall(
     found = vectors.search(queries, k)[1]
     inner = faiss.downcast_index(vectors.index)
     if isinstance(inner, faiss.IndexPreTransform):
-        keys, queries = inner.apply_chain(keys), inner.apply_chain(queries)
+        for place in range(inner.chain.size()):
+            transform = faiss.downcast_VectorTransform(inner.chain.at(place))
+            keys, queries = transform.apply(keys), transform.apply(queries)
     exact = rows["row_id"].to_numpy()[nearest(queries, keys, k)[1]]
     hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, exact, strict=True))
     return Recall(k=k, value=round(hits / exact.size, 4), queries=len(queries))

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.config import BuildConfig
 from unprompt.build.corpus import read_corpus
 from unprompt.build.pipeline import STAGES, BuildRun
-from unprompt.build.split import check_leaks
+from unprompt.build.leaks import check_leaks
 from unprompt.index.bundle import CARD, INDEX, seal_bundle
 from unprompt.index.durable import write_atomically
 from unprompt.index.encoders import to_unit_length

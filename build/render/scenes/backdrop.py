@@ -72,7 +72,8 @@ class Canvas:
         return line
 
     def soften(self, radius: float) -> None:
-        self.image = self.image.filter(ImageFilter.BoxBlur(radius * self._side))
+        blurred = self.image.reduce(4).filter(ImageFilter.BoxBlur(radius * self._side / 4))
+        self.image = blurred.resize((self._side, self._side), Image.Resampling.BILINEAR)
         self._draw = ImageDraw.Draw(self.image)
 
     def finish(self) -> Image.Image:

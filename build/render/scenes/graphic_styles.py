@@ -20,9 +20,7 @@ PIXELS_ACROSS = 46
 
 def print_flat(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """Few even colours and no texture."""
-    smooth = to_floats(to_image(picture.rgb).filter(ImageFilter.MedianFilter(3)))
-    levels = np.rint(smooth * 7) / 7
-    setting = quantise(blur(levels, 1.0), 9)
+    setting = quantise(blur(picture.rgb, 1.0 * picture.size_px / 256), 9)
     ink = picture.ink[..., None]
     return saturate(setting * (1 - ink) + picture.rgb * ink, 1.18)
 
@@ -51,9 +49,11 @@ def print_photo(picture: Picture, rng: np.random.Generator) -> np.ndarray:
 
 def print_neon(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """Glowing tubes along the outlines, in the colours that they enclose, before a dark wall."""
-    scale = picture.size_px / 256
-    around = to_image(picture.rgb).filter(ImageFilter.MaxFilter(5))
-    hue = saturate(blur(to_floats(around), 1.2 * scale), 2.6)
+    size = picture.size_px
+    scale = size / 256
+    half = to_image(picture.rgb).reduce(2).filter(ImageFilter.MaxFilter(3))
+    around = half.resize((size, size), Image.Resampling.BILINEAR)
+    hue = saturate(to_floats(around), 2.6)
     hue = hue / np.maximum(hue.max(axis=2, keepdims=True), 0.2)
     outline = find_edges(blur(picture.ink, 1.0 * scale)) * 3.2
     inner = find_edges(blur(picture.rgb, 0.8 * scale)) * (1.7 * picture.ink)
@@ -99,7 +99,7 @@ def print_comic(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """Flat bright inks, halftone dots in the shade, thick outlines and a panel frame."""
     size = picture.size_px
     scale = size / 256
-    smooth = to_floats(to_image(picture.rgb).filter(ImageFilter.MedianFilter(3)))
+    smooth = blur(picture.rgb, 0.6 * scale)
     luma = find_luma(smooth)
     bright = np.rint(saturate(smooth, 1.7) * 4) / 4
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32) / (6.5 * scale)

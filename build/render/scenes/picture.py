@@ -30,9 +30,14 @@ def to_floats(picture: Image.Image) -> np.ndarray:
 
 
 def blur(rgb: np.ndarray, radius: float) -> np.ndarray:
-    """Gaussian-like blur of (s, s, 3) or (s, s) by two box blurs."""
-    box = ImageFilter.BoxBlur(radius * 0.85)
-    return to_floats(to_image(rgb).filter(box).filter(box))
+    """Gaussian-like blur of (s, s, 3) or (s, s) by two box blurs; wide ones on a smaller copy."""
+    picture = to_image(rgb)
+    shrink = 4 if radius >= 8 else 2 if radius >= 3 else 1
+    box = ImageFilter.BoxBlur(radius * 0.85 / shrink)
+    if shrink == 1:
+        return to_floats(picture.filter(box).filter(box))
+    small = picture.reduce(shrink).filter(box).filter(box)
+    return to_floats(small.resize(picture.size, Image.Resampling.BILINEAR))
 
 
 def find_luma(rgb: np.ndarray) -> np.ndarray:
@@ -62,7 +67,10 @@ def displace(values: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.nda
 
 def quantise(rgb: np.ndarray, colours: int) -> np.ndarray:
     """The picture in its `colours` most typical colours, without dither."""
-    palette = to_image(rgb).quantize(
-        colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
-    )
-    return to_floats(palette.convert("RGB"))
+    picture = to_image(rgb)
+    # Choosing the palette is the slow part, and a small copy shows the same colours.
+    small = picture.reduce(max(1, rgb.shape[0] // 64))
+    palette = small.quantize(colours, method=Image.Quantize.MEDIANCUT)
+    inks = np.array(palette.getpalette()[: 3 * colours], dtype=np.float32).reshape(-1, 3) / 255
+    nearest = np.argmin((inks**2).sum(axis=1) - 2 * (rgb @ inks.T), axis=2)
+    return inks[nearest]

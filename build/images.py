@@ -80,9 +80,7 @@ def render_images(
     if retry_failed and len(left) < len(starts):
         retried = set(failed_rows(folder)["shard"].to_list())
     jobs = [
-        ShardJob(
-            folder, n, rows.slice(starts[n], config.images_per_shard), config, n in retried
-        )
+        ShardJob(folder, n, rows.slice(starts[n], config.images_per_shard), config, n in retried)
         for n in sorted({*left, *retried})
     ]
     done = map_local(render_shard, jobs, config.workers)
@@ -118,14 +116,15 @@ def _render_one(
     return encode_picture(picture, config.format, config.quality), None
 
 
-def _with_outcome(
-    rows: pl.DataFrame, errors: Sequence[str | None], size_px: int
-) -> pl.DataFrame:
+def _with_outcome(rows: pl.DataFrame, errors: Sequence[str | None], size_px: int) -> pl.DataFrame:
     outcome = pl.Series("error_message", errors, pl.String)
     size = pl.when(outcome.is_null()).then(pl.lit(size_px, pl.UInt32))
     return rows.with_columns(
         outcome,
-        pl.when(outcome.is_null()).then(pl.lit("success")).otherwise(pl.lit("failed")).alias("status"),
+        pl.when(outcome.is_null())
+        .then(pl.lit("success"))
+        .otherwise(pl.lit("failed"))
+        .alias("status"),
         size.alias("width"),
         size.alias("height"),
     )

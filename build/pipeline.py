@@ -1,6 +1,6 @@
 """A build config -> a run folder with corpus, images, embeddings and index; the stages in order.
 
-    RUN/corpus/   RUN/images/   RUN/embeddings/   RUN/bundle/{encoder,index}   RUN/stages/
+RUN/corpus/   RUN/images/   RUN/embeddings/   RUN/bundle/{encoder,index}   RUN/stages/
 """
 
 import shutil
@@ -122,9 +122,7 @@ class BuildRun:
     def _make_corpus(self) -> None:
         from unprompt.index.minilm import load_prompt_encoder
 
-        corpus = make_corpus(
-            self.corpus, self.config.corpus, load_prompt_encoder(), self._progress
-        )
+        corpus = make_corpus(self.corpus, self.config.corpus, load_prompt_encoder(), self._progress)
         kept = ", ".join(f"{count} {split}" for split, count in corpus.report["kept"].items())
         self._progress.note(f"corpus: {corpus.report['collected']} prompts -> {kept}")
 

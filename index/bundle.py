@@ -1,7 +1,7 @@
 """A bundle: one folder with everything a query needs; `bundle.json` comes last and seals it.
 
-    encoder/   the image tower           index/   the prompt index
-    head/      the regression head       blend.json   tuned weights      card.md   what it is
+encoder/   the image tower           index/   the prompt index
+head/      the regression head       blend.json   tuned weights      card.md   what it is
 """
 
 from pathlib import Path

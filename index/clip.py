@@ -58,7 +58,9 @@ class Clip:
         visual = self.model.visual
         tower = visual if self.config.output == "embedding" else visual.trunk
 
-        class ImageGraph(torch.nn.Module):
+        module: Any = torch.nn.Module
+
+        class ImageGraph(module):  # type: ignore[misc]
             def __init__(self) -> None:
                 super().__init__()
                 self.tower = tower
@@ -111,9 +113,7 @@ def load_clip(config: EncoderConfig, device: str | None = None) -> Clip:
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with without_load_reports():
         if config.model in OFFLINE_TOWERS:
-            model, tokenizer = build_offline_clip(
-                open_clip, torch, config.model, config.image_size
-            )
+            model, tokenizer = build_offline_clip(open_clip, torch, config.model, config.image_size)
         else:
             model, tokenizer = _build_named(open_clip, config)
     if config.output == "features" and not hasattr(model.visual, "trunk"):
@@ -171,6 +171,8 @@ def _weights_digest(model: Any, output: str) -> str:
 def _embed_dim(model: Any) -> int:
     torch = importlib.import_module("torch")
     size = np.atleast_1d(model.visual.image_size)
-    pixels = torch.zeros((1, 3, int(size[0]), int(size[-1])), device=next(model.parameters()).device)
+    pixels = torch.zeros(
+        (1, 3, int(size[0]), int(size[-1])), device=next(model.parameters()).device
+    )
     with torch.inference_mode():
         return int(model.encode_image(pixels).shape[1])

@@ -1,9 +1,9 @@
 """Vectors on disk in clip-retrieval's layout: ids (n,), vectors (n, d) fp16 unit length.
 
-    FOLDER/embeddings.json             space and dimension of the encoder
-    FOLDER/img_emb/img_emb_00000.npy   or text_emb/text_emb_00000.npy
-    FOLDER/metadata/metadata_00000.parquet   row i describes vector i
-    FOLDER/stats/stats_00000.json      digests, written last: the part is done when it exists
+FOLDER/embeddings.json             space and dimension of the encoder
+FOLDER/img_emb/img_emb_00000.npy   or text_emb/text_emb_00000.npy
+FOLDER/metadata/metadata_00000.parquet   row i describes vector i
+FOLDER/stats/stats_00000.json      digests, written last: the part is done when it exists
 """
 
 from pathlib import Path

@@ -52,7 +52,9 @@ class PromptIndex:
             vectors = load_faiss().read_index(str(folder / VECTORS))
             targets = np.load(folder / TARGETS, mmap_mode="r", allow_pickle=False)
         except (RuntimeError, ValueError, OSError) as error:
-            raise DamagedFileError(f"an index file in {folder} is broken: {error}. {REMEDY}") from error
+            raise DamagedFileError(
+                f"an index file in {folder} is broken: {error}. {REMEDY}"
+            ) from error
         if vectors.ntotal != manifest.ntotal or len(targets) != manifest.ntotal:
             raise DamagedFileError(
                 f"{folder}: the manifest says {manifest.ntotal} rows, {VECTORS} has "

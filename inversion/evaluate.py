@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from unprompt.index.bundle import BLEND, HEAD, INDEX
 from unprompt.index.encoders import to_unit_length
-from unprompt.inversion.blend import load_blend
+from unprompt.index.prompt_index import PromptIndex
+from unprompt.inversion.blend import load_blend, mix
 from unprompt.inversion.fit import LabelledKeys, Targets, labelled_keys
 from unprompt.inversion.head import load_head
 from unprompt.inversion.knn import estimate_from_neighbors, find_prompts
-from unprompt.index.bundle import BLEND, HEAD, INDEX
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.inversion.blend import mix
 
 RESAMPLES = 2000
 METHODS = ("constant", "nearest prompt", "knn", "head", "blend")

@@ -117,7 +117,7 @@ def record_row(record: BatchRecord) -> dict[str, Any]:
 def results_table(rows: list[dict[str, Any]]) -> pl.DataFrame:
     """Rows of `record_row` as a table; `vector` is an array of 384 float32, or null."""
     dim = next((len(decode_vector(r["vector"])) for r in rows if r["vector"]), 384)
-    schema = {
+    schema: dict[str, Any] = {
         "image": pl.String,
         "image_id": pl.String,
         "status": pl.String,

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -25,15 +25,17 @@ index_app = typer.Typer(
 app.add_typer(index_app)
 
 BundleOption = Annotated[
-    Optional[Path],
-    typer.Option("--bundle", "-b", help="Bundle folder; the starter that ships with unprompt if left out."),
+    Path | None,
+    typer.Option(
+        "--bundle", "-b", help="Bundle folder; the starter that ships with unprompt if left out."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 OutputRun = Annotated[
-    Optional[Path], typer.Option("--output", "-o", help="Run folder; runs/NAME if left out.")
+    Path | None, typer.Option("--output", "-o", help="Run folder; runs/NAME if left out.")
 ]
 SetOption = Annotated[
-    Optional[list[str]],
+    list[str] | None,
     typer.Option("--set", help="Override one setting, e.g. --set corpus.count=5000. Repeatable."),
 ]
 
@@ -60,12 +62,15 @@ def build(
     config: Annotated[str, typer.Argument(help="A preset's name, or a YAML file.")],
     output: OutputRun = None,
     stage: Annotated[
-        Optional[list[str]],
-        typer.Option("--stage", help="Run only this stage: corpus, images, encoder, embed, index, fit."),
+        list[str] | None,
+        typer.Option(
+            "--stage", help="Run only this stage: corpus, images, encoder, embed, index, fit."
+        ),
     ] = None,
     settings: SetOption = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Render the failed rows of finished shards again.")
+        bool,
+        typer.Option("--retry-failed", help="Render the failed rows of finished shards again."),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the stages that other settings made.")
@@ -93,10 +98,10 @@ def invert(
     bundle: BundleOption = None,
     as_json: JsonOption = False,
     output: Annotated[
-        Optional[Path], typer.Option("--output", "-o", help="Write x.parquet, x.csv or x.jsonl.")
+        Path | None, typer.Option("--output", "-o", help="Write x.parquet, x.csv or x.jsonl.")
     ] = None,
     submission: Annotated[
-        Optional[Path], typer.Option("--submission", help="Write vectors as imgId_eId,val csv.")
+        Path | None, typer.Option("--submission", help="Write vectors as imgId_eId,val csv.")
     ] = None,
     candidates: Annotated[
         int, typer.Option("--candidates", "-n", min=1, help="Known prompts to list per picture.")

@@ -19,7 +19,11 @@ def run_eval(name: str, output: Path | None, settings: Sequence[str], as_json: b
     build_run(folder, config, progress=choose_progress())
     scores, leaks = score_run(folder, config)
     if as_json:
-        report = {"run": config.build.name, "methods": [s.as_json() for s in scores], "leaks": leaks}
+        report = {
+            "run": config.build.name,
+            "methods": [s.as_json() for s in scores],
+            "leaks": leaks,
+        }
         print(json.dumps(report, indent=2))
         return
     print(score_table(scores))

@@ -43,7 +43,9 @@ def verify_index(folder: Path) -> None:
 
 def _lines(manifest: IndexManifest) -> list[tuple[str, str]]:
     recall = manifest.recall
-    measured = f"{recall.value} at k {recall.k}, {recall.queries} queries" if recall else "not measured"
+    measured = (
+        f"{recall.value} at k {recall.k}, {recall.queries} queries" if recall else "not measured"
+    )
     size = sum(record.size_bytes for record in manifest.files.values())
     return [
         ("rows", f"{manifest.ntotal:,} of {manifest.prompts:,} prompts"),

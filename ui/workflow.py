@@ -11,8 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.build.config import BuildConfig
 from unprompt.build.corpus import read_corpus
-from unprompt.build.pipeline import STAGES, BuildRun
 from unprompt.build.leaks import check_leaks
+from unprompt.build.pipeline import STAGES, BuildRun
 from unprompt.index.bundle import CARD, INDEX, seal_bundle
 from unprompt.index.durable import write_atomically
 from unprompt.index.encoders import to_unit_length
@@ -119,7 +119,9 @@ def _fit(run: BuildRun, config: RunConfig, again: bool, progress: Progress) -> N
     if not ledger.begin(FIT, settings):
         return
     if not ledger.is_done("index"):
-        raise ConfigError("the stage fit needs the stage index; run `unprompt build` without --stage")
+        raise ConfigError(
+            "the stage fit needs the stage index; run `unprompt build` without --stage"
+        )
     corpus = read_corpus(run.corpus)
     blend = fit_bundle(run.bundle, run.image_embeddings, corpus.targets_of, config.fit, progress)
     _write_card(run, blend)

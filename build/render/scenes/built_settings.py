@@ -84,7 +84,9 @@ def paint_stage(size_px: int, rng: np.random.Generator) -> Backdrop:
     canvas.ellipse(x, 0.88, 0.86, 0.2, (240, 200, 130))
     canvas.ellipse(x, 0.88, 0.7, 0.15, (252, 224, 164))
     beam = Canvas(size_px)
-    beam.polygon([(x - 0.04, 0), (x + 0.04, 0), (x + 0.43, 0.88), (x - 0.43, 0.88)], (255, 240, 190, 46))
+    beam.polygon(
+        [(x - 0.04, 0), (x + 0.04, 0), (x + 0.43, 0.88), (x - 0.43, 0.88)], (255, 240, 190, 46)
+    )
     rgb = canvas.finish()
     cone = beam.finish()
     rgb.paste(cone, (0, 0), cone)
@@ -192,23 +194,3 @@ def paint_cave(size_px: int, rng: np.random.Generator) -> Backdrop:
     rgb = canvas.finish_rgb()
     texture_rows(rgb, 0.0, smooth_noise(rng, size_px, 30), 0.25)
     return Backdrop(rgb, shadow=0.5, ambient=(0.96, 0.94, 1.02))
-
-
-def paint_studio(size_px: int, rng: np.random.Generator) -> Backdrop:
-    """The plain ground of a prompt that names no setting: a wall and a floor of one colour."""
-    hue = rng.random()
-    wheel = [0.5 + 0.5 * np.cos(2 * np.pi * (hue + shift)) for shift in (0, 1 / 3, 2 / 3)]
-    base = mix((246, 243, 236), tuple(int(255 * c) for c in wheel), float(rng.uniform(0.0, 0.42)))
-    canvas = Canvas(size_px, base)
-    if rng.random() < 0.5:
-        horizon = rng.uniform(0.62, 0.74)
-        canvas.fade(0, horizon, (mix(base, (255, 255, 255), 0.1), mix(base, (90, 90, 110), 0.16)))
-        canvas.fade(horizon, 1, (mix(base, (70, 60, 60), 0.16), mix(base, (255, 255, 255), 0.28)))
-        canvas.soften(0.012)
-    else:
-        x = rng.uniform(0.3, 0.7)
-        canvas.fade(0, 1, (mix(base, (80, 80, 100), 0.26), mix(base, (80, 80, 100), 0.1)))
-        for wide in (1.3, 1.1, 0.9, 0.7, 0.5):
-            canvas.ellipse(x, 0.42, wide, wide, mix(base, (255, 255, 255), 0.5 - wide * 0.36))
-        canvas.soften(0.07)
-    return Backdrop(canvas.finish_rgb(), shadow=0.45)

@@ -1,7 +1,7 @@
 """Scene + seed -> the drawn picture before its style: backdrop, shadows, lit things, front."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from unprompt.build.render.scenes.backdrop import Backdrop
 from unprompt.build.render.scenes.layout import Placement, lay_out
@@ -93,8 +93,6 @@ class _Easel:
         pad = round(0.04 * self._size_px)
         halo = Image.new("L", (sprite.width + 2 * pad, sprite.height + 2 * pad), 0)
         halo.paste(sprite.getchannel("A"), (pad, pad))
-        from PIL import ImageFilter
-
         halo = halo.filter(ImageFilter.BoxBlur(pad * 0.5))
         self._darken(halo, left - pad, top - pad + pad // 3, 0.35)
 

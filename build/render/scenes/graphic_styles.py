@@ -42,7 +42,7 @@ def print_photo(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     curve = luma * luma * (3 - 2 * luma)
     grain = rng.normal(0, 0.06, (size, size)).astype(np.float32)
     axis = np.linspace(-1, 1, size, dtype=np.float32)
-    corners = 1 - 0.32 * (axis[:, None] ** 2 + axis[None, :] ** 2)
+    corners = 1.12 - 0.3 * (axis[:, None] ** 2 + axis[None, :] ** 2)
     grey = (0.35 * luma + 0.65 * curve + grain) * corners
     return np.repeat(np.clip(grey, 0.02, 1)[..., None], 3, axis=2)
 
@@ -74,7 +74,7 @@ def print_poster(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     inks = quantise(saturate(blur(picture.rgb, 0.7 * scale), 1.15), 9)
     faded = (0.1 + 0.86 * inks) * paper
     grain = rng.random((size, size), dtype=np.float32)
-    worn = (smooth_noise(rng, size, 18) * 0.6 + grain * 0.55 > 0.86)[..., None] * 0.4
+    worn = (smooth_noise(rng, size, 18) * 0.6 + grain * 0.55 > 0.92)[..., None] * 0.35
     faded = faded * (1 - worn) + paper * worn
     axis = np.abs(np.linspace(-1, 1, size, dtype=np.float32))
     border = np.maximum(axis[:, None], axis[None, :])
@@ -87,7 +87,7 @@ def print_dream(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """Out of focus, glowing and pastel, with soft spots of light."""
     size = picture.size_px
     scale = size / 256
-    soft = blur(picture.rgb, 3.4 * scale)
+    soft = blur(picture.rgb, 2.6 * scale)
     haze = blur(picture.rgb, 14 * scale)
     glow = 1 - (1 - soft) * (1 - haze * 0.42)
     tint = np.array(((1.0, 0.84, 0.94), (0.84, 0.92, 1.0)), dtype=np.float32)[rng.integers(2)]
@@ -105,7 +105,7 @@ def print_comic(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32) / (6.5 * scale)
     dots = np.sin((rows + columns) * np.pi / 1.414) * np.sin((rows - columns) * np.pi / 1.414)
     setting = 1 - picture.ink
-    bright = np.where((dots * 0.5 + 0.5 > luma + 0.14)[..., None], bright * 0.55, bright)
+    bright = np.where((dots * 0.5 + 0.5 > luma * 1.2 + 0.3)[..., None], bright * 0.55, bright)
     light_dots = (np.abs(dots) > 0.62) * setting * (luma > 0.4)
     bright = bright + (1 - bright) * 0.55 * light_dots[..., None]
     outline = to_floats(to_image(find_edges(picture.ink)).filter(ImageFilter.MaxFilter(3)))

@@ -9,88 +9,19 @@ from unprompt.build.render.scenes.backdrop import (
     mix,
     smooth_noise,
     texture_rows,
-    vary,
 )
-
-
-def paint_forest(size_px: int, rng: np.random.Generator) -> Backdrop:
-    canvas = Canvas(size_px, (206, 226, 190))
-    canvas.fade(0, 0.7, ((226, 238, 196), (170, 204, 158)))
-    for depth, (count, shade) in enumerate(
-        ((13, (132, 172, 128)), (10, (74, 128, 84)), (6, (36, 84, 54)))
-    ):
-        foot = 0.6 + 0.05 * depth
-        canvas.ridge(rng, foot, 0.012, mix(shade, (60, 110, 50), 0.4))
-        for x in (np.arange(count) + rng.uniform(0.1, 0.9, count)) / count:
-            _pine(canvas, x, foot + 0.02, rng.uniform(0.34, 0.6) + 0.07 * depth, vary(rng, shade, 8))
-    canvas.fade(0.72, 1, ((78, 122, 52), (48, 84, 36)))
-    for _ in range(40):
-        _tuft(canvas, rng, rng.random(), rng.uniform(0.74, 1.0), (92, 142, 60))
-    rgb = canvas.finish_rgb()
-    texture_rows(rgb, 0.7, smooth_noise(rng, size_px, 24), 0.35)
-    return Backdrop(rgb, ambient=(0.97, 1.0, 0.94))
-
-
-def _pine(canvas: Canvas, x: float, foot: float, height: float, shade: Colour) -> None:
-    half = height * 0.2
-    canvas.rectangle(x - 0.01, foot - 0.1, x + 0.01, foot + 0.015, mix(shade, (70, 45, 25), 0.7))
-    for tier in range(4):
-        low = foot - 0.03 - height * 0.2 * tier
-        wide = half * (1 - 0.2 * tier)
-        tip = (x, low - height * 0.34)
-        canvas.polygon([(x - wide, low), tip, (x + wide, low)], shade)
-        canvas.polygon([(x, low), tip, (x + wide, low)], mix(shade, (0, 0, 0), 0.16))
-
-
-def _tuft(canvas: Canvas, rng: np.random.Generator, x: float, y: float, colour: Colour) -> None:
-    shade = vary(rng, colour, 16)
-    for lean in (-0.012, 0.0, 0.012):
-        tip = (x + lean, y - 0.035 * y)
-        canvas.polygon([(x - 0.005, y), tip, (x + 0.005, y)], shade)
-
-
-def paint_jungle(size_px: int, rng: np.random.Generator) -> Backdrop:
-    canvas = Canvas(size_px, (30, 70, 50))
-    canvas.fade(0, 1, ((170, 214, 130), (92, 168, 104), (30, 84, 50), (40, 62, 30)))
-    for _ in range(5):
-        x = rng.random()
-        canvas.line([(x, 0), (x + rng.uniform(-0.05, 0.05), 0.8)], 0.03, (62, 92, 56))
-    for shade, reach in (((60, 138, 84), 0.5), ((30, 104, 62), 0.42), ((12, 70, 44), 0.32)):
-        for _ in range(6):
-            x, y = float(rng.choice((-0.05, 1.05))), rng.uniform(0.0, 0.85)
-            _frond(canvas, rng, x, y, reach, vary(rng, shade, 12))
-        for _ in range(4):
-            _frond(canvas, rng, rng.random(), -0.06, reach * 0.8, vary(rng, shade, 12))
-    canvas.ridge(rng, 0.8, 0.015, (52, 84, 36))
-    for _ in range(30):
-        _tuft(canvas, rng, rng.random(), rng.uniform(0.83, 1.0), (70, 140, 60))
-    rgb = canvas.finish_rgb()
-    texture_rows(rgb, 0.78, smooth_noise(rng, size_px, 30), 0.4)
-    return Backdrop(rgb, ambient=(0.95, 1.0, 0.92))
-
-
-def _frond(
-    canvas: Canvas, rng: np.random.Generator, x: float, y: float, reach: float, shade: Colour
-) -> None:
-    toward = np.arctan2(0.45 - y, 0.5 - x) + rng.uniform(-0.5, 0.5)
-    stem = [(x, y)]
-    for step in range(1, 9):
-        toward += 0.06 * np.sign(0.5 - x)
-        before = stem[-1]
-        here = (before[0] + np.cos(toward) * reach / 8, before[1] + np.sin(toward) * reach / 8)
-        stem.append(here)
-        span = reach * 0.32 * (1 - step / 10)
-        for turn in (-1.1, 1.1):
-            tip = (here[0] + np.cos(toward + turn) * span, here[1] + np.sin(toward + turn) * span)
-            canvas.polygon([before, tip, here], shade)
-    canvas.line(stem, 0.006, mix(shade, (200, 230, 120), 0.3))
+from unprompt.build.render.scenes.woods_settings import draw_pine
 
 
 def paint_desert(size_px: int, rng: np.random.Generator) -> Backdrop:
     canvas = Canvas(size_px, (120, 180, 225))
     canvas.fade(0, 0.6, ((84, 160, 220), (190, 216, 222), (250, 226, 176)))
     canvas.ellipse(rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.25), 0.13, 0.13, (255, 246, 206))
-    for height, shade in ((0.55, (226, 178, 116)), (0.63, (236, 186, 112)), (0.72, (244, 200, 124))):
+    for height, shade in (
+        (0.55, (226, 178, 116)),
+        (0.63, (236, 186, 112)),
+        (0.72, (244, 200, 124)),
+    ):
         line = canvas.ridge(rng, height, 0.045, shade, bumps=2)
         steps = np.linspace(0, 1, 65)
         lee = line + 0.05 + 0.05 * np.sin(steps * 7 + rng.random() * 6)
@@ -110,15 +41,21 @@ def paint_snow(size_px: int, rng: np.random.Generator) -> Backdrop:
     canvas.ridge(rng, 0.5, 0.05, (186, 204, 224))
     for x in rng.uniform(0, 1, 9):
         height = rng.uniform(0.2, 0.34)
-        _pine(canvas, x, 0.6, height, (92, 124, 132))
+        draw_pine(canvas, x, 0.6, height, (92, 124, 132))
         canvas.polygon(
-            [(x - 0.035, 0.57 - height * 0.55), (x, 0.5 - height * 0.7), (x + 0.035, 0.57 - height * 0.55)],
+            [
+                (x - 0.035, 0.57 - height * 0.55),
+                (x, 0.5 - height * 0.7),
+                (x + 0.035, 0.57 - height * 0.55),
+            ],
             (244, 250, 255),
         )
     canvas.ridge(rng, 0.62, 0.025, (226, 236, 248))
     canvas.ridge(rng, 0.74, 0.02, (240, 246, 254))
     flakes = Canvas(size_px)
-    for x, y, wide in zip(rng.random(70), rng.random(70), rng.uniform(0.006, 0.02, 70), strict=True):
+    for x, y, wide in zip(
+        rng.random(70), rng.random(70), rng.uniform(0.006, 0.02, 70), strict=True
+    ):
         flakes.ellipse(x, y, wide, wide, (255, 255, 255, 225))
     return Backdrop(
         canvas.finish_rgb(), front=flakes.finish(), shadow=0.35, ambient=(0.97, 1.0, 1.05)
@@ -129,7 +66,7 @@ def paint_meadow(size_px: int, rng: np.random.Generator) -> Backdrop:
     canvas = Canvas(size_px, (120, 190, 240))
     canvas.fade(0, 0.6, ((78, 164, 236), (196, 228, 248)))
     for _ in range(4):
-        paint_cloud(canvas, rng, rng.random(), rng.uniform(0.08, 0.32), rng.uniform(0.14, 0.24))
+        draw_cloud(canvas, rng, rng.random(), rng.uniform(0.08, 0.32), rng.uniform(0.14, 0.24))
     canvas.ridge(rng, 0.54, 0.03, (136, 186, 128))
     canvas.ridge(rng, 0.6, 0.03, (112, 186, 84))
     canvas.ridge(rng, 0.68, 0.025, (98, 180, 66))
@@ -146,7 +83,7 @@ def paint_meadow(size_px: int, rng: np.random.Generator) -> Backdrop:
     return Backdrop(rgb, ambient=(1.0, 1.01, 0.97))
 
 
-def paint_cloud(
+def draw_cloud(
     canvas: Canvas,
     rng: np.random.Generator,
     x: float,
@@ -155,7 +92,9 @@ def paint_cloud(
     shades: tuple[Colour, Colour] = ((214, 226, 238), (255, 255, 255)),
 ) -> None:
     """A puffy cloud of two shades, the darker one below."""
-    puffs = [(rng.uniform(-0.5, 0.5), rng.uniform(-0.14, 0.1), rng.uniform(0.4, 0.62)) for _ in range(6)]
+    puffs = [
+        (rng.uniform(-0.5, 0.5), rng.uniform(-0.14, 0.1), rng.uniform(0.4, 0.62)) for _ in range(6)
+    ]
     for lower, shade in ((0.03, shades[0]), (0.0, shades[1])):
         for dx, dy, r in puffs:
             canvas.ellipse(x + dx * wide, y + (dy + lower) * wide, r * wide, r * wide * 0.72, shade)
@@ -189,19 +128,26 @@ def _peak(
     canvas.polygon([(x + lean, 0.72), (x, top), (x + half, 0.72)], mix(shade, (40, 50, 80), 0.3))
     cut = (0.72 - top) * 0.34
     slope = half * cut / (0.72 - top)
-    teeth = [(x + slope * t, top + cut * (1.0 + 0.25 * (-1) ** i)) for i, t in enumerate((0.7, 0.3, 0, -0.4))]
-    canvas.polygon([(x, top), (x + slope, top + cut), *teeth, (x - slope, top + cut)], (246, 250, 255))
+    teeth = [
+        (x + slope * t, top + cut * (1.0 + 0.25 * (-1) ** i))
+        for i, t in enumerate((0.7, 0.3, 0, -0.4))
+    ]
+    canvas.polygon(
+        [(x, top), (x + slope, top + cut), *teeth, (x - slope, top + cut)], (246, 250, 255)
+    )
 
 
 def paint_road(size_px: int, rng: np.random.Generator) -> Backdrop:
     canvas = Canvas(size_px, (150, 200, 235))
     canvas.fade(0, 0.56, ((96, 170, 230), (226, 236, 236)))
     for _ in range(3):
-        paint_cloud(canvas, rng, rng.random(), rng.uniform(0.1, 0.3), 0.2)
+        draw_cloud(canvas, rng, rng.random(), rng.uniform(0.1, 0.3), 0.2)
     canvas.ridge(rng, 0.5, 0.03, (120, 156, 150))
     canvas.fade(0.55, 1, ((176, 182, 96), (120, 140, 60)))
     vanish = rng.uniform(0.4, 0.6)
-    canvas.polygon([(vanish - 0.02, 0.55), (vanish + 0.02, 0.55), (1.12, 1), (-0.12, 1)], (92, 94, 102))
+    canvas.polygon(
+        [(vanish - 0.02, 0.55), (vanish + 0.02, 0.55), (1.12, 1), (-0.12, 1)], (92, 94, 102)
+    )
     for near, far in ((1.0, 0.86), (0.8, 0.71), (0.68, 0.63), (0.61, 0.585)):
         canvas.polygon(_dash(vanish, near, far), (246, 220, 110))
     for edge in (-0.08, 1.08):

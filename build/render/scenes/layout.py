@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from unprompt.build.render.scenes.groups import Group, choose_group
 from unprompt.build.render.scenes.scene import Scene, Thing
 
 
@@ -34,14 +35,9 @@ class Box:
 
 SIZE_FACTORS = {"tiny": 0.55, "giant": 1.3}
 FRAMING_FACTORS = {"close-up": 1.38, "wide": 0.62}
-# copy -> (x in box, raise in box height), back row first
-GROUPS: dict[int, tuple[tuple[float, float], ...]] = {
-    1: ((0.0, 0.0),),
-    2: ((-0.25, 0.05), (0.25, 0.0)),
-    3: ((0.0, 0.36), (-0.27, 0.02), (0.27, 0.0)),
-    4: ((-0.2, 0.4), (0.27, 0.38), (-0.27, 0.02), (0.21, 0.0)),
-}
-GROUP_SCALES = {1: 1.0, 2: 0.62, 3: 0.58, 4: 0.54}
+FREE_EDGE = 0.015
+# Calendars, shop fronts and the like carry letters, which must not be mirrored.
+LETTERED_KINDS = frozenset(("household", "building"))
 
 
 def lay_out(scene: Scene, aspects: list[float], rng: np.random.Generator) -> list[Placement]:
@@ -56,7 +52,8 @@ def lay_out(scene: Scene, aspects: list[float], rng: np.random.Generator) -> lis
         order = [2, *order[:2]]
     placements: list[Placement] = []
     for index in order:
-        placements += _arrange_copies(index, scene.things[index], boxes[index], rng)
+        group = choose_group(scene.things[index].count, aspects[index])
+        placements += _arrange_copies(index, scene.things[index], boxes[index], group, rng)
     return placements
 
 
@@ -84,9 +81,7 @@ def _choose_boxes(scene: Scene, aspects: list[float], rng: np.random.Generator) 
     return grown
 
 
-def _relate(
-    scene: Scene, aspects: list[float], base: float, rng: np.random.Generator
-) -> list[Box]:
+def _relate(scene: Scene, aspects: list[float], base: float, rng: np.random.Generator) -> list[Box]:
     drift = float(rng.uniform(-0.04, 0.04))
     side = float(rng.choice((-1.0, 1.0)))
     left = Box(0.27 + drift, base - 0.02, 0.5, 0.6)
@@ -142,9 +137,9 @@ def _resize(box: Box, thing: Thing, factor: float) -> Box:
 
 
 def _ink_height(box: Box, thing: Thing, aspect: float) -> float:
-    scale = GROUP_SCALES[thing.count]
-    top = max(rise for _, rise in GROUPS[thing.count])
-    return min(box.height * scale, box.width * scale / aspect) + top * box.height * 0.9
+    group = choose_group(thing.count, aspect)
+    top = max(rise for _, rise in group.spots)
+    return min(box.height * group.height, box.width * group.width / aspect) + top * box.height
 
 
 def _find_top(box: Box, thing: Thing, aspect: float) -> float:
@@ -152,20 +147,23 @@ def _find_top(box: Box, thing: Thing, aspect: float) -> float:
 
 
 def _arrange_copies(
-    index: int, thing: Thing, box: Box, rng: np.random.Generator
+    index: int, thing: Thing, box: Box, group: Group, rng: np.random.Generator
 ) -> list[Placement]:
-    scale = GROUP_SCALES[thing.count]
     placements = []
-    for across, rise in GROUPS[thing.count]:
-        grow = scale * float(rng.uniform(0.92, 1.04))
+    for across, rise in group.spots:
+        grow = float(rng.uniform(0.94, 1.05))
+        base = box.base - rise * box.height
+        height = box.height * group.height * grow
+        if box.height < 1:
+            height = max(min(height, base - FREE_EDGE), 0.12)
         placements.append(
             Placement(
                 thing=index,
                 x=box.x + across * box.width + float(rng.uniform(-0.015, 0.015)),
-                base=box.base - rise * box.height * 0.9,
-                width=box.width * grow,
-                height=box.height * grow,
-                mirror=bool(rng.random() < 0.5),
+                base=base,
+                width=box.width * group.width * grow,
+                height=height,
+                mirror=bool(rng.random() < 0.5) and thing.object.kind not in LETTERED_KINDS,
                 turn=float(rng.uniform(-5, 5)),
                 floating=box.floating,
             )

@@ -1,4 +1,4 @@
-"""Where the light comes from and how it falls: generator -> Lighting; sprite -> lit sprite, shadow."""
+"""Where light comes from and how it falls: generator -> Lighting; sprite -> lit one, shadow."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ NAMED: dict[str, tuple[Rgb, float, float]] = {
 
 @dataclass(frozen=True)
 class Lighting:
-    """`side` -1 is light from the left, 1 from the right; `tint` and `exposure` grade the picture."""
+    """`side` -1 is light from the left, 1 from the right; the rest grades the picture."""
 
     side: float
     height: float
@@ -60,7 +60,7 @@ def shade_sprite(sprite: np.ndarray, light: Lighting, ambient: Rgb) -> np.ndarra
 
 
 def cast_shadow(sprite: Image.Image, light: Lighting, blur_px: float) -> tuple[Image.Image, int]:
-    """The shadow that a standing sprite throws on the ground: an L image, and its x offset in px."""
+    """The shadow that a standing sprite throws on the ground: an L image, its x offset in px."""
     width, height = sprite.size
     depth = max(2, int(height * 0.26))
     lean = -light.side * height * 0.5

@@ -1,4 +1,4 @@
-"""The made things a scene may hold: kind -> "emoji name=name in a prompt; ..." (see nature_names)."""
+"""The made things a scene may hold: kind -> "emoji name=name in a prompt; ..."."""
 
 VEHICLES = """
 aerial tramway=cable car; airplane; airplane departure=airplane taking off; ambulance;
@@ -18,10 +18,10 @@ shopping cart; wheel; #E1C2=self-driving car; #E1D2=drone; #E20B=space shuttle; 
 
 BUILDINGS = """
 bank; barber pole; bridge at night=suspension bridge; building construction=construction site;
-bus stop; carousel horse; castle; church; circus tent; classical building=columned building;
-convenience store; department store; derelict house; factory; ferris wheel; fountain;
-fuel pump=gas pump; hindu temple=Hindu temple; hospital; hotel; house;
-house with garden=house with a garden/houses with gardens; houses=row of houses; hut;
+bus stop=bus stop sign; carousel horse; castle; church; circus tent;
+classical building=columned building; convenience store; department store; derelict house;
+factory; ferris wheel; fountain; fuel pump=gas pump; hindu temple=Hindu temple; hospital; hotel;
+house; house with garden=house with a garden/houses with gardens; houses=row of houses; hut;
 Japanese castle; moai=stone head; mosque; office building; playground slide; post office;
 roller coaster; school; shinto shrine=shrine gate; stadium; station=train station;
 Statue of Liberty; synagogue; tent; Tokyo tower=radio tower; wedding=wedding chapel;
@@ -32,7 +32,7 @@ funeral urn; brick=stack of bricks; ladder; #E094=signpost; #E09F=flooded house;
 #E089=burning house; #E205=Eiffel Tower; #E20A=television tower; #E20C=coffee shop;
 #E212=lighthouse; #E215=Greek temple; #E211=terraced garden; #E203=village; #E2D1=wind turbine;
 #E2D4=nuclear power plant; #E1D6=solar panel; #E0A1=radio antenna; #E149=police box;
-#E208=stone tower; #E209=town hall; #E202=staircase
+#E208=stone tower; #E209=town hall
 """
 
 CLOTHES = """
@@ -40,17 +40,17 @@ backpack; ballet shoes=pair of ballet shoes; bikini; billed cap=baseball cap; bo
 briefs=pair of briefs; clutch bag; coat; crown; dress; flat shoe=ballet flat;
 glasses=pair of glasses; gloves=pair of gloves; goggles=pair of goggles; graduation cap; handbag;
 high-heeled shoe; hiking boot; jeans=pair of jeans; kimono; lab coat; lipstick=tube of lipstick;
-man’s shoe=leather shoe; martial arts uniform=karate uniform; military helmet; necktie;
-one-piece swimsuit; purse=coin purse; rescue worker’s helmet=rescue helmet; ribbon=ribbon bow;
-ring=diamond ring; running shirt; running shoe=sneaker; safety vest; sari; scarf;
-shorts=pair of shorts; socks=pair of socks; sunglasses=pair of sunglasses; t-shirt=T-shirt;
-thong sandal=flip-flop; top hat; woman’s boot=knee-high boot; woman’s clothes=blouse;
-woman’s hat=sun hat; woman’s sandal=sandal; diving mask; watch=wristwatch;
-prayer beads=string of prayer beads; nail polish=bottle of nail polish; hair pick;
-folding hand fan; closed umbrella; umbrella; umbrella with rain drops=umbrella in the drizzle;
-briefcase; luggage=suitcase; shopping bags=pair of shopping bags;
-reminder ribbon=awareness ribbon; safety pin; #E14A=motorcycle helmet; #E1CE=smartwatch;
-#E342=pair of gardening gloves
+man’s shoe=leather shoe; martial arts uniform=karate uniform; military helmet;
+necktie=shirt and tie/shirts and ties; one-piece swimsuit; purse=coin purse;
+rescue worker’s helmet=rescue helmet; ribbon=ribbon bow; ring=diamond ring; running shirt;
+running shoe=sneaker; safety vest; sari; scarf; shorts=pair of shorts; socks=pair of socks;
+sunglasses=pair of sunglasses; t-shirt=T-shirt; thong sandal=flip-flop; top hat;
+woman’s boot=knee-high boot; woman’s clothes=blouse; woman’s hat=sun hat; woman’s sandal=sandal;
+diving mask; watch=wristwatch; prayer beads=string of prayer beads;
+nail polish=bottle of nail polish; hair pick; folding hand fan; closed umbrella; umbrella;
+umbrella with rain drops=umbrella with raindrops/umbrellas with raindrops; briefcase;
+luggage=suitcase; shopping bags=shopping bag; reminder ribbon=awareness ribbon; safety pin;
+#E14A=motorcycle helmet; #E1CE=smartwatch; #E342=pair of gardening gloves
 """
 
 MUSIC_AND_PLAY = """
@@ -63,23 +63,23 @@ flying disc=frisbee; game die=die/dice; goal net; guitar; harp; ice hockey=ice h
 ice skate; jack-o-lantern; Japanese dolls=pair of Japanese dolls; joker=joker card; joystick;
 kite; lacrosse=lacrosse stick; long drum; magic wand; maracas=pair of maracas;
 mahjong red dragon=mahjong tile; mirror ball=disco ball; musical keyboard=piano keyboard;
-musical score=sheet of music; nesting dolls=nesting doll; party popper;
+musical score=treble clef; nesting dolls=nesting doll; party popper;
 performing arts=pair of theater masks; ping pong=ping pong paddle; piñata; pool 8 ball=eight ball;
 postal horn=post horn; puzzle piece; rugby football=rugby ball; saxophone; skis=pair of skis;
 slot machine; soccer ball; softball; sparkler; sports medal=gold medal; teddy bear;
-tennis=tennis racket; ticket; admission tickets=pair of admission tickets; trombone; trophy;
-trumpet; video game=game controller; violin; volleyball; water pistol; wind chime;
+tennis=tennis ball; ticket; admission tickets=pair of admission tickets; trombone; trophy;
+trumpet; video game=game controller; violin; volleyball; water pistol=revolver; wind chime;
 yarn=ball of yarn; yo-yo; wrapped gift=wrapped present; artist palette=artist's palette;
 framed picture=framed painting; microphone; studio microphone; headphone=pair of headphones;
 musical note; triangular flag=pennant; pirate flag; chequered flag=checkered flag;
 1st place medal=first-place medal; military medal; flower playing cards=flower playing card;
-red paper lantern=paper lantern; red envelope=lucky money envelope; moon viewing ceremony=moon viewing altar;
-clapper board; ring buoy=life ring; treasure chest
+red paper lantern=paper lantern; red envelope=lucky money envelope; clapper board;
+ring buoy=life ring; treasure chest
 """
 
 TOOLS_AND_SCIENCE = """
 abacus; adhesive bandage; alarm clock; alembic; amphora; anchor; axe; balance scale; battery;
-bomb; broom; bucket; carpentry saw=handsaw; chains=pair of chains; clamp; compass;
+bomb; broom; bucket; carpentry saw=handsaw; chains=metal chain; clamp; compass;
 control knobs=set of control knobs; crossed swords=pair of crossed swords; crutch; dagger;
 electric plug; fire extinguisher; flashlight; gear; hammer;
 hammer and pick=hammer and pick/hammers and picks;
@@ -105,28 +105,27 @@ HOUSEHOLD = """
 basket; bathtub; bed; bell; bellhop bell=desk bell; bookmark; books=stack of books; calendar;
 camera; camera with flash=flashing camera; candle; chair; mantelpiece clock=mantel clock;
 ballot box with ballot=ballot box; card file box; clipboard; closed book=book; open book; coin;
-computer disk; computer mouse; couch and lamp=couch with a lamp/couches with lamps; credit card;
-desktop computer; diya lamp=oil lamp; dollar banknote=dollar bill; dvd=DVD; envelope; fax machine;
-file cabinet=filing cabinet; file folder; film frames=strip of film; film projector; floppy disk;
-fork and knife=fork and knife/forks and knives; fork and knife with plate=dinner plate; spoon;
-identification card; inbox tray; keyboard; label=price tag; laptop; lotion bottle; loudspeaker;
-love letter; megaphone; memo; mirror; mobile phone; money bag; money with wings=winged banknote; movie camera;
-name badge; newspaper; rolled-up newspaper; notebook; spiral notepad;
-open mailbox with raised flag=mailbox; package=cardboard box; pager; placard; postbox; printer;
-radio; receipt; roll of paper=roll of toilet paper; scroll; seat=airplane seat; shower;
-soap=bar of soap; telephone=rotary telephone; telephone receiver; television; toilet; toothbrush;
-video camera; videocassette=videotape; wastebasket; world map;
-broken heart;
+computer disk=minidisc; computer mouse; couch and lamp=couch with a lamp/couches with lamps;
+credit card; desktop computer; diya lamp=oil lamp; dollar banknote=dollar bill; dvd=DVD; envelope;
+fax machine; file cabinet=filing cabinet; file folder; film frames=strip of film; film projector;
+floppy disk; fork and knife=fork and knife/forks and knives;
+fork and knife with plate=dinner plate; spoon; identification card; inbox tray; keyboard;
+label=price tag; laptop; lotion bottle; loudspeaker; love letter; megaphone; memo; mirror;
+mobile phone; money bag; money with wings=winged banknote; movie camera; newspaper;
+rolled-up newspaper; notebook; spiral notepad; open mailbox with raised flag=mailbox;
+package=cardboard box; pager; placard; postbox; printer; radio; receipt;
+roll of paper=roll of toilet paper; scroll; seat=airplane seat; shower; soap=bar of soap;
+telephone=rotary telephone; telephone receiver; television; toilet; toothbrush; video camera;
+videocassette=videotape; wastebasket; world map; broken heart;
 heart with arrow=heart with an arrow/hearts with arrows;
 heart with ribbon=heart with a ribbon/hearts with ribbons; heart on fire; red heart=heart;
 speech balloon=speech bubble; thought balloon=thought bubble; bar chart; trackball;
-page with curl=curled page; ledger; bookmark tabs=set of bookmark tabs; chart increasing=line chart;
-card index; optical disk=compact disc; pile of poo; globe with meridians=wire globe;
-#E141=armchair; #E142=landscape painting; #E150=espresso machine; #E151=French press;
-#E152=moka pot; #E153=metal jug; #E154=percolator; #E155=coffee maker; #E156=coffee grinder;
-#E157=striped barrier; #E1CC=tablet computer; #E1CF=washing machine; #E1D1=computer server;
-#E200=dining table; #E256=address book; #E2D2=paper bag; #E30F=hot-water bottle;
-#E32B=bathroom scale; #E31A=made bed; #E262=trash can; #E06D=pile of books
+page with curl=curled page; ledger; chart increasing=line chart; card index;
+optical disk=compact disc; pile of poo; globe with meridians=wire globe; #E141=armchair;
+#E142=landscape painting; #E150=espresso machine; #E151=French press; #E152=moka pot;
+#E153=metal jug; #E154=percolator; #E155=coffee maker; #E156=coffee grinder;
+#E1CC=tablet computer; #E1CF=washing machine; #E1D1=computer server; #E200=dining table;
+#E256=address book; #E2D2=paper bag; #E30F=hot-water bottle; #E32B=bathroom scale; #E262=trash can
 """
 
 KINDS = {

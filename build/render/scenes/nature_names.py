@@ -34,7 +34,7 @@ evergreen tree=pine tree; blossom=daisy; fallen leaf=fallen leaf;
 four leaf clover=four-leaf clover; herb=sprig of leaves; hibiscus; hyacinth;
 leaf fluttering in wind=windblown leaf; leafless tree=bare tree; lotus=lotus flower; maple leaf;
 mushroom; brown mushroom; palm tree; pine decoration=bamboo decoration; potted plant; rose;
-rosette; seedling; shamrock; sheaf of rice; sunflower; tanabata tree=wish tree; tulip;
+rosette; seedling; shamrock; sheaf of rice; sunflower; tanabata tree=bamboo stalk; tulip;
 wilted flower; wood=wooden log; coral=branch of coral; chestnut; beans=handful of beans;
 #E002=poppy; #E08A=burning tree; empty nest=empty bird's nest; nest with eggs
 """
@@ -47,45 +47,44 @@ bubble tea=cup of bubble tea; burrito; butter=stick of butter; candy=piece of ca
 canned food=tin can; carrot; cheese wedge=wedge of cheese; cherries=pair of cherries;
 chocolate bar; clinking beer mugs=pair of beer mugs; clinking glasses=pair of champagne glasses;
 cocktail glass; coconut; cooked rice=bowl of rice; cookie;
-cooking=frying pan with an egg/frying pans with eggs; croissant; cucumber; cup with straw=paper cup with a straw/paper cups with straws;
-cupcake; curry rice=plate of curry; custard=caramel pudding; cut of meat=steak;
-dango=skewer of dango; doughnut=donut; dumpling; ear of corn; egg; eggplant;
-falafel=pile of falafel; fish cake with swirl=fish cake; flatbread; fondue=pot of fondue;
-fortune cookie; french fries=box of french fries; fried shrimp=fried prawn; garlic=bulb of garlic;
-ginger root; glass of milk; grapes=bunch of grapes; green salad=bowl of salad; hamburger;
-honey pot=jar of honey; hot beverage=cup of coffee; hot dog; hot pepper=chili pepper;
-ice=ice cube; ice cream=bowl of ice cream; jar; kiwi fruit=kiwi; leafy green=head of lettuce;
-lemon; lime; lollipop; mango; mate=cup of mate; meat on bone=leg of roast meat; melon; moon cake=mooncake;
-oden=skewer of oden; olive=olive branch; onion; pancakes=stack of pancakes; pea pod; peach;
-peanuts=pair of peanuts; pear; pie; pineapple; pizza=slice of pizza; popcorn=box of popcorn;
-pot of food=pot of stew; potato; poultry leg=chicken drumstick; pretzel; red apple=apple;
-rice ball; rice cracker; roasted sweet potato=sweet potato; sake=bottle of sake; salt=salt shaker;
-sandwich; shallow pan of food=pan of paella; shaved ice=bowl of shaved ice;
+cooking=frying pan with an egg/frying pans with eggs; croissant; cucumber;
+cup with straw=paper cup with a straw/paper cups with straws; cupcake; curry rice=plate of curry;
+custard=caramel pudding; cut of meat=steak; dango=skewer of dango; doughnut=donut; dumpling;
+ear of corn; egg; eggplant; falafel=plate of falafel; fish cake with swirl=fish cake; flatbread;
+fondue=pot of fondue; fortune cookie; french fries=box of french fries; fried shrimp=fried prawn;
+garlic=bulb of garlic; ginger root; glass of milk; grapes=bunch of grapes;
+green salad=bowl of salad; hamburger; honey pot=jar of honey; hot beverage=cup of coffee; hot dog;
+hot pepper=chili pepper; ice=ice cube; ice cream=bowl of ice cream; jar; kiwi fruit=kiwi;
+leafy green=head of lettuce; lemon; lime=lime wedge; lollipop; mango; mate=cup of mate;
+meat on bone=leg of roast meat; melon=slice of melon; moon cake=mooncake; oden=skewer of oden;
+olive; onion; pancakes=stack of pancakes; pea pod; peach; peanuts=peanut; pear; pie; pineapple;
+pizza=slice of pizza; popcorn=box of popcorn; pot of food=bowl of stew; potato;
+poultry leg=chicken drumstick; pretzel; red apple=apple; rice ball; rice cracker;
+roasted sweet potato=sweet potato; sake=bottle of sake; salt=salt shaker; sandwich;
+shallow pan of food=pan of paella; shaved ice=bowl of shaved ice;
 shortcake=slice of strawberry cake; soft ice cream=ice cream cone; spaghetti=plate of spaghetti;
 steaming bowl=bowl of noodle soup; strawberry; stuffed flatbread=pita sandwich;
-sushi=plate of sushi; taco; takeout box; tamale; tangerine;
+sushi=piece of sushi; taco; takeout box; tamale; tangerine;
 teacup without handle=cup of green tea; teapot; tomato; tropical drink;
 tumbler glass=glass of whiskey; waffle; watermelon=slice of watermelon; wine glass=glass of wine;
 bottle with popping cork=champagne bottle; root vegetable=beetroot; baby bottle;
 pouring liquid=glass pitcher; #E0C0=slice of orange; #E0C5=glass of iced coffee;
 #E0C6=coffee bean; #E0C7=bundt cake; #E0C9=sliced mushroom; #E0CA=loaf of rye bread;
-#E0CB=glass bottle; #E0CC=water bottle; #E1C9=raspberry; #E0C4=pomegranate; #E2CE=fillet of meat
+#E0CB=glass bottle; #E0CC=water bottle; #E1C9=raspberry; #E0C4=pomegranate
 """
 
 SKY_AND_EARTH = """
 cloud; cloud with lightning=thundercloud; cloud with rain=rain cloud; cloud with snow=snow cloud;
 cloud with lightning and rain=storm cloud; comet; crescent moon; droplet=drop of water;
 fire=campfire flame; full moon; full moon face=moon with a face/moons with faces;
-high voltage=lightning bolt; milky way=spiral galaxy; mountain;
-new moon face=dark moon with a face/dark moons with faces; rainbow; ringed planet; rock;
-shooting star; snow-capped mountain=snowy mountain; snowflake; star; glowing star; sun;
-sun behind cloud=cloud hiding the sun;
-sun behind rain cloud=rain cloud hiding the sun;
-sun with face=sun with a face/suns with faces; tornado; volcano; water wave=ocean wave;
-globe showing Europe-Africa=planet Earth/planet Earths; cyclone=whirlpool; spider web;
-spiral shell=seashell; feather; bone; paw prints=trail of paw prints;
+high voltage=lightning bolt; mountain; new moon face=dark moon with a face/dark moons with faces;
+rainbow; ringed planet; rock; shooting star; snow-capped mountain=snowy mountain; snowflake; star;
+glowing star; sun; sun behind cloud=cloud hiding the sun;
+sun behind rain cloud=rain cloud hiding the sun; sun with face=sun with a face/suns with faces;
+tornado; volcano; water wave=ocean wave; globe showing Europe-Africa=planet Earth/planet Earths;
+cyclone=spiral; spider web; spiral shell=seashell; feather; bone; paw prints=trail of paw prints;
 footprints=trail of footprints; bubbles=cluster of bubbles; gem stone=gemstone; desert island;
-wind face=face of the wind/faces of the wind; wing=feathered wing; sparkles=cluster of sparkles;
+wind face=blowing cloud; wing=feathered wing; sparkles=cluster of sparkles;
 splatter=paint splatter; collision=explosion; dashing away=puff of smoke; drop of blood;
 anatomical heart=human heart; brain; lungs=pair of lungs; ear=human ear; eye=human eye;
 eyes=pair of eyes; foot=bare foot; leg=bare leg; nose; mouth; tongue; tooth;
@@ -121,14 +120,12 @@ person with skullcap=man in a skullcap/men in skullcaps;
 person with white cane=person with a white cane/people with white canes;
 person with crown=monarch; pregnant woman; horse racing=jockey;
 people wrestling=pair of wrestlers; people with bunny ears=pair of dancers in bunny ears; zombie;
-alien; alien monster=pixel monster; ghost; goblin=goblin mask; ogre=ogre mask; robot; skull;
-snowman; snowman without snow=small snowman; baby angel=angel;
+alien; alien monster=pixel monster; ghost; goblin=long-nosed goblin mask; ogre=ogre mask; robot;
+skull; snowman; snowman without snow=small snowman; baby angel=angel;
 people hugging=couple hugging/couples hugging; family;
 breast-feeding=mother nursing a baby/mothers nursing babies; person standing=person;
 bust in silhouette=silhouette of a person/silhouettes of people; person kneeling; person bowing;
 person getting haircut=person getting a haircut/people getting haircuts;
-person getting massage=person getting a massage;
-person in steamy room=person in a sauna/people in a sauna;
 person raising hand=person with a raised hand/people with raised hands; person shrugging;
 #E182=dog walker; #E184=horse rider; #E185=barista; #E189=windsurfer; #E302=nurse;
 #E2D9=diver in a gas mask/divers in gas masks; #E340=gardener; #E2C8=polar explorer

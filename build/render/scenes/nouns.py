@@ -20,8 +20,8 @@ F_TO_VES = frozenset("elf knife leaf loaf scarf sheaf wolf".split())
 O_TO_OES = frozenset("mango mosquito potato tomato tornado volcano".split())
 # The noun that is counted stands before the first of these: "wedges of cheese", "people bowing".
 AFTER_THE_HEAD = frozenset(
-    "of with in from behind covering taking asleep bowing getting hiding hugging kneeling meditating "
-    "nursing shrugging on".split()
+    "of with in from behind covering taking asleep bowing getting hiding hugging kneeling "
+    "meditating nursing shrugging on".split()
 )
 VOWEL_LETTERS = "aeiou"
 CONSONANT_SOUNDS = ("eu", "one", "uni", "usb", "uk")

@@ -19,8 +19,8 @@ def paint_watercolor(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """Bleeding washes with dark rims on white paper, and a ragged unpainted margin."""
     size = picture.size_px
     scale = size / 256
-    wander = [(smooth_noise(rng, size, 22) - 0.5) * 7 * scale for _ in range(2)]
-    wash = blur(displace(picture.rgb, *wander), 1.3 * scale)
+    wander = [(smooth_noise(rng, size, 22) - 0.5) * 4.5 * scale for _ in range(2)]
+    wash = blur(displace(picture.rgb, *wander), 0.9 * scale)
     wash = 1 - (1 - saturate(wash, 1.25)) * 0.82
     luma = find_luma(wash)
     lifted = np.clip(0.3 - luma, 0, 1)[..., None] * np.array((0.55, 0.5, 0.6), dtype=np.float32)
@@ -85,18 +85,18 @@ def paint_chalk(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """Dusty coloured strokes on a dark board with wiped smears."""
     size = picture.size_px
     scale = size / 256
-    board = np.array((0.13, 0.19, 0.17), dtype=np.float32)
+    board = np.array((0.1, 0.15, 0.135), dtype=np.float32)
     board = board * (0.85 + 0.5 * smooth_noise(rng, size, 4))[..., None]
     wobble = [(smooth_noise(rng, size, 30) - 0.5) * 2.2 * scale for _ in range(2)]
     rgb, ink = displace(picture.rgb, *wobble), displace(picture.ink, *wobble)
-    vivid = np.clip(saturate(blur(rgb, 1.5 * scale), 1.5) * 0.75 + 0.3, 0, 1)
+    vivid = np.clip(saturate(blur(rgb, 1.2 * scale), 1.6) * 0.85 + 0.32, 0, 1)
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
     hatch = 0.5 + 0.5 * np.sin((rows * 0.9 + columns) * 2 * np.pi / (5.5 * scale))
     dust = rng.random((size, size), dtype=np.float32)
     luma = find_luma(rgb)
-    body = np.clip(luma * 1.3, 0, 1) * (0.35 + 0.55 * hatch) * (ink * 0.85 + 0.12)
+    body = np.clip(luma * 1.5 + 0.12, 0, 1) * (0.72 + 0.28 * hatch) * (ink * 0.75 + 0.25)
     outline = np.clip(find_edges(blur(ink, 0.8 * scale)) * 5, 0, 1)
     detail = np.clip(find_edges(blur(luma, 0.7 * scale)) * 3.5, 0, 1) * (0.45 + 0.55 * ink)
     cover = np.clip(np.maximum(body, np.maximum(outline, detail)), 0, 1)
-    cover = cover * np.clip(dust * 1.5 + 0.1, 0, 1)
+    cover = cover * np.clip(dust * 1.3 + 0.35, 0, 1)
     return board * (1 - cover[..., None]) + vivid * cover[..., None]

@@ -1,35 +1,22 @@
 """A prompt's text -> Scene; PromptError names what is not in the grammar and what is near it."""
 
-import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from unprompt.build.render.scenes.colours import COLOURS
-from unprompt.build.render.scenes.phrases import (
-    COUNTS,
-    FRAMINGS,
-    LIGHTS,
-    PLAIN_LEADS,
-    RELATIONS,
-    SETTINGS,
-    SIZES,
-    STYLES,
+from unprompt.build.render.scenes.phrase_index import (
+    Tokens,
+    index_nouns,
+    list_closings,
+    list_openings,
+    split_words,
 )
+from unprompt.build.render.scenes.phrases import COUNTS, RELATIONS, SIZES
 from unprompt.build.render.scenes.scene import MAX_THINGS, Scene, Thing
 from unprompt.build.render.scenes.unknown_words import refuse
-from unprompt.build.render.scenes.vocabulary import SceneObject, load_objects
 from unprompt.index.errors import PromptError
 
-Tokens = tuple[str, ...]
-Nouns = dict[str, list[tuple[Tokens, SceneObject]]]
 ARTICLES = ("a", "an", "the", "one")
 JOINTS = ((",", "and"), (",", "with"), (",",), ("and",), ("with",))
-
-
-def split_words(text: str) -> Tokens:
-    """Lower-case words and commas, without the final full stop."""
-    plain = text.lower().replace("\u2019", "'").strip().rstrip(".!").strip()
-    return tuple(re.findall(r",|[^\s,]+", plain))
 
 
 @dataclass
@@ -72,7 +59,7 @@ def _peel_start(frame: _Frame) -> None:
     peeled = True
     while peeled:
         peeled = False
-        for tokens, slot, name in _list_openings():
+        for tokens, slot, name in list_openings():
             if frame.words[: len(tokens)] == tokens and len(frame.words) > len(tokens):
                 if slot:
                     frame.note(slot, name)
@@ -85,7 +72,7 @@ def _peel_end(frame: _Frame) -> None:
     peeled = True
     while peeled:
         peeled = False
-        for tokens, slot, name in _list_closings():
+        for tokens, slot, name in list_closings():
             if frame.words[-len(tokens) :] == tokens and len(frame.words) > len(tokens):
                 frame.note(slot, name)
                 frame.words = frame.words[: -len(tokens)]
@@ -95,46 +82,8 @@ def _peel_end(frame: _Frame) -> None:
                 break
 
 
-@lru_cache(maxsize=1)
-def _list_openings() -> list[tuple[Tokens, str, str]]:
-    openings = [(lead, "", "") for lead in PLAIN_LEADS]
-    for slot, table in (("style", STYLES), ("framing", FRAMINGS)):
-        openings += [(lead, slot, name) for name, said in table.items() for lead in said.leads]
-    for name, said in SETTINGS.items():
-        openings += [(place + ",", "setting", name) for place in said.places]
-        openings += [(scene + " with", "setting", name) for scene in said.scenes]
-    return _longest_first(openings)
-
-
-@lru_cache(maxsize=1)
-def _list_closings() -> list[tuple[Tokens, str, str]]:
-    closings = [(place, "setting", name) for name, s in SETTINGS.items() for place in s.places]
-    closings += [(light, "light", name) for name, said in LIGHTS.items() for light in said]
-    for slot, table in (("style", STYLES), ("framing", FRAMINGS)):
-        closings += [(tail, slot, name) for name, said in table.items() for tail in said.tails]
-    return _longest_first(closings)
-
-
-def _longest_first(phrases: list[tuple[str, str, str]]) -> list[tuple[Tokens, str, str]]:
-    split = [(split_words(phrase), slot, name) for phrase, slot, name in phrases]
-    return sorted(split, key=lambda entry: -len(entry[0]))
-
-
-@lru_cache(maxsize=1)
-def _index_nouns() -> Nouns:
-    """First word -> the names that start with it, longest first."""
-    nouns: Nouns = {}
-    for found in load_objects().values():
-        for name in {found.name, found.plural}:
-            tokens = split_words(name)
-            nouns.setdefault(tokens[0], []).append((tokens, found))
-    for names in nouns.values():
-        names.sort(key=lambda entry: -len(entry[0]))
-    return nouns
-
-
 class _ThingReader:
-    """Reads "a tiny fox next to two red kites": longest names first, stepping back on a dead end."""
+    """Reads "a tiny fox next to two kites": longest names first, back again on a dead end."""
 
     def __init__(self, words: Tokens) -> None:
         self._words = words
@@ -193,7 +142,7 @@ class _ThingReader:
             return []
         return [
             (Thing(found, colour, count, size), position + len(tokens))
-            for tokens, found in _index_nouns().get(self._words[position], ())
+            for tokens, found in index_nouns().get(self._words[position], ())
             if self._words[position : position + len(tokens)] == tokens
         ]
 

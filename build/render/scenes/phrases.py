@@ -89,7 +89,8 @@ SETTINGS: dict[str, SettingPhrases] = {
         ("in a desert", "in the desert", "among sand dunes"), ("a desert", "a sandy desert")
     ),
     "outer space": SettingPhrases(
-        ("in outer space", "in space", "floating among the stars"), ("outer space", "a starry galaxy")
+        ("in outer space", "in space", "floating among the stars"),
+        ("outer space", "a starry galaxy"),
     ),
     "moon": SettingPhrases(
         ("on the moon", "on the surface of the moon"), ("the surface of the moon",)

@@ -1,4 +1,4 @@
-"""A drawn scene before its style: RGB float32 (s, s, 3) in 0..1 and ink (s, s), where things are."""
+"""A drawn scene before its style: RGB float32 (s, s, 3) in 0..1, and ink (s, s) of things."""
 
 from dataclasses import dataclass
 

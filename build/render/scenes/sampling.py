@@ -25,6 +25,8 @@ COLOUR_SHARE = 0.28
 SIZE_SHARE = 0.06
 LIGHT_SHARE = 0.12
 FRAMING_SHARE = 0.1
+# A prompt must not promise a colour that its picture cannot show.
+COLOURLESS_STYLES = frozenset(("black and white photo", "pencil sketch"))
 # What a thing can plausibly be drawn inside of.
 HOLLOW_KINDS = frozenset(("building", "vehicle"))
 HOLLOW_NAMES = frozenset(
@@ -44,9 +46,11 @@ def sample_scene(rng: np.random.Generator) -> Scene:
     if number > 1 and rng.random() < RELATION_SHARE:
         relation = _pick(rng, tuple(RELATIONS))
     objects = _pick_objects(rng, number, relation)
+    style = _maybe(rng, STYLE_SHARE, tuple(STYLES))
+    colours = () if style in COLOURLESS_STYLES else tuple(COLOURS)
     return Scene(
-        things=tuple(_sample_thing(rng, found) for found in objects),
-        style=_maybe(rng, STYLE_SHARE, tuple(STYLES)),
+        things=tuple(_sample_thing(rng, found, colours) for found in objects),
+        style=style,
         setting=_maybe(rng, SETTING_SHARE, tuple(SETTINGS)),
         relation=relation,
         light=_maybe(rng, LIGHT_SHARE, tuple(LIGHTS)),
@@ -54,9 +58,7 @@ def sample_scene(rng: np.random.Generator) -> Scene:
     )
 
 
-def _pick_objects(
-    rng: np.random.Generator, number: int, relation: str | None
-) -> list[SceneObject]:
+def _pick_objects(rng: np.random.Generator, number: int, relation: str | None) -> list[SceneObject]:
     objects = list(load_objects().values())
     chosen = [objects[i] for i in rng.choice(len(objects), size=number, replace=False)]
     if relation == "inside":
@@ -76,10 +78,10 @@ def _list_hollow() -> list[SceneObject]:
     ]
 
 
-def _sample_thing(rng: np.random.Generator, found: SceneObject) -> Thing:
+def _sample_thing(rng: np.random.Generator, found: SceneObject, colours: tuple[str, ...]) -> Thing:
     return Thing(
         object=found,
-        colour=_maybe(rng, COLOUR_SHARE, tuple(COLOURS)),
+        colour=_maybe(rng, COLOUR_SHARE, colours) if colours else None,
         count=1 + int(rng.choice(len(COUNT_SHARES), p=COUNT_SHARES)),
         size=_maybe(rng, SIZE_SHARE, SIZES),
     )

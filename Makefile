@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types bench clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[cpu,build,scenes,demo,dev]'
+	touch $(STAMP)
+
+demo: $(STAMP)  ## Install into .venv and open the demo on the bundled starter.
+	$(BIN)/unprompt demo
+
+test: $(STAMP)  ## Install into .venv and run the tests.
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## Ruff: rules and format.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## Mypy on the four folders.
+	mkdir -p .links/unprompt
+	for folder in index build inversion ui; do ln -sfn ../../$$folder .links/unprompt/$$folder; done
+	MYPYPATH=.links $(BIN)/mypy -p unprompt.index -p unprompt.build -p unprompt.inversion -p unprompt.ui
+
+bench: $(STAMP)  ## Measure this machine; one JSON line a benchmark.
+	for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+clean:  ## Remove what the other targets made.
+	rm -rf $(VENV) .setuptools .links .mypy_cache .pytest_cache .ruff_cache dist *.egg-info

@@ -30,24 +30,28 @@ def main() -> None:
         "size_px": asked.size_px,
         "processes": asked.processes,
         "images": total,
-        "first_pass_images_per_second": round(total / max(first for first, _ in timings), 1),
-        "warm_images_per_second": round(total / max(warm for _, warm in timings), 1),
+        "first_pass_images_per_second": round(total / max(first for first, _, _ in timings), 1),
+        "warm_images_per_second": round(total / max(warm for _, warm, _ in timings), 1),
+        "cpu_ms_per_image": round(sum(cpu for *_, cpu in timings) / len(timings), 1),
+        "load_average": os.getloadavg()[0],
     }
     sys.stdout.write(json.dumps(report) + "\n")
 
 
-def _draw_twice(job: tuple[int, int, int]) -> tuple[float, float]:
-    """Seconds of two passes over different prompts."""
+def _draw_twice(job: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Seconds of two passes over different prompts, and processor time an image."""
     images, size_px, number = job
     prompts = sample_prompts(2 * images, number)
     renderer = ScenesRenderer(size_px)
     seconds = []
+    before = time.process_time()
     for half in (prompts[:images], prompts[images:]):
         start = time.perf_counter()
         for seed, prompt in enumerate(half):
             renderer.render([prompt], [seed])
         seconds.append(time.perf_counter() - start)
-    return seconds[0], seconds[1]
+    cpu_ms = 1000 * (time.process_time() - before) / (2 * images)
+    return seconds[0], seconds[1], cpu_ms
 
 
 if __name__ == "__main__":

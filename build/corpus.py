@@ -1,4 +1,4 @@
-"""A corpus section -> RUN/corpus: prompts.parquet (n rows) beside targets.npy (n, d_prompt) fp16."""
+"""A corpus section -> RUN/corpus: prompts.parquet (n rows), targets.npy (n, d_prompt) fp16."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +33,7 @@ class Corpus(NamedTuple):
     report: dict[str, Any]
 
     def targets_of(self, prompt_ids: pl.Series) -> np.ndarray:
-        """Target vectors (m, d_prompt) of the given prompts; raises CorpusError for an unknown one."""
+        """Target vectors (m, d_prompt) of prompts; raises CorpusError for an unknown one."""
         places = pl.DataFrame({"prompt_id": prompt_ids}).join(
             self.prompts.select("prompt_id").with_row_index("place"), on="prompt_id", how="left",
             maintain_order="left",

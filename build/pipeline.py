@@ -87,8 +87,10 @@ class BuildRun:
         for stage in STAGES:
             if stage in stages and retry_failed and stage in ("images", "embed", "index"):
                 self._ledger.reopen(stage)
-            if stage in stages and self._ledger.begin(stage, self.settings(stage)):
-                self._need_earlier(stage)
+            if stage not in stages:
+                continue
+            self._need_earlier(stage)
+            if self._ledger.begin(stage, self.settings(stage)):
                 work[stage]()
                 self._ledger.finish(stage, self.settings(stage))
                 self._progress.note(f"{stage}: done")

@@ -15,7 +15,10 @@ from unprompt.index.settings import STRICT, read_settings, write_settings
 
 SEAL = "bundle.json"
 ENCODER, INDEX, HEAD, BLEND, CARD = "encoder", "index", "head", "blend.json", "card.md"
-REMEDY = "Build it again with `unprompt build CONFIG`, or fetch the bundle again."
+REMEDY = (
+    "Build it again with `unprompt build CONFIG --stage encoder --stage index --stage fit`, or "
+    "fetch the bundle again."
+)
 
 
 @dataclass(frozen=True, config=STRICT)

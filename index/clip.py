@@ -51,7 +51,7 @@ class Clip:
         return np.concatenate(blocks)
 
     def image_graph(self) -> Any:
-        """A torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d), normalisation included."""
+        """A torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d)."""
         torch = importlib.import_module("torch")
         mean = torch.tensor(self.preprocess.mean).view(1, 3, 1, 1) * 255.0
         std = torch.tensor(self.preprocess.std).view(1, 3, 1, 1) * 255.0

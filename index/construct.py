@@ -15,6 +15,10 @@ from unprompt.index.nearest import nearest
 from unprompt.index.prompt_index import ROWS_FILE, TARGETS, VECTORS
 from unprompt.index.tables import ROWS, write_table
 
+# Keys that repeat leave directions without variance, which float32 finds as about 0, even below:
+# whitening would divide by the root of that, and every search would come back empty.
+FLAT_DIRECTION = 2e-6  # variance of a direction, of unit vectors
+
 
 class IndexContent(NamedTuple):
     """What goes into an index, row by row."""
@@ -44,7 +48,10 @@ def write_index(
     factory = choose_factory(count, keys.shape[1], config)
     vectors = _fill(factory, keys, content.rows["row_id"].to_numpy())
     with write_atomically(folder / VECTORS) as temporary:
-        load_faiss().write_index(vectors, str(temporary))
+        try:
+            load_faiss().write_index(vectors, str(temporary))
+        except RuntimeError as error:  # its way to say that the disk is full
+            raise OSError(str(error)) from error
     with write_atomically(folder / TARGETS) as temporary, temporary.open("wb") as handle:
         np.save(handle, np.ascontiguousarray(content.targets, dtype=np.float16))
     write_table(folder / ROWS_FILE, content.rows, ROWS)
@@ -65,12 +72,11 @@ def write_index(
 
 
 def _fill(factory: str, keys: np.ndarray, row_ids: np.ndarray) -> Any:
-    faiss = load_faiss()
     try:
-        vectors = faiss.index_factory(
-            keys.shape[1], f"IDMap2,{factory}", faiss.METRIC_INNER_PRODUCT
-        )
-        vectors.train(keys)
+        vectors = _train(factory, keys)
+        floor = FLAT_DIRECTION * len(keys)
+        if any(_smallest_eigenvalue(whitening) < floor for whitening in _whitenings(vectors)):
+            vectors = _train(factory, keys, floor)
     except RuntimeError as error:
         raise UnpromptError(
             f"FAISS cannot build the factory string {factory!r} on {keys.shape[0]} keys of "
@@ -80,21 +86,47 @@ def _fill(factory: str, keys: np.ndarray, row_ids: np.ndarray) -> Any:
     return vectors
 
 
+def _train(factory: str, keys: np.ndarray, epsilon: float = 0.0) -> Any:
+    """A trained index; `epsilon` is added to the eigenvalues that whitening divides by."""
+    faiss = load_faiss()
+    vectors = faiss.index_factory(keys.shape[1], f"IDMap2,{factory}", faiss.METRIC_INNER_PRODUCT)
+    for whitening in _whitenings(vectors):
+        whitening.epsilon = epsilon
+    vectors.train(keys)
+    return vectors
+
+
+def _transforms(vectors: Any) -> list[Any]:
+    faiss = load_faiss()
+    inner = faiss.downcast_index(vectors.index)
+    if not isinstance(inner, faiss.IndexPreTransform):
+        return []
+    places = range(inner.chain.size())
+    return [faiss.downcast_VectorTransform(inner.chain.at(place)) for place in places]
+
+
+def _whitenings(vectors: Any) -> list[Any]:
+    faiss = load_faiss()
+    found = _transforms(vectors)
+    return [step for step in found if isinstance(step, faiss.PCAMatrix) and step.eigen_power < 0]
+
+
+def _smallest_eigenvalue(whitening: Any) -> float:
+    """Of the directions that are kept, summed over all keys."""
+    return float(load_faiss().vector_to_array(whitening.eigenvalues)[: whitening.d_out].min())
+
+
 def _measure_recall(
     vectors: Any, keys: np.ndarray, rows: pl.DataFrame, queries: np.ndarray, k: int
 ) -> Recall | None:
     """Recall@k against exact search over the keys after the index' own transform."""
     if len(queries) == 0:
         return None
-    faiss = load_faiss()
     k = min(k, len(keys))
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     found = vectors.search(queries, k)[1]
-    inner = faiss.downcast_index(vectors.index)
-    if isinstance(inner, faiss.IndexPreTransform):
-        for place in range(inner.chain.size()):
-            transform = faiss.downcast_VectorTransform(inner.chain.at(place))
-            keys, queries = transform.apply(keys), transform.apply(queries)
+    for transform in _transforms(vectors):
+        keys, queries = transform.apply(keys), transform.apply(queries)
     exact = rows["row_id"].to_numpy()[nearest(queries, keys, k)[1]]
     hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, exact, strict=True))
     return Recall(k=k, value=round(hits / exact.size, 4), queries=len(queries))

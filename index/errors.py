@@ -2,7 +2,7 @@
 
 
 class UnpromptError(Exception):
-    """Base of every error that bad input or a broken file can cause; the CLI prints it and exits 1."""
+    """Base of every error that bad input or a broken file can cause; the CLI exits 1 on it."""
 
 
 class ConfigError(UnpromptError):

@@ -1,4 +1,4 @@
-"""The last file written of an index or a bundle: what is in the folder, and how to know it is whole."""
+"""The last file written of an index: what is in its folder, and how to know it is whole."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,7 +58,7 @@ def record_files(folder: Path, names: Iterable[str]) -> dict[str, FileRecord]:
 
 
 def check_files(folder: Path, files: dict[str, FileRecord], digests: bool, remedy: str) -> None:
-    """Raise DamagedFileError naming the first file that is missing, cut or (if `digests`) changed."""
+    """Raise DamagedFileError naming the first file missing, cut or (if `digests`) changed."""
     for name, record in files.items():
         path = folder / name
         if not path.is_file():
@@ -87,6 +87,7 @@ def read_index_manifest(folder: Path) -> IndexManifest:
     content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DamagedFileError(
-            f"{path} is not an index manifest of format {FORMAT}; rebuild the index with this version"
+            f"{path} is not an index manifest of format {FORMAT}; rebuild the index with this "
+            "version"
         )
     return read_settings(IndexManifest, content, str(path))

@@ -60,12 +60,24 @@ class PromptIndex:
                 f"{folder}: the manifest says {manifest.ntotal} rows, {VECTORS} has "
                 f"{vectors.ntotal} and {TARGETS} has {len(targets)}. {REMEDY}"
             )
+        wanted, got = (manifest.dim, manifest.target_dim), (vectors.d, *targets.shape[1:])
+        if got != wanted:
+            raise DamagedFileError(
+                f"{folder}: the manifest says keys and targets of {wanted} numbers, {VECTORS} and "
+                f"{TARGETS} have {got}. {REMEDY}"
+            )
         return cls(folder, manifest, vectors, targets)
 
     @cached_property
     def rows(self) -> pl.DataFrame:
         """ROWS, in the order of the targets."""
-        return read_table(self.folder / ROWS_FILE, ROWS)
+        table = read_table(self.folder / ROWS_FILE, ROWS)
+        if table.height != self.manifest.ntotal:
+            raise DamagedFileError(
+                f"{self.folder / ROWS_FILE} has {table.height} rows, the manifest says "
+                f"{self.manifest.ntotal}. {REMEDY}"
+            )
+        return table
 
     @cached_property
     def prompt_ids(self) -> np.ndarray:
@@ -78,7 +90,7 @@ class PromptIndex:
             self.manifest.space,
             space,
             "the encoder",
-            f"Use the encoder {self.folder} was built with, or rebuild the index: `unprompt build`.",
+            f"Use the encoder {self.folder} was built with, or rebuild it: `unprompt build`.",
         )
 
     def search(self, keys: np.ndarray, k: int) -> Neighbors:

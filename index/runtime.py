@@ -14,7 +14,7 @@ from PIL import Image
 
 from unprompt.index.durable import digest_file, read_json, write_atomically, write_json
 from unprompt.index.encoders import EncoderConfig, ImageEncoder, check_same_space
-from unprompt.index.errors import DamagedFileError
+from unprompt.index.errors import DamagedFileError, UnpromptError
 from unprompt.index.preprocess import Preprocess
 from unprompt.index.quiet import without_load_reports
 from unprompt.index.settings import read_settings, write_settings
@@ -92,9 +92,21 @@ def _save_graph(graph: Any, image_size: int, folder: Path) -> None:
     with torch.inference_mode(), without_load_reports():
         converted = openvino.convert_model(graph, example_input=example)
     converted.reshape([-1, image_size, image_size, 3])
+    # OpenVINO numbers names through the life of a process; the same tower gives the same bytes
+    converted.set_friendly_name("tower")
+    for place, operation in enumerate(converted.get_ordered_ops()):
+        operation.set_friendly_name(f"{operation.get_type_name()}_{place}")
     scratch = folder / "scratch.xml"
-    folder.mkdir(parents=True, exist_ok=True)
-    openvino.save_model(converted, scratch, compress_to_fp16=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        openvino.save_model(converted, scratch, compress_to_fp16=True)
+    except (RuntimeError, OSError) as error:
+        for part in (scratch, scratch.with_suffix(".bin")):
+            part.unlink(missing_ok=True)
+        raise UnpromptError(
+            f"cannot write the tower to {folder}: {error}; free some space or choose another "
+            "output folder, then run the same command again"
+        ) from error
     for produced, name in ((scratch.with_suffix(".bin"), WEIGHTS), (scratch, GRAPH)):
         with write_atomically(folder / name) as temporary:
             produced.replace(temporary)

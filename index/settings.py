@@ -13,7 +13,9 @@ T = TypeVar("T")
 
 
 def read_settings(kind: type[T], mapping: Mapping[str, Any], origin: str) -> T:
-    """`mapping` as an instance of the pydantic dataclass `kind`; raises ConfigError with all faults."""
+    """`mapping` as a pydantic dataclass `kind`; raises ConfigError with all faults."""
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"{origin} must hold settings by name, got {mapping!r}")
     try:
         return TypeAdapter(kind).validate_python(dict(mapping))
     except ValidationError as error:

@@ -45,7 +45,7 @@ ROWS = pl.Schema(
         "image_id": pl.UInt64,
         "prompt_id": pl.UInt64,
         "prompt": pl.String,
-        "key": pl.String,  # of the image in its shards; with seed and generator: how to see it again
+        "key": pl.String,  # of the image in its shards; seed and generator render it again
         "seed": pl.UInt64,
         "generator": pl.String,
     }
@@ -83,4 +83,7 @@ def write_table(path: Path, table: pl.DataFrame, schema: pl.Schema | None = None
     """Write a parquet file under a temporary name, then rename it; same rows, same bytes."""
     checked = table if schema is None else check_schema(table, schema, str(path))
     with write_atomically(path) as temporary:
-        checked.write_parquet(temporary, compression="zstd", statistics=False)
+        try:
+            checked.write_parquet(temporary, compression="zstd", statistics=False)
+        except pl.exceptions.PolarsError as error:  # its way to say that the disk is full
+            raise OSError(str(error)) from error

@@ -1,5 +1,6 @@
-"""Pictures in files -> one record a picture, in order; a bad picture is recorded and the rest go on."""
+"""Pictures in files -> one record a picture, in order; a bad picture stops nothing."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -58,4 +59,10 @@ def _invert_batch(
     answers = iter(inverter.invert(loaded, candidates))
     for picture, fault in zip(pictures, faults, strict=True):
         answer = next(answers) if fault is None else None
-        yield BatchRecord(picture.name, picture.image_id, answer, fault)
+        name, image_id = printable(picture.name), printable(picture.image_id)
+        yield BatchRecord(name, image_id, answer, None if fault is None else printable(fault))
+
+
+def printable(name: str) -> str:
+    """A file's name as text that every output can hold: a byte that is no UTF-8 becomes \\xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

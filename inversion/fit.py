@@ -1,4 +1,4 @@
-"""RUN/embeddings, RUN/corpus targets and the index -> head and blend weights, tuned on validation."""
+"""Embeddings, targets and the index -> head and blend weights, tuned on validation."""
 
 from collections.abc import Callable
 from pathlib import Path

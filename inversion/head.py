@@ -72,11 +72,12 @@ class RidgeHead:
 
     def save(self, folder: Path) -> None:
         """Write weights (fp16), then the config that says they are complete."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         tensors = {"weight": self._weight.astype(np.float16), "bias": self._bias}
         with write_atomically(folder / WEIGHTS) as temporary:
-            save_file(tensors, temporary)
+            # safetensors' own save_file makes a file that only its owner may read
+            temporary.write_bytes(save(tensors))
         write_json(folder / CONFIG, write_settings(self.description))
 
 
@@ -89,7 +90,7 @@ def load_head(folder: Path, space: str) -> RegressionHead:
     description = read_settings(HeadDescription, read_json(folder / CONFIG), origin)
     if description.kind != "ridge":
         raise DamagedFileError(f"{origin} names an unknown kind of head, {description.kind!r}")
-    remedy = "Fit the head again: `unprompt build CONFIG --stage head`."
+    remedy = "Fit the head again: `unprompt build CONFIG --stage fit`."
     check_same_space(space, description.space, f"the head in {folder}", remedy)
     try:
         tensors = load_file(folder / WEIGHTS)

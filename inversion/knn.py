@@ -66,12 +66,13 @@ def neighbor_weights(neighbors: Neighbors, config: KnnConfig) -> np.ndarray:
     scores = neighbors.scores[:, : config.k].astype(np.float64)
     missing = neighbors.rows[:, : config.k] < 0
     if config.weighting == "softmax":
-        best = scores.max(axis=1, keepdims=True)
+        best = scores.max(axis=1, keepdims=True, initial=-2.0)  # finite where none was found
         raw = np.exp((scores - best) / config.temperature)
     else:
         raw = 1.0 / (np.maximum(1.0 - scores, 0.0) ** config.power + 1e-4)
     raw[missing] = 0.0
-    return (raw / raw.sum(axis=1, keepdims=True)).astype(np.float32)
+    total = raw.sum(axis=1, keepdims=True)
+    return (raw / np.where(total > 0, total, 1.0)).astype(np.float32)
 
 
 def estimate_from_neighbors(

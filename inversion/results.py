@@ -8,6 +8,7 @@ import base64
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from unprompt.index.durable import digest_json, write_atomically
-from unprompt.index.errors import ConfigError
+from unprompt.index.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.index.tables import write_table
 from unprompt.inversion.batch import BatchRecord
 from unprompt.inversion.inverter import Candidate
@@ -44,13 +45,23 @@ class ResultsLog:
         """Remove the partial file of a batch whose records are wanted in another form."""
         self.partial.unlink(missing_ok=True)
 
-    def open(self) -> TextIO:
-        """The partial file, ready to append after its last whole line."""
-        self.partial.parent.mkdir(parents=True, exist_ok=True)
+    @contextmanager
+    def open(self) -> Iterator[TextIO]:
+        """The partial file, ready to append after its last whole line.
+
+        Raises UnpromptError where it cannot be written, for instance on a full disk.
+        """
         whole = "".join(json.dumps(row) + "\n" for row in self.rows())
         with write_atomically(self.partial) as temporary:
             temporary.write_text(f"{self._header}\n{whole}", encoding="utf-8")
-        return self.partial.open("a", encoding="utf-8")
+        try:
+            with self.partial.open("a", encoding="utf-8") as lines:
+                yield lines
+        except OSError as error:
+            raise UnpromptError(
+                f"cannot write {self.partial}: {error.strerror or error}; free some space, then "
+                "run the same command again: it goes on after the last picture written"
+            ) from error
 
     def finish(self) -> int:
         """Turn the partial file into the results file; returns the number of rows."""
@@ -88,7 +99,15 @@ class ResultsLog:
                 )
             for line in lines:
                 if line.endswith("\n"):
-                    yield json.loads(line)
+                    yield self._parse(line)
+
+    def _parse(self, line: str) -> dict[str, Any]:
+        try:
+            return json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DamagedFileError(
+                f"{self.partial} is damaged ({error}); delete it and run the same command again"
+            ) from error
 
 
 def append_record(log: TextIO, record: BatchRecord) -> None:

@@ -3,12 +3,12 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unprompt.inversion.batch import BatchRecord, invert_pictures
+from unprompt.index.settings import write_settings
+from unprompt.inversion.batch import BatchRecord, invert_pictures, printable
 from unprompt.inversion.inputs import PictureInput, find_pictures
 from unprompt.inversion.inverter import Candidate, Inverter
 from unprompt.inversion.results import ResultsLog, append_record
@@ -45,12 +45,11 @@ def _write_files(request: InvertRequest, inverter: Inverter, pictures: list[Pict
     output = request.output or _beside(request.submission)
     log = ResultsLog(output, _identity(request, inverter))
     done = log.done()
-    left = [picture for picture in pictures if picture.name not in done]
+    left = [picture for picture in pictures if printable(picture.name) not in done]
     progress = choose_progress()
     if done:
         progress.note(f"going on after {len(done)} pictures of an earlier run")
-    with ExitStack() as stack:
-        lines = stack.enter_context(log.open())
+    with log.open() as lines:
         records = invert_pictures(inverter, left, request.candidates)
         for record in progress.track(records, "invert", len(pictures), len(pictures) - len(left)):
             append_record(lines, record)
@@ -76,7 +75,7 @@ def _identity(request: InvertRequest, inverter: Inverter) -> dict[str, Any]:
     return {
         "space": manifest.space,
         "index": {name: record.sha256 for name, record in manifest.files.items()},
-        "alpha": inverter.blend.alpha,
+        "blend": write_settings(inverter.blend),
         "candidates": request.candidates,
     }
 

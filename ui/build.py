@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from unprompt.index.stages import StageLedger
 from unprompt.ui.progress import choose_progress
 from unprompt.ui.workflow import ALL_STAGES, RunConfig, build_run, discard_changed, load_config
 
@@ -27,5 +28,7 @@ def run_build(
     folder = run_folder(output, config)
     if overwrite:
         discard_changed(folder, config)
+    for stage in stages or ():  # asked for by name it runs again, which mends a damaged file
+        StageLedger(folder).reopen(stage)
     bundle = build_run(folder, config, stages or ALL_STAGES, retry_failed, choose_progress())
     print(bundle)

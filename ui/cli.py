@@ -1,5 +1,6 @@
 """The command line: parse, call one library function, print. Exit 0, 1 (our error), 2 (usage)."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ import typer
 
 from unprompt.index.errors import UnpromptError
 
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 EPILOG = "Every command has examples: unprompt COMMAND --help"
 
 app = typer.Typer(
@@ -64,7 +66,9 @@ def build(
     stage: Annotated[
         list[str] | None,
         typer.Option(
-            "--stage", help="Run only this stage: corpus, images, encoder, embed, index, fit."
+            "--stage",
+            help="Run only this stage, again if it is done: corpus, images, encoder, embed, "
+            "index, fit.",
         ),
     ] = None,
     settings: SetOption = None,
@@ -205,8 +209,23 @@ def main() -> None:
     except UnpromptError as error:
         print(f"unprompt: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("unprompt: stopped; run the same command again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        raise SystemExit(141) from None
+    except OSError as error:  # a full disk behind stdout, a folder that may not be read
+        _drop_unwritable_output()
+        print(f"unprompt: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            print("unprompt: stopped; run the same command again to go on", file=sys.stderr)
+        raise
+
+
+def _drop_unwritable_output() -> None:
+    """What stdout did not take would otherwise fail once more at the end of the process."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

@@ -52,7 +52,7 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise ConfigError(f"there is no config file {path}")
-        text = path.read_text(encoding="utf-8")
+        text = _read_text(path)
     elif name in preset_names():
         text = (files("unprompt.build.presets") / f"{name}.yaml").read_text(encoding="utf-8")
     else:
@@ -116,12 +116,13 @@ def _fit(run: BuildRun, config: RunConfig, again: bool, progress: Progress) -> N
     settings = _fit_settings(run, config)
     if again:
         ledger.reopen(FIT)
-    if not ledger.begin(FIT, settings):
-        return
     if not ledger.is_done("index"):
         raise ConfigError(
-            "the stage fit needs the stage index; run `unprompt build` without --stage"
+            f"the stage fit needs the stage index, which is not done in {run.folder}; run "
+            "`unprompt build` without --stage"
         )
+    if not ledger.begin(FIT, settings):
+        return
     corpus = read_corpus(run.corpus)
     blend = fit_bundle(run.bundle, run.image_embeddings, corpus.targets_of, config.fit, progress)
     _write_card(run, blend)
@@ -165,4 +166,14 @@ def _set(content: dict[str, Any], override: str) -> None:
         place = place.setdefault(section, {})
         if not isinstance(place, Mapping):
             raise ConfigError(f"--set {override}: {section} is not a section")
-    place[last] = yaml.safe_load(text)
+    try:
+        place[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the config file {path}: {error}") from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-Colour = tuple[int, int, int]
+Colour = tuple[int, ...]
 Point = tuple[float, float]
 OVERSAMPLING = 2
 

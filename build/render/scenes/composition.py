@@ -72,7 +72,7 @@ class _Easel:
         if placement.mirror:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         image = image.resize(target, Image.Resampling.HAMMING, reducing_gap=2.0)
-        image = image.rotate(placement.turn, Image.Resampling.BICUBIC, expand=True)
+        image = image.rotate(placement.turn, Image.Resampling.BILINEAR, expand=True)
         if not self._shaded:
             return image
         return Image.fromarray(shade_sprite(np.asarray(image), self._light, self._backdrop.ambient))

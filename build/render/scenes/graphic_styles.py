@@ -9,8 +9,10 @@ from unprompt.build.render.scenes.picture import (
     blur,
     find_edges,
     find_luma,
+    find_strongest,
     quantise,
     saturate,
+    shrink,
     to_floats,
     to_image,
 )
@@ -20,7 +22,7 @@ PIXELS_ACROSS = 46
 
 def print_flat(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """Few even colours and no texture."""
-    setting = quantise(blur(picture.rgb, 1.0 * picture.size_px / 256), 9)
+    setting = quantise(blur(picture.rgb, 1.0 * picture.size_px / 256), picture.ink, 16)
     ink = picture.ink[..., None]
     return saturate(setting * (1 - ink) + picture.rgb * ink, 1.18)
 
@@ -28,11 +30,9 @@ def print_flat(picture: Picture, rng: np.random.Generator) -> np.ndarray:
 def print_pixels(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """Big square pixels in a console's palette."""
     size = picture.size_px
-    small = to_image(saturate(picture.rgb, 1.25)).resize(
-        (PIXELS_ACROSS, PIXELS_ACROSS), Image.Resampling.BOX
-    )
-    palette = small.quantize(20, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    return to_floats(palette.convert("RGB").resize((size, size), Image.Resampling.NEAREST))
+    console = quantise(*shrink(picture, PIXELS_ACROSS), 24)
+    grown = to_image(console).resize((size, size), Image.Resampling.NEAREST)
+    return to_floats(grown)
 
 
 def print_photo(picture: Picture, rng: np.random.Generator) -> np.ndarray:
@@ -54,11 +54,10 @@ def print_neon(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     half = to_image(picture.rgb).reduce(2).filter(ImageFilter.MaxFilter(3))
     around = half.resize((size, size), Image.Resampling.BILINEAR)
     hue = saturate(to_floats(around), 2.6)
-    hue = hue / np.maximum(hue.max(axis=2, keepdims=True), 0.2)
+    hue = hue / np.maximum(find_strongest(hue)[..., None], 0.2)
     outline = find_edges(blur(picture.ink, 1.0 * scale)) * 3.2
-    inner = find_edges(blur(picture.rgb, 0.8 * scale)) * (1.7 * picture.ink)
-    faint = find_edges(blur(picture.rgb, 1.4 * scale)) * (0.9 * (1 - picture.ink))
-    tube = np.clip(np.maximum(outline, np.maximum(inner, faint)), 0, 1)[..., None]
+    inner = find_edges(blur(picture.rgb, 0.9 * scale)) * (0.7 + picture.ink)
+    tube = np.clip(np.maximum(outline, inner), 0, 1)[..., None]
     light = tube * hue
     glow = blur(light, 3.0 * scale) * 1.1 + blur(light, 10 * scale) * 1.3
     wall = picture.rgb * 0.07 + np.array((0.025, 0.02, 0.06), dtype=np.float32)
@@ -71,7 +70,7 @@ def print_poster(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     size = picture.size_px
     scale = size / 256
     paper = np.array((0.95, 0.89, 0.74), dtype=np.float32)
-    inks = quantise(saturate(blur(picture.rgb, 0.7 * scale), 1.15), 9)
+    inks = quantise(saturate(blur(picture.rgb, 0.7 * scale), 1.2), picture.ink, 12)
     faded = (0.1 + 0.86 * inks) * paper
     grain = rng.random((size, size), dtype=np.float32)
     worn = (smooth_noise(rng, size, 18) * 0.6 + grain * 0.55 > 0.92)[..., None] * 0.35

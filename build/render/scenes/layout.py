@@ -34,7 +34,7 @@ class Box:
 
 
 SIZE_FACTORS = {"tiny": 0.55, "giant": 1.3}
-FRAMING_FACTORS = {"close-up": 1.38, "wide": 0.62}
+FRAMING_FACTORS = {"close-up": 1.24, "wide": 0.66}
 FREE_EDGE = 0.015
 # Calendars, shop fronts and the like carry letters, which must not be mirrored.
 LETTERED_KINDS = frozenset(("household", "building"))
@@ -60,9 +60,10 @@ def lay_out(scene: Scene, aspects: list[float], rng: np.random.Generator) -> lis
 def _choose_boxes(scene: Scene, aspects: list[float], rng: np.random.Generator) -> list[Box]:
     drift = float(rng.uniform(-0.03, 0.03))
     base = float(rng.uniform(0.88, 0.93))
+    framing = FRAMING_FACTORS.get(scene.framing or "", 1.0)
     if len(scene.things) == 1:
         single = Box(0.5 + drift, base, 0.86, 0.74)
-        return [_resize(single, scene.things[0], FRAMING_FACTORS.get(scene.framing or "", 1.0))]
+        return [_resize(single, scene.things[0], framing)]
     if scene.relation:
         boxes = _relate(scene, aspects, base, rng)
     elif len(scene.things) == 2:
@@ -75,7 +76,7 @@ def _choose_boxes(scene: Scene, aspects: list[float], rng: np.random.Generator) 
         ]
     if len(scene.things) == 3 and scene.relation:
         boxes = _make_room(boxes, base, bool(rng.random() < 0.5))
-    grown = [_resize(box, thing, 1.0) for box, thing in zip(boxes, scene.things, strict=True)]
+    grown = [_resize(box, thing, framing) for box, thing in zip(boxes, scene.things, strict=True)]
     if scene.relation == "on top of":
         grown[0] = replace(grown[0], base=_find_top(grown[1], scene.things[1], aspects[1]))
     return grown
@@ -129,7 +130,7 @@ def _make_room(boxes: list[Box], base: float, on_the_left: bool) -> list[Box]:
 
 def _resize(box: Box, thing: Thing, factor: float) -> Box:
     factor *= SIZE_FACTORS.get(thing.size or "", 1.0)
-    sink = 0.04 if factor > 1.25 and not box.floating else 0.0
+    sink = 0.05 if factor > 1.2 and not box.floating else 0.0
     lift = (1 - factor) * 0.25 * box.height if factor < 1 and not box.floating else 0.0
     return replace(
         box, width=box.width * factor, height=box.height * factor, base=box.base + sink - lift * 0.4

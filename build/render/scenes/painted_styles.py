@@ -85,8 +85,8 @@ def paint_chalk(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """Dusty coloured strokes on a dark board with wiped smears."""
     size = picture.size_px
     scale = size / 256
-    board = np.array((0.1, 0.15, 0.135), dtype=np.float32)
-    board = board * (0.85 + 0.5 * smooth_noise(rng, size, 4))[..., None]
+    slate = np.array((0.1, 0.15, 0.135), dtype=np.float32)
+    board = slate * (0.85 + 0.5 * smooth_noise(rng, size, 4))[..., None]
     wobble = [(smooth_noise(rng, size, 30) - 0.5) * 2.2 * scale for _ in range(2)]
     rgb, ink = displace(picture.rgb, *wobble), displace(picture.ink, *wobble)
     vivid = np.clip(saturate(blur(rgb, 1.2 * scale), 1.6) * 0.85 + 0.32, 0, 1)

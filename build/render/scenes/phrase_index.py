@@ -33,7 +33,11 @@ def list_openings() -> list[tuple[Tokens, str, str]]:
         openings += [(place + ",", "setting", name) for place in said.places]
         openings += [(scene + " with", "setting", name) for scene in said.scenes]
     with_articles = _longest_first(openings)
-    bare = [(t[1:], *rest) for t, *rest in with_articles if t[0] in LEADING_ARTICLES]
+    bare = [
+        (words[1:], slot, name)
+        for words, slot, name in with_articles
+        if words[0] in LEADING_ARTICLES
+    ]
     return sorted(with_articles + bare, key=lambda entry: -len(entry[0]))
 
 

@@ -8,7 +8,9 @@ from unprompt.build.render.scenes.picture import (
     Picture,
     blur,
     find_edges,
+    quantise,
     saturate,
+    shrink,
     to_floats,
     to_image,
 )
@@ -50,9 +52,8 @@ def set_in_mosaic(picture: Picture, rng: np.random.Generator) -> np.ndarray:
 def stitch(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """A grid of X stitches in thread colours on linen."""
     size = picture.size_px
-    small = to_image(saturate(picture.rgb, 1.25)).resize((STITCHES, STITCHES), Image.Resampling.BOX)
-    threads = small.quantize(18, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    wool = to_floats(threads.convert("RGB").resize((size, size), Image.Resampling.NEAREST))
+    threads = to_image(quantise(*shrink(picture, STITCHES), 24))
+    wool = to_floats(threads.resize((size, size), Image.Resampling.NEAREST))
     cell = ((np.arange(size, dtype=np.float32) + 0.5) * STITCHES / size) % 1
     rising = np.abs(cell[:, None] - cell[None, :])
     falling = np.abs(cell[:, None] + cell[None, :] - 1)

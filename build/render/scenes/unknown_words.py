@@ -17,7 +17,7 @@ from unprompt.build.render.scenes.phrases import (
 from unprompt.build.render.scenes.vocabulary import load_objects
 from unprompt.index.errors import PromptError
 
-MAX_PHRASE_WORDS = 5
+MAX_PHRASE_WORDS = 8
 MAX_SUGGESTIONS = 3
 ENDS_A_PHRASE = frozenset((",", "and", "with", "next", "in", "on", "under", "at", "by"))
 

@@ -106,8 +106,9 @@ def paint_space(size_px: int, rng: np.random.Generator) -> Backdrop:
     veil = smooth_noise(rng, size_px, 5) * smooth_noise(rng, size_px, 9)
     hues = ((150, 40, 190), (40, 90, 220), (200, 60, 110), (30, 150, 170))
     first, second = rng.choice(len(hues), 2, replace=False)
-    rgb = np.array((10, 8, 28)) + nebula[..., None] * np.array(hues[first]) * 1.1
-    rgb += veil[..., None] * np.array(hues[second]) * 0.8
+    first_glow, second_glow = np.array((hues[first], hues[second]), dtype=np.float32)
+    rgb = np.array((10, 8, 28), dtype=np.float32) + nebula[..., None] * (first_glow * 1.1)
+    rgb += veil[..., None] * (second_glow * 0.8)
     count = size_px
     rows, columns = rng.integers(0, size_px, (2, count))
     rgb[rows, columns] += rng.uniform(90, 255, count)[:, None]

@@ -1,0 +1,149 @@
+"""Shared by the tests: a tiny run built once, a hand-made index, the command line in process."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from unprompt.index.construct import IndexContent, write_index
+from unprompt.index.factory import IndexConfig
+from unprompt.index.manifest import IndexManifest
+from unprompt.index.tables import ROWS
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no {SHARED_DATA}: the host's own vectors are not part of this repository")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The preset scenes-tiny, built for real. Copy it before damaging it."""
+    from unprompt.ui.workflow import build_run, load_config
+
+    folder = tmp_path_factory.mktemp("scenes-tiny") / "run"
+    build_run(folder, load_config("scenes-tiny"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_pictures(tiny_run: Path) -> list[Image.Image]:
+    """The first 40 renders of the tiny run."""
+    from unprompt.index.pictures import open_picture
+    from unprompt.index.shards import iterate_images
+
+    found = list(iterate_images(tiny_run / "images", 0))[:40]
+    return [open_picture(content, key) for key, content in found]
+
+
+class Content(NamedTuple):
+    """What a hand-made index holds; ids and prompts are counted out where they are left out."""
+
+    keys: Sequence[Sequence[float]]
+    targets: Sequence[Sequence[float]]
+    prompt_ids: Sequence[int] | None = None
+    row_ids: Sequence[int] | None = None
+    space: str = "colours"
+
+    def rows(self) -> pl.DataFrame:
+        count = len(self.keys)
+        prompt_ids = self.prompt_ids or range(count)
+        return pl.DataFrame(
+            {
+                "row": range(count),
+                "row_id": self.row_ids or [10 * place + 5 for place in range(count)],
+                "image_id": range(100, 100 + count),
+                "prompt_id": prompt_ids,
+                "prompt": [f"prompt {number}" for number in prompt_ids],
+                "key": [f"{place:09d}" for place in range(count)],
+                "seed": [0] * count,
+                "generator": ["by hand"] * count,
+            },
+            schema=ROWS,
+        )
+
+
+MakeIndex = Callable[..., IndexManifest]
+
+
+@pytest.fixture
+def content() -> type[Content]:
+    return Content
+
+
+@pytest.fixture
+def make_index() -> MakeIndex:
+    """Write an index of hand-made content; `factory` is Flat, so that scores are exact."""
+
+    def make(
+        folder: Path,
+        content: Content,
+        factory: str = "Flat",
+        held_out: np.ndarray | None = None,
+        recall_k: int = 3,
+    ) -> IndexManifest:
+        keys = np.asarray(content.keys, dtype=np.float32)
+        targets = np.asarray(content.targets, dtype=np.float32)
+        queries = keys[:0] if held_out is None else held_out
+        whole = IndexContent(content.rows(), keys, targets, content.space, "words")
+        return write_index(folder, whole, queries, IndexConfig(factory, recall_k=recall_k))
+
+    return make
+
+
+class ColourEncoder:
+    """A picture of one colour -> that colour as a unit vector: red is (1, 0, 0)."""
+
+    space = "colours"
+    dim = 3
+
+    def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
+        means = [np.asarray(image, dtype=np.float32).mean(axis=(0, 1)) for image in images]
+        vectors = np.array(means, dtype=np.float32).reshape(-1, 3)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def colour_encoder() -> ColourEncoder:
+    return ColourEncoder()
+
+
+class CliResult(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., CliResult]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Call the entry point as the shell does, without the seconds that a new process takes."""
+    from unprompt.ui.cli import main
+
+    def call(*arguments: object) -> CliResult:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["unprompt", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err
+        return CliResult(int(stop.value.code or 0), shown.out, shown.err)
+
+    return call

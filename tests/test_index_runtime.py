@@ -1,0 +1,101 @@
+"""An exported tower answers as torch does, without torch; its files are checked when loaded."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unprompt.index.clip import load_clip
+from unprompt.index.encoders import EncoderConfig
+from unprompt.index.errors import DamagedFileError, SpaceMismatchError
+from unprompt.index.runtime import OpenVinoEncoder, export_encoder, load_encoder
+
+CONFIG = EncoderConfig(model="efficientnet-lite0")
+
+
+@pytest.fixture
+def exported(tiny_run: Path, tmp_path: Path) -> Path:
+    """A copy of the tower that the tiny run exported."""
+    shutil.copytree(tiny_run / "bundle" / "encoder", tmp_path / "encoder")
+    return tmp_path / "encoder"
+
+
+def test_export_answers_as_torch_does(tiny_run: Path, tiny_pictures: list[Image.Image]) -> None:
+    encoder = load_encoder(tiny_run / "bundle" / "encoder")
+    clip = load_clip(CONFIG, "cpu")
+    assert isinstance(encoder, OpenVinoEncoder)
+    assert (encoder.space, encoder.dim) == (clip.space, clip.dim)
+    # 40 pictures: one full batch of 32, then single ones
+    found, wanted = encoder.encode(tiny_pictures), clip.encode(tiny_pictures)
+    assert found.shape == wanted.shape == (40, 1280) and found.dtype == np.float32
+    assert np.einsum("nd,nd->n", found, wanted).min() >= 0.9999
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-4)
+    assert encoder.encode([]).shape == (0, 1280)
+
+
+def test_the_same_picture_gives_the_same_vector(
+    tiny_run: Path, tiny_pictures: list[Image.Image]
+) -> None:
+    encoder = load_encoder(tiny_run / "bundle" / "encoder")
+    one = encoder.encode(tiny_pictures[:1])
+    assert one.tobytes() == encoder.encode(tiny_pictures[:1]).tobytes()
+    first_of_two, _ = encoder.encode(tiny_pictures[:2])
+    assert one[0].tobytes() == first_of_two.tobytes()
+
+
+def test_exporting_again_gives_the_same_files(tiny_run: Path, tmp_path: Path) -> None:
+    description = export_encoder(CONFIG, tmp_path)
+    first = json.loads((tiny_run / "bundle" / "encoder" / "encoder.json").read_text())
+    assert description == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "encoder.json", "tower.bin", "tower.xml",
+    ]  # fmt: skip
+
+
+def test_another_size_is_another_space(tiny_run: Path, tmp_path: Path) -> None:
+    small = EncoderConfig(model="efficientnet-lite0", image_size=96, output="embedding")
+    description = export_encoder(small, tmp_path)
+    encoder = load_encoder(tmp_path)
+    assert (
+        encoder.space == description["space"] != load_encoder(tiny_run / "bundle" / "encoder").space
+    )
+    assert encoder.dim == 384
+    picture = Image.linear_gradient("L").convert("RGB")
+    wanted = load_clip(small, "cpu").encode([picture])
+    assert float(np.vdot(encoder.encode([picture]), wanted)) >= 0.9999
+
+
+@pytest.mark.parametrize("name", ["tower.xml", "tower.bin"])
+def test_a_damaged_tower_is_named(exported: Path, name: str) -> None:
+    content = bytearray((exported / name).read_bytes())
+    content[len(content) // 2] ^= 4
+    (exported / name).write_bytes(content)
+    with pytest.raises(DamagedFileError, match=f"{name} is missing or not what was written"):
+        load_encoder(exported)
+    (exported / name).unlink()
+    with pytest.raises(DamagedFileError, match=f"{name}.*--stage encoder"):
+        load_encoder(exported)
+
+
+def test_no_description(exported: Path) -> None:
+    (exported / "encoder.json").unlink()
+    with pytest.raises(DamagedFileError, match=r"encoder\.json is missing"):
+        load_encoder(exported)
+
+
+def test_a_torch_bundle_names_its_tower_and_checks_it(
+    tmp_path: Path, tiny_pictures: list[Any]
+) -> None:
+    config = EncoderConfig(model="efficientnet-lite0", runtime="torch")
+    description = export_encoder(config, tmp_path)
+    assert description["files"] == {} and [p.name for p in tmp_path.iterdir()] == ["encoder.json"]
+    encoder = load_encoder(tmp_path)
+    assert encoder.space == description["space"]
+    assert encoder.encode(tiny_pictures[:2]).shape == (2, 1280)
+    (tmp_path / "encoder.json").write_text(json.dumps({**description, "space": "f" * 16}))
+    with pytest.raises(SpaceMismatchError, match="ffffffffffffffff"):
+        load_encoder(tmp_path)

@@ -1,0 +1,115 @@
+"""Scores: the mean and its interval, the baselines by hand, and the tiny run scored for real."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from unprompt.index.encoders import to_unit_length
+from unprompt.index.errors import ConfigError
+from unprompt.index.prompt_index import PromptIndex
+from unprompt.inversion.blend import Blend, load_blend, mean_cosine, save_blend
+from unprompt.inversion.evaluate import METHODS, evaluate_run, predict_all, score
+from unprompt.inversion.fit import FitConfig, LabelledKeys, labelled_keys, tune_blend
+from unprompt.inversion.head import HeadDescription, RidgeHead
+from unprompt.inversion.inverter import Inverter
+from unprompt.inversion.knn import KnnConfig
+from unprompt.ui.workflow import load_config, score_run
+
+AXES = np.eye(3, dtype=np.float32)
+
+
+def test_mean_and_interval_by_hand() -> None:
+    """Every cosine is 0.6: so is the mean, and both ends of its interval."""
+    truth = np.tile([[1.0, 0.0]], (50, 1))
+    found = score("knn", np.tile([[0.6, 0.8]], (50, 1)), truth)
+    assert (found.method, found.n) == ("knn", 50)
+    assert (found.mean_cosine, *found.ci95) == pytest.approx((0.6, 0.6, 0.6))
+
+
+def test_interval_holds_the_mean_and_narrows_with_n() -> None:
+    widths = []
+    for count in (20, 2000):
+        vectors = to_unit_length(np.random.default_rng(1).normal(size=(count, 4)) + 1)
+        truth = np.tile(to_unit_length(np.ones((1, 4))), (count, 1))
+        found = score("blend", vectors, truth)
+        low, high = found.ci95
+        assert low < found.mean_cosine < high
+        # the textbook interval of a mean: 1.96 standard errors to each side
+        error = np.std(vectors @ truth[0]) / count**0.5
+        assert high - low == pytest.approx(2 * 1.96 * error, rel=0.12)
+        assert found == score("blend", vectors, truth), "the same twice"
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 5
+
+
+def test_baselines_by_hand(tmp_path: Path, content: Any, make_index: Any) -> None:
+    """Three axes are keys and targets: the constant is their diagonal, the nearest its own axis."""
+    make_index(tmp_path / "index", content(AXES, AXES))
+    description = HeadDescription("ridge", "colours", "words", 1.0, 3, 1.0)
+    RidgeHead(AXES, np.zeros(3, np.float32), description).save(tmp_path / "head")
+    save_blend(tmp_path / "blend.json", Blend(0.5, KnnConfig(k=1), 1.0, 3))
+    keys = to_unit_length([[2.0, 1.0, 0.0], [0.0, 0.0, 1.0]])  # type: ignore[arg-type]
+    test = LabelledKeys(pl.DataFrame(), keys, AXES[[0, 2]])
+    found = predict_all(tmp_path, PromptIndex.load(tmp_path / "index"), test)
+    assert tuple(found) == METHODS
+    np.testing.assert_allclose(found["constant"], np.full((2, 3), 3**-0.5), atol=1e-4)
+    np.testing.assert_allclose(found["nearest prompt"], AXES[[0, 2]], atol=1e-6)
+    np.testing.assert_allclose(found["knn"], AXES[[0, 2]], atol=1e-6)
+    np.testing.assert_allclose(found["head"], keys, atol=1e-3)
+    np.testing.assert_allclose(found["blend"], to_unit_length(AXES[[0, 2]] + keys), atol=1e-3)
+    assert score("constant", found["constant"], test.truth).mean_cosine == pytest.approx(
+        3**-0.5, abs=1e-4
+    )
+
+
+def test_tuning_takes_the_best_setting(tmp_path: Path, content: Any, make_index: Any) -> None:
+    """The nearest neighbour alone is right: k = 1 and alpha = 1 must win over a head that errs."""
+    make_index(tmp_path, content(AXES, AXES))
+    description = HeadDescription("ridge", "colours", "words", 1.0, 3, 1.0)
+    head = RidgeHead(-AXES, np.zeros(3, np.float32), description)
+    keys = to_unit_length(AXES + 0.5)
+    validation = LabelledKeys(pl.DataFrame(), keys, AXES)
+    config = FitConfig(neighbors=(3, 1), temperatures=(0.5,), powers=())
+    blend = tune_blend(PromptIndex.load(tmp_path), head, validation, config)
+    assert (blend.knn.k, blend.alpha) == (1, 1.0)
+    assert blend.validation_cosine == pytest.approx(1.0, abs=1e-3)
+    assert blend.validation_queries == 3
+
+
+def test_fit_settings_that_try_nothing() -> None:
+    for wrong in ({"neighbors": ()}, {"temperatures": (), "powers": ()}):
+        with pytest.raises(ConfigError, match="at least one"):
+            FitConfig(**wrong)
+
+
+def test_a_split_without_pictures_says_what_to_set(tiny_run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no spare picture.*corpus\.spare"):
+        labelled_keys(tiny_run / "embeddings" / "image", "spare", lambda ids: np.eye(1))
+
+
+def test_the_tiny_run_scored(tiny_run: Path) -> None:
+    scores, leaks = score_run(tiny_run, load_config("scenes-tiny"))
+    by_method = {found.method: found for found in scores}
+    assert tuple(by_method) == METHODS
+    assert leaks["highest_cosine"] < leaks["threshold"]
+    assert {found.n for found in scores} == {leaks["test"]}
+    assert by_method["blend"].mean_cosine > by_method["constant"].mean_cosine
+    assert by_method["knn"].mean_cosine > by_method["nearest prompt"].mean_cosine
+
+
+def test_what_was_tuned_is_what_answers(tiny_run: Path) -> None:
+    """The validation cosine in blend.json, worked out again by the inverter that users load."""
+    from unprompt.build.corpus import read_corpus
+
+    corpus = read_corpus(tiny_run / "corpus")
+    validation = labelled_keys(tiny_run / "embeddings" / "image", "validation", corpus.targets_of)
+    blend = load_blend(tiny_run / "bundle" / "blend.json")
+    assert len(validation.keys) == blend.validation_queries
+    estimates = Inverter.load(tiny_run / "bundle").estimate(validation.keys)
+    found = mean_cosine(estimates.blend, validation.truth)
+    assert found == pytest.approx(blend.validation_cosine, abs=1e-3)
+    test = evaluate_run(tiny_run / "bundle", tiny_run / "embeddings" / "image", corpus.targets_of)
+    assert test[-1].method == "blend"

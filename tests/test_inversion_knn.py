@@ -1,0 +1,120 @@
+"""Neighbours to an estimate: the weights by hand, a prompt's renders once, order without effect."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unprompt.index.errors import ConfigError
+from unprompt.index.prompt_index import Neighbors, PromptIndex
+from unprompt.inversion.knn import (
+    KnnConfig,
+    distinct_prompts,
+    estimate_from_neighbors,
+    find_prompts,
+    neighbor_weights,
+)
+
+TARGETS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float16)
+BOTH = [KnnConfig(k=3), KnnConfig(k=3, weighting="inverse_power")]
+
+
+def neighbors(scores: list[float], rows: list[int]) -> Neighbors:
+    return Neighbors(np.array([scores], np.float32), np.array([rows], np.int64))
+
+
+def test_softmax_by_hand() -> None:
+    """Scores 0.1 apart at temperature 0.1: 1 : 1/e : 1/e^2."""
+    found = neighbor_weights(neighbors([0.9, 0.8, 0.7], [0, 1, 2]), KnnConfig(3, temperature=0.1))
+    raw = np.exp([0.0, -1.0, -2.0])
+    np.testing.assert_allclose(found[0], raw / raw.sum(), rtol=1e-5)
+
+
+def test_inverse_power_by_hand() -> None:
+    """1 / ((1 - score) ** 2 + 1e-4) of scores 1, 0.9 and 0: 10000, 99.0099 and 0.9999."""
+    config = KnnConfig(k=3, weighting="inverse_power", power=2.0)
+    found = neighbor_weights(neighbors([1.0, 0.9, 0.0], [0, 1, 2]), config)
+    raw = np.array([1e4, 1 / 0.0101, 1 / 1.0001])
+    np.testing.assert_allclose(found[0], raw / raw.sum(), rtol=1e-4)
+
+
+def test_a_score_that_rounding_lifts_over_one_is_no_trouble() -> None:
+    config = KnnConfig(k=2, weighting="inverse_power", power=6.0)
+    found = neighbor_weights(neighbors([1.0001, 1.0], [0, 1]), config)
+    np.testing.assert_allclose(found[0], [0.5, 0.5], rtol=1e-5)
+
+
+def test_estimate_by_hand() -> None:
+    """Equal scores: the mean of two axes, at unit length."""
+    found = estimate_from_neighbors(neighbors([0.5, 0.5], [2, 0]), TARGETS, KnnConfig(k=2))
+    np.testing.assert_allclose(found.vectors[0], [0.5**0.5, 0, 0.5**0.5], atol=1e-6)
+    np.testing.assert_allclose(found.weights[0], [0.5, 0.5])
+
+
+@pytest.mark.parametrize("config", BOTH)
+def test_missing_neighbours_weigh_nothing(config: KnnConfig) -> None:
+    found = neighbor_weights(neighbors([0.5, -np.inf, -np.inf], [1, -1, -1]), config)
+    assert found.tolist() == [[1.0, 0.0, 0.0]]
+    none = estimate_from_neighbors(neighbors([-np.inf] * 3, [-1] * 3), TARGETS, config)
+    assert none.weights.tolist() == [[0.0] * 3] and none.vectors.tolist() == [[0.0] * 3]
+
+
+@pytest.mark.parametrize("config", BOTH)
+def test_only_k_neighbours_count(config: KnnConfig) -> None:
+    wide = neighbors([0.9, 0.5, 0.4], [0, 1, 2])
+    narrow = neighbors([0.9, 0.5], [0, 1])
+    config = KnnConfig(2, config.weighting)
+    np.testing.assert_array_equal(
+        estimate_from_neighbors(wide, TARGETS, config).vectors,
+        estimate_from_neighbors(narrow, TARGETS, config).vectors,
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
+    st.sampled_from(BOTH),
+)
+def test_order_does_not_matter_and_weights_sum_to_one(
+    scores: list[float], random: Any, config: KnnConfig
+) -> None:
+    rows = list(range(len(scores)))
+    pairs = list(zip(scores, rows, strict=True))
+    random.shuffle(pairs)
+    straight = estimate_from_neighbors(neighbors(scores, rows), TARGETS, config)
+    mixed_scores, mixed_rows = map(list, zip(*pairs, strict=True))
+    shuffled = estimate_from_neighbors(neighbors(mixed_scores, mixed_rows), TARGETS, config)
+    np.testing.assert_allclose(straight.vectors, shuffled.vectors, atol=1e-5)
+    assert straight.weights.sum() == pytest.approx(1.0, abs=1e-5)
+    assert np.linalg.norm(straight.vectors) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_of_a_prompts_renders_only_the_best_counts() -> None:
+    prompt_ids = np.array([7, 7, 8, 9, 8], np.uint64)
+    found = distinct_prompts(neighbors([0.9, 0.8, 0.7, 0.6, 0.5], [1, 0, 4, 2, 3]), prompt_ids, 3)
+    assert found.rows.tolist() == [[1, 4, 3]]
+    np.testing.assert_allclose(found.scores[0], [0.9, 0.7, 0.5])
+    assert distinct_prompts(found, prompt_ids, 2).rows.tolist() == [[1, 4]]
+    assert distinct_prompts(found, prompt_ids, 4).rows.tolist() == [[1, 4, 3, -1]]
+
+
+def test_k_prompts_are_found_behind_many_renders(
+    tmp_path: Path, content: Any, make_index: Any
+) -> None:
+    """Three renders each of two prompts: k = 2 gives both prompts, not two renders of one."""
+    angles = np.array([0.0, 0.1, 0.2, 0.5, 0.6, 0.7])
+    keys = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    make_index(tmp_path, content(keys, keys, prompt_ids=[1, 1, 1, 2, 2, 2]))
+    found = find_prompts(PromptIndex.load(tmp_path), np.array([[1.0, 0.0]], np.float32), 2)
+    assert found.rows.tolist() == [[0, 3]]
+    np.testing.assert_allclose(found.scores[0], [1.0, np.cos(0.5)], atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{"k": 0}, {"temperature": 0.0}, {"power": -1.0}])
+def test_settings_that_cannot_work(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="k >= 1, temperature > 0 and power > 0"):
+        KnnConfig(**wrong)

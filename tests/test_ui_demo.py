@@ -1,0 +1,352 @@
+"""The page in a real browser: a picture gives its prompt, a bad file a message, nothing leaves."""
+
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("gradio", reason="the extra `demo` is not installed")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+from gradio_client import Client, handle_file  # noqa: E402
+from gradio_client.exceptions import AppError  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from unprompt.build.render.scenes.renderer import ScenesRenderer  # noqa: E402
+from unprompt.index.errors import MissingDependencyError  # noqa: E402
+from unprompt.inversion.inverter import Candidate, Inversion, Inverter  # noqa: E402
+from unprompt.ui.demo import choose_port, describe  # noqa: E402
+from unprompt.ui.gradio_library import load_gradio  # noqa: E402
+from unprompt.ui.page import build_page, launch_page  # noqa: E402
+from unprompt.ui.page_html import write_answer, write_neighbors  # noqa: E402
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+).split()
+HOSTILE = "<img src=x onerror=alert(1)>${alert(1)}{{value}}"
+TRUNCATED, TEXT, BOMB = "cut.jpg", "text.png", "bomb.png"
+PATIENCE_MS = 15_000
+BRING_A_PICTURE = """
+async (way) => {
+  const reply = await fetch(document.querySelector(".up-examples img").src);
+  const brought = new DataTransfer();
+  brought.items.add(new File([await reply.blob()], "brought.webp", { type: "image/webp" }));
+  if (way === "paste") {
+    document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: brought }));
+    return;
+  }
+  const options = { bubbles: true, cancelable: true, dataTransfer: brought };
+  for (const name of ["dragenter", "dragover", "drop"])
+    document.querySelector("#up-picture img").dispatchEvent(new DragEvent(name, options));
+}
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """The page of the tiny run, and one of its pictures with the prompt it was drawn from."""
+
+    url: str
+    picture: Path
+    prompt: str
+
+
+@dataclass
+class Visit:
+    """A browser's page and what it did."""
+
+    page: Any
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def upload(self, path: Path) -> None:
+        self.page.set_input_files("#up-picture input[type=file]", str(path))
+
+    def answer(self) -> str:
+        self.page.wait_for_selector(".up-prompt", timeout=PATIENCE_MS)
+        return self.page.inner_text(".up-prompt .up-text")
+
+    def fault(self) -> str:
+        self.page.wait_for_selector(".up-fault", timeout=PATIENCE_MS)
+        return self.page.inner_text(".up-fault")
+
+
+@pytest.fixture(scope="session")
+def served(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder / "gradio"))
+        inverter = Inverter.load(tiny_run / "bundle")
+        row = inverter.index.rows.row(7, named=True)
+        drawn = ScenesRenderer(128).render([row["prompt"]], [row["seed"]])[0]
+        Image.fromarray(drawn).save(folder / "query.png")
+        page = build_page(*describe(tiny_run / "bundle", inverter, folder / "gradio"))
+        yield Served(launch_page(page, choose_port(0)), folder / "query.png", row["prompt"])
+        page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no browser at {CHROMIUM}; set CHROMIUM to one")
+    with playwright.sync_playwright() as session:
+        found = session.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def visit(browser: Any, served: Served) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    origin = served.url.rstrip("/")
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=origin)
+    visit = Visit(context.new_page())
+    visit.page.on("console", lambda m: m.type == "error" and visit.errors.append(m.text))
+    visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    visit.page.on("request", lambda request: visit.requests.append(request.url))
+    visit.page.goto(served.url)
+    visit.page.wait_for_selector(".up-examples img", timeout=PATIENCE_MS)
+    yield visit
+    local = (served.url, "data:", "blob:")
+    assert [url for url in visit.requests if not url.startswith(local)] == []
+    assert visit.errors == []
+    context.close()
+
+
+@pytest.fixture
+def bad_file(tmp_path: Path, served: Served, request: pytest.FixtureRequest) -> Path:
+    """A file that claims to be a picture."""
+    path = tmp_path / request.param
+    if request.param == TRUNCATED:
+        Image.open(served.picture).save(path, "JPEG")
+        path.write_bytes(path.read_bytes()[:1500])
+    elif request.param == BOMB:
+        path.write_bytes(png_header(20_000, 10_000))
+    else:
+        path.write_text("a prompt is not a picture")
+    return path
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that declares a size and holds next to nothing."""
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(1000))),
+        (b"IEND", b""),
+    ]
+    written = (
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
+
+
+def test_the_first_screen_says_what_is_loaded(visit: Visit) -> None:
+    header, footer = visit.page.inner_text(".up-head"), visit.page.inner_text(".up-foot")
+    assert re.search(
+        r"scenes-tiny · \d+ pictures · \d+ prompts · index recall@10 [01]\.\d{3}", header
+    )
+    assert "scenes world only" in footer
+    assert "Drawings: OpenMoji, CC BY-SA 4.0" in footer
+    assert visit.page.locator(".up-examples button").count() == 6
+
+
+def test_a_known_picture_gives_its_prompt(visit: Visit, served: Served) -> None:
+    visit.upload(served.picture)
+    assert visit.answer() == served.prompt
+    assert visit.page.locator(".up-candidates li").count() == 8
+    assert re.search(r"score 0\.\d{3} · share", visit.page.inner_text(".up-candidates li >> nth=0"))
+    widths = visit.page.eval_on_selector_all(".up-tiles img", "all => all.map(i => i.naturalWidth)")
+    assert len(widths) == 8 and min(widths) == 128  # as stored, not drawn again
+    assert served.prompt in visit.page.inner_text(".up-tiles figure >> nth=0")
+
+
+def test_the_prompt_and_each_candidate_can_be_copied(visit: Visit, served: Served) -> None:
+    visit.upload(served.picture)
+    visit.answer()
+    texts = visit.page.locator(".up-answer .up-text").all_inner_texts()
+    buttons = visit.page.locator(".up-answer button")
+    assert buttons.count() == len(texts) == 9
+    for place in (0, 3):
+        buttons.nth(place).click()
+        playwright.expect(buttons.nth(place)).to_have_text("Copied")
+        assert visit.page.evaluate("navigator.clipboard.readText()") == texts[place]
+
+
+def test_an_example_is_inverted_at_a_click(visit: Visit) -> None:
+    visit.page.click(".up-examples button >> nth=1")
+    assert visit.answer()
+    assert "a neon sign of three strawberries" in visit.page.inner_text(".up-truth")
+    visit.page.wait_for_selector("#up-picture img")
+    visit.page.click(".up-examples button >> nth=2")
+    playwright.expect(visit.page.locator(".up-truth")).to_contain_text("wheelbarrow")
+
+
+def test_a_second_picture_replaces_the_first(visit: Visit, served: Served) -> None:
+    visit.page.click(".up-examples button >> nth=1")
+    visit.answer()
+    visit.page.click("#up-picture button[aria-label='Remove Image']")
+    visit.page.wait_for_selector(".up-empty")
+    assert visit.page.locator(".up-tiles").count() == 0
+    visit.upload(served.picture)
+    assert visit.answer() == served.prompt
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_picture_can_be_dropped_or_pasted_over_another(visit: Visit, way: str) -> None:
+    visit.page.click(".up-examples button >> nth=1")
+    visit.answer()
+    visit.page.wait_for_selector("#up-picture img")
+    visit.page.evaluate(BRING_A_PICTURE, way)
+    playwright.expect(visit.page.locator(".up-truth")).to_have_count(0, timeout=PATIENCE_MS)
+    assert visit.answer()
+    visit.page.wait_for_selector("#up-picture img")
+
+
+@pytest.mark.parametrize("bad_file", [TEXT, TRUNCATED, BOMB, f"{HOSTILE}.png"], indirect=True)
+def test_a_bad_file_gives_a_message_and_the_page_goes_on(
+    visit: Visit, served: Served, bad_file: Path
+) -> None:
+    visit.upload(bad_file)
+    fault = visit.fault()
+    assert bad_file.name in fault
+    assert "wanted a whole PNG, JPEG" in fault
+    visit.upload(served.picture)
+    assert visit.answer() == served.prompt
+    assert visit.page.locator(".up-fault").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_overflows_on_a_phone(browser: Any, served: Served, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    visit = Visit(context.new_page())
+    visit.page.goto(served.url)
+    visit.page.wait_for_selector(".up-examples img", timeout=PATIENCE_MS)
+    visit.upload(served.picture)
+    visit.answer()
+    visit.page.wait_for_selector(".up-tiles img")
+    wide, inner = visit.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= inner == 390
+    background = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(int(value) for value in re.findall(r"\d+", background)[:3])
+    assert brightness > 600 if scheme == "light" else brightness < 150
+    context.close()
+
+
+def test_the_endpoint_returns_prompt_and_candidates(served: Served) -> None:
+    client = Client(served.url, verbose=False)
+    prompt, candidates = client.predict(handle_file(str(served.picture)), api_name="/invert")
+    assert prompt == served.prompt == candidates[0]["prompt"]
+    scores = [candidate["score"] for candidate in candidates]
+    assert scores == sorted(scores, reverse=True)
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert list(named) == ["/invert"]
+
+
+@pytest.mark.parametrize("bad_file", [TEXT, BOMB], indirect=True)
+def test_the_endpoint_says_what_is_wrong(served: Served, bad_file: Path) -> None:
+    client = Client(served.url, verbose=False)
+    with pytest.raises(AppError, match="cannot read the picture .* wanted a whole PNG, JPEG"):
+        client.predict(handle_file(str(bad_file)), api_name="/invert")
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
+def test_the_endpoint_reads_no_file_that_was_not_uploaded(
+    served: Served, meta: dict[str, Any]
+) -> None:
+    url = f"{served.url}gradio_api/call/invert"
+    body = json.dumps({"data": [{"path": str(served.picture), **meta}]}).encode()
+    call = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(call, timeout=15) as reply:
+        event = json.load(reply)["event_id"]
+    with urllib.request.urlopen(f"{url}/{event}", timeout=15) as reply:
+        answer = reply.read().decode()
+    assert "event: error" in answer
+    assert served.prompt not in answer and "PNG" not in answer
+
+
+def test_every_text_is_escaped() -> None:
+    found = Candidate(HOSTILE, 0.5, 0.5, 0.004, 0, 0)
+    inversion = Inversion(HOSTILE, *[None] * 3, 0.5, (found,), (found,))  # type: ignore[arg-type]
+    shown = write_answer(inversion, HOSTILE) + write_neighbors([(found, None)])
+    assert "<img" not in shown
+    assert "no picture stored" in shown
+    assert "share &lt;1 %" in shown
+
+
+def test_the_command_serves_until_interrupted_and_leaves_nothing(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    temporary, work = tmp_path / "temporary", tmp_path / "work"
+    temporary.mkdir()
+    work.mkdir()
+    command = [sys.executable, "-c", "from unprompt.ui.cli import main; main()", "demo"]
+    options = ["--bundle", str(tiny_run / "bundle"), "--port", "0", "--no-open"]
+    environment = os.environ | {
+        "TMPDIR": str(temporary),
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    with subprocess.Popen(
+        command + options,
+        cwd=work,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        assert address, process.communicate(timeout=30)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        assert b"gradio" in opener.open(address[0], timeout=15).read()
+        assert len(list(temporary.glob("unprompt-demo-*"))) == 1
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert errors == ""
+    assert list(temporary.glob("unprompt-demo-*")) == []
+    assert list(work.iterdir()) == []
+
+
+def test_a_port_in_use_is_named(cli: Any, tiny_run: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = cli("demo", "--bundle", tiny_run / "bundle", "--port", port, "--no-open")
+    assert result.code == 1
+    assert f"port {port} of 127.0.0.1" in result.err and "`--port`" in result.err
+
+
+def test_an_impossible_port_is_refused(cli: Any) -> None:
+    result = cli("demo", "--port", 70000, "--no-open")
+    assert result.code == 1
+    assert "--port must be from 0 to 65535, got 70000" in result.err
+
+
+def test_a_bundle_that_is_not_whole_is_named(cli: Any, tmp_path: Path) -> None:
+    result = cli("demo", "--bundle", tmp_path, "--port", 0, "--no-open")
+    assert result.code == 1
+    assert "is not a finished bundle" in result.err
+
+
+def test_without_gradio_the_install_line_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'unprompt\[demo,cpu\]'"):
+        load_gradio()

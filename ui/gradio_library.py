@@ -1,0 +1,34 @@
+"""The one place that imports Gradio: nothing in, the module out, told to stay off the network."""
+
+import os
+from types import ModuleType
+
+from unprompt.index.errors import MissingDependencyError
+
+OFFLINE = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+LOOPBACK = "127.0.0.1,localhost"
+
+
+def load_gradio() -> ModuleType:
+    """The module `gradio`; raises MissingDependencyError without the extra `demo`."""
+    os.environ.update(OFFLINE)  # read when it is imported
+    _go_around_proxies()
+    try:
+        import gradio
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"the page needs Gradio, which cannot be imported ({error}); "
+            "run `pip install 'unprompt[demo,cpu]'`"
+        ) from error
+    return gradio
+
+
+def _go_around_proxies() -> None:
+    """Gradio asks its own server whether it is up, which no proxy could answer."""
+    before = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if LOOPBACK not in before:
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{before},{LOOPBACK}".lstrip(",")

@@ -1,0 +1,69 @@
+"""A row of an index -> its picture, (h, w, 3) RGB, or none where it cannot be seen again."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from unprompt.build.render.renderer import Renderer
+from unprompt.index.errors import MissingDependencyError, PromptError, UnpromptError
+from unprompt.index.pictures import open_picture
+from unprompt.index.shards import ImageShards, read_shard_rows
+
+IMAGES_FOLDER = "images"
+SCENES = "scenes"
+CACHED_RENDERS = 256
+CACHED_SHARDS = 32
+
+
+class NeighborPictures:
+    """Pictures of a bundle's rows: from the run's shards, else drawn again, else none."""
+
+    def __init__(self, bundle: Path) -> None:
+        folder = bundle.resolve().parent / IMAGES_FOLDER
+        self._folder = folder if folder.is_dir() else None
+        self._shards = ImageShards(folder)
+        self._image_ids = lru_cache(maxsize=CACHED_SHARDS)(self._read_image_ids)
+        self._draw = lru_cache(maxsize=CACHED_RENDERS)(self._render)
+        self._renderer: Renderer | None = None
+
+    def picture(self, row: Mapping[str, Any]) -> Image.Image | None:
+        """The picture of one of ROWS; a neighbour whose picture is gone is still a neighbour."""
+        return self._stored(row) or self._drawn(row)
+
+    def _stored(self, row: Mapping[str, Any]) -> Image.Image | None:
+        key = str(row["key"])
+        if self._folder is None or len(key) != 9 or not key.isdecimal():
+            return None
+        try:
+            # The folder beside a copied bundle may be another run's, with the same keys.
+            if self._image_ids(int(key[:5])).get(key) != row["image_id"]:
+                return None
+            return open_picture(self._shards.image(key), key)
+        except (UnpromptError, OSError):
+            return None
+
+    def _drawn(self, row: Mapping[str, Any]) -> Image.Image | None:
+        if not str(row["generator"]).startswith(SCENES):
+            return None
+        try:
+            drawn = self._draw(str(row["prompt"]), int(row["seed"]), str(row["generator"]))
+        except (MissingDependencyError, PromptError):
+            return None
+        return None if drawn is None else Image.fromarray(drawn)
+
+    def _render(self, prompt: str, seed: int, generator: str) -> np.ndarray | None:
+        if self._renderer is None:
+            from unprompt.build.render.scenes.renderer import ScenesRenderer
+
+            self._renderer = ScenesRenderer()
+        if self._renderer.generator != generator:
+            return None  # another version of the renderer draws another picture
+        return self._renderer.render([prompt], [seed])[0]
+
+    def _read_image_ids(self, shard: int) -> dict[str, int]:
+        table = read_shard_rows(self._shards.folder, shard)
+        return dict(zip(table["key"], table["image_id"], strict=True))

@@ -1,0 +1,110 @@
+"""A loaded inverter -> the page: a picture in, its prompt, candidates and neighbours out."""
+
+from typing import Any
+
+from unprompt.index.errors import UnpromptError
+from unprompt.ui.gradio_library import load_gradio
+from unprompt.ui.page_events import Answering, Parts, add_endpoint, connect
+from unprompt.ui.page_html import (
+    LoadedBundle,
+    write_examples,
+    write_footer,
+    write_header,
+    write_invitation,
+)
+from unprompt.ui.page_style import COPY_SCRIPT, CSS, EXAMPLE_SCRIPT, PASTE_SCRIPT
+
+HOST = "127.0.0.1"
+MAX_WAITING = 32
+MAX_UPLOAD = "20mb"
+KEPT_SECONDS = 600  # a query picture is deleted after this long
+SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "monospace")
+
+
+def build_page(answering: Answering, loaded: LoadedBundle) -> Any:
+    """The page as `gr.Blocks`, not yet launched; raises MissingDependencyError without Gradio."""
+    gr = load_gradio()
+    kept = (KEPT_SECONDS, KEPT_SECONDS)
+    with gr.Blocks(title="unprompt", analytics_enabled=False, delete_cache=kept) as page:
+        gr.HTML(write_header(loaded), js_on_load=PASTE_SCRIPT)
+        with gr.Row(elem_id="up-body"):
+            with gr.Column(scale=2, min_width=280):
+                picture = _add_picture(gr)
+                chooser = _add_examples(gr, answering)
+            with gr.Column(scale=3, min_width=300):
+                answer = gr.HTML(write_invitation(), js_on_load=COPY_SCRIPT)
+        evidence = gr.HTML()
+        gr.HTML(write_footer(loaded))
+        connect(gr, answering, Parts(picture, answer, evidence, chooser))
+        add_endpoint(gr, answering, picture)
+    page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+    return page
+
+
+def launch_page(page: Any, port: int) -> str:
+    """Serve the page on the loopback interface without blocking; returns its URL."""
+    try:
+        _, url, _ = page.launch(
+            server_name=HOST,
+            server_port=port,
+            share=False,
+            prevent_thread_lock=True,
+            quiet=True,
+            show_error=False,
+            max_file_size=MAX_UPLOAD,
+            strict_cors=True,
+            ssr_mode=False,
+            mcp_server=False,
+            pwa=False,
+            run_history=False,
+            enable_monitoring=False,
+            footer_links=[],
+            theme=_make_theme(),
+            css=CSS,
+        )
+    except OSError as error:
+        raise UnpromptError(
+            f"cannot listen on port {port} of {HOST}: it is in use or not allowed; choose another "
+            "with `--port`, or `--port 0` for any free one"
+        ) from error
+    return url
+
+
+def _add_picture(gr: Any) -> Any:
+    return gr.Image(
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "clipboard"],
+        label="picture",
+        show_label=False,
+        buttons=[],
+        height=340,
+        elem_id="up-picture",
+        placeholder="Drop or paste a picture, or click to pick one",
+        alt_text="The picture whose prompt is sought",
+    )
+
+
+def _add_examples(gr: Any, answering: Answering) -> Any:
+    if not answering.examples:
+        return None
+    pictures = [example.picture for example in answering.examples]
+    return gr.HTML(write_examples(pictures), js_on_load=EXAMPLE_SCRIPT)
+
+
+def _make_theme() -> Any:
+    gr = load_gradio()
+    # named system fonts: a theme's own fonts are fetched
+    fonts, mono_fonts = (
+        [gr.themes.Font(name) for name in names] for names in (SYSTEM_FONTS, MONO_FONTS)
+    )
+    theme = gr.themes.Default(
+        primary_hue="teal",
+        secondary_hue="teal",
+        neutral_hue="slate",
+        font=fonts,
+        font_mono=mono_fonts,
+    )
+    # the theme's own grey is too pale to read at small sizes
+    return theme.set(body_text_color_subdued="*neutral_500")

@@ -1,0 +1,44 @@
+"""A folder -> example pictures drawn into it; none where the extra `scenes` is missing."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from unprompt.index.errors import MissingDependencyError
+
+SIZE_PX = 256
+# From `sample_prompts(60, seed=2024)`; corpora use other seeds, and rows' seeds are 64-bit digests.
+SCENES = (
+    ("a moka pot behind a hot dog in a field of flowers.", 7),
+    ("a neon sign of three strawberries beside a hibiscus in the woods", 7),
+    ("A stained glass picture of a wheelbarrow in the desert", 7),
+    ("three pink tropical drinks on the moon", 7),
+    ("Pixel art of a red gear in a desert", 7),
+    ("A yellow shrine gate in the snow", 7),
+)
+
+
+class Example(NamedTuple):
+    """A picture to click on."""
+
+    prompt: str
+    picture: Image.Image
+    path: Path
+
+
+def draw_examples(folder: Path) -> list[Example]:
+    """Render the example scenes into `folder`."""
+    try:
+        from unprompt.build.render.scenes.renderer import ScenesRenderer
+
+        pictures = ScenesRenderer(SIZE_PX).render(*zip(*SCENES, strict=True))
+    except (ImportError, MissingDependencyError):
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    examples = []
+    for place, ((prompt, _), drawn) in enumerate(zip(SCENES, pictures, strict=True), start=1):
+        path, picture = folder / f"example-{place}.png", Image.fromarray(drawn)
+        picture.save(path)
+        examples.append(Example(prompt, picture, path))
+    return examples

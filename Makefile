@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test lint types bench starter clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -32,6 +32,11 @@ types: $(STAMP)  ## Mypy on the four folders.
 
 bench: $(STAMP)  ## Measure this machine; one JSON line a benchmark.
 	for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+starter: $(STAMP)  ## Make the bundle that ships with the package again, from its fixed seed.
+	$(BIN)/unprompt build starter
+	find inversion/starter -mindepth 1 ! -name __init__.py -delete
+	cp -r runs/starter/bundle/. inversion/starter/
 
 clean:  ## Remove what the other targets made.
 	rm -rf $(VENV) .setuptools .links .mypy_cache .pytest_cache .ruff_cache dist *.egg-info

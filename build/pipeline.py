@@ -15,7 +15,7 @@ from unprompt.build.embed import embed_images
 from unprompt.build.encode_prompts import encode_prompts
 from unprompt.build.images import render_images
 from unprompt.index.bundle import ENCODER, INDEX
-from unprompt.index.errors import ConfigError
+from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
@@ -90,27 +90,36 @@ class BuildRun:
             if stage not in stages:
                 continue
             self._need_earlier(stage)
+            fresh = not self._ledger.is_begun(stage)
             if self._ledger.begin(stage, self.settings(stage)):
-                work[stage]()
+                try:
+                    work[stage]()
+                except UnpromptError:
+                    # nothing written yet: a mended setting must not count as another run's
+                    if fresh and not self._output(stage).exists():
+                        self._ledger.forget(stage)
+                    raise
                 self._ledger.finish(stage, self.settings(stage))
                 self._progress.note(f"{stage}: done")
 
     def discard_changed(self, later: Sequence[str] = ()) -> None:
         """Delete the first stage that was begun with other settings, and every one after it."""
-        folders = {
+        changed = [stage for stage in STAGES if self._ledger.differs(stage, self.settings(stage))]
+        for stage in changed:
+            shutil.rmtree(self._output(stage), ignore_errors=True)
+            self._ledger.forget(stage)
+        if changed:
+            for stage in later:
+                self._ledger.forget(stage)
+
+    def _output(self, stage: str) -> Path:
+        return {
             "corpus": self.corpus,
             "images": self.folder / "images",
             "encoder": self.bundle / ENCODER,
             "embed": self.embeddings,
             "index": self.bundle / INDEX,
-        }
-        changed = [stage for stage in STAGES if self._ledger.differs(stage, self.settings(stage))]
-        for stage in changed:
-            shutil.rmtree(folders[stage], ignore_errors=True)
-            self._ledger.forget(stage)
-        if changed:
-            for stage in later:
-                self._ledger.forget(stage)
+        }[stage]
 
     def _need_earlier(self, stage: str) -> None:
         needed = {"images": ["corpus"], "embed": ["images", "encoder"], "index": ["embed"]}

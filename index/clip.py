@@ -11,6 +11,7 @@ from PIL import Image
 from unprompt.index.durable import digest_json
 from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError, MissingDependencyError
+from unprompt.index.image_graph import OUTPUT_FORMS, build_image_graph
 from unprompt.index.minilm import INSTALL
 from unprompt.index.offline_towers import OFFLINE_TOWERS, build_offline_clip
 from unprompt.index.preprocess import Preprocess
@@ -27,16 +28,21 @@ class Clip:
         self.preprocess = preprocess
         self.tokenizer = tokenizer
         self.device = next(model.parameters()).device
-        trunk_only = config.output == "features"
-        visual = model.visual
-        self.dim = int(visual.trunk.num_features if trunk_only else _embed_dim(model))
+        self.dim = self._measure_dim()
         self.space = digest_json(
             {
                 "weights": _weights_digest(model, config.output),
-                "output": config.output,
+                "output": OUTPUT_FORMS[config.output],
                 "preprocess": write_settings(preprocess),
             }
         )[:16]
+
+    def _measure_dim(self) -> int:
+        torch = importlib.import_module("torch")
+        size = self.preprocess.image_size
+        pixels = torch.zeros((1, size, size, 3), dtype=torch.uint8, device=self.device)
+        with torch.inference_mode():
+            return int(self.image_graph()(pixels).shape[1])
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images -> unit vectors (n, d) float32."""
@@ -52,26 +58,9 @@ class Clip:
 
     def image_graph(self) -> Any:
         """A torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d)."""
-        torch = importlib.import_module("torch")
-        mean = torch.tensor(self.preprocess.mean).view(1, 3, 1, 1) * 255.0
-        std = torch.tensor(self.preprocess.std).view(1, 3, 1, 1) * 255.0
-        visual = self.model.visual
-        tower = visual if self.config.output == "embedding" else visual.trunk
-
-        module: Any = torch.nn.Module
-
-        class ImageGraph(module):  # type: ignore[misc]
-            def __init__(self) -> None:
-                super().__init__()
-                self.tower = tower
-                self.register_buffer("mean", mean)
-                self.register_buffer("std", std)
-
-            def forward(self, pixels: Any) -> Any:
-                planes = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
-                return torch.nn.functional.normalize(self.tower(planes), dim=-1)
-
-        return ImageGraph().eval().to(self.device)
+        return build_image_graph(self.model.visual, self.preprocess, self.config.output).to(
+            self.device
+        )
 
 
 class ClipTextEncoder:
@@ -166,13 +155,3 @@ def _weights_digest(model: Any, output: str) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().float().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _embed_dim(model: Any) -> int:
-    torch = importlib.import_module("torch")
-    size = np.atleast_1d(model.visual.image_size)
-    pixels = torch.zeros(
-        (1, 3, int(size[0]), int(size[-1])), device=next(model.parameters()).device
-    )
-    with torch.inference_mode():
-        return int(model.encode_image(pixels).shape[1])

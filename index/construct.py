@@ -10,9 +10,9 @@ from unprompt.index.durable import write_atomically
 from unprompt.index.errors import UnpromptError
 from unprompt.index.factory import IndexConfig, choose_factory
 from unprompt.index.faiss_library import load_faiss
-from unprompt.index.manifest import IndexManifest, Recall, record_files, write_manifest
-from unprompt.index.nearest import nearest
+from unprompt.index.manifest import IndexManifest, record_files, write_manifest
 from unprompt.index.prompt_index import ROWS_FILE, TARGETS, VECTORS
+from unprompt.index.recall import transforms, tune_recall
 from unprompt.index.tables import ROWS, write_table
 
 # Keys that repeat leave directions without variance, which float32 finds as about 0, even below:
@@ -47,6 +47,9 @@ def write_index(
     keys = np.ascontiguousarray(content.keys, dtype=np.float32)
     factory = choose_factory(count, keys.shape[1], config)
     vectors = _fill(factory, keys, content.rows["row_id"].to_numpy())
+    recall = tune_recall(
+        vectors, keys, content.rows["row_id"].to_numpy(), held_out, (config.recall_k, config.recall)
+    )
     with write_atomically(folder / VECTORS) as temporary:
         try:
             load_faiss().write_index(vectors, str(temporary))
@@ -64,7 +67,7 @@ def write_index(
         target_dim=content.targets.shape[1],
         ntotal=count,
         prompts=content.rows["prompt_id"].n_unique(),
-        recall=_measure_recall(vectors, keys, content.rows, held_out, config.recall_k),
+        recall=recall,
         files=record_files(folder, (VECTORS, ROWS_FILE, TARGETS)),
     )
     write_manifest(folder, manifest)
@@ -96,37 +99,12 @@ def _train(factory: str, keys: np.ndarray, epsilon: float = 0.0) -> Any:
     return vectors
 
 
-def _transforms(vectors: Any) -> list[Any]:
-    faiss = load_faiss()
-    inner = faiss.downcast_index(vectors.index)
-    if not isinstance(inner, faiss.IndexPreTransform):
-        return []
-    places = range(inner.chain.size())
-    return [faiss.downcast_VectorTransform(inner.chain.at(place)) for place in places]
-
-
 def _whitenings(vectors: Any) -> list[Any]:
     faiss = load_faiss()
-    found = _transforms(vectors)
+    found = transforms(vectors)
     return [step for step in found if isinstance(step, faiss.PCAMatrix) and step.eigen_power < 0]
 
 
 def _smallest_eigenvalue(whitening: Any) -> float:
     """Of the directions that are kept, summed over all keys."""
     return float(load_faiss().vector_to_array(whitening.eigenvalues)[: whitening.d_out].min())
-
-
-def _measure_recall(
-    vectors: Any, keys: np.ndarray, rows: pl.DataFrame, queries: np.ndarray, k: int
-) -> Recall | None:
-    """Recall@k against exact search over the keys after the index' own transform."""
-    if len(queries) == 0:
-        return None
-    k = min(k, len(keys))
-    queries = np.ascontiguousarray(queries, dtype=np.float32)
-    found = vectors.search(queries, k)[1]
-    for transform in _transforms(vectors):
-        keys, queries = transform.apply(keys), transform.apply(queries)
-    exact = rows["row_id"].to_numpy()[nearest(queries, keys, k)[1]]
-    hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, exact, strict=True))
-    return Recall(k=k, value=round(hits / exact.size, 4), queries=len(queries))

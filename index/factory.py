@@ -1,4 +1,4 @@
-"""Row count and dimension -> a FAISS factory string, and the search parameters that go with it."""
+"""Row count and dimension -> a FAISS factory string."""
 
 from pydantic.dataclasses import dataclass
 
@@ -15,6 +15,7 @@ class IndexConfig:
     factory: str | None = None
     whiten: int = 256  # PCA-whitened dimensions kept of the keys; 0 leaves keys as they are
     recall_k: int = 50
+    recall: float = 0.95  # recall@recall_k that an index with lists is tuned to
 
     def __post_init__(self) -> None:
         if self.whiten < 0 or self.recall_k < 1:

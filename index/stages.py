@@ -48,6 +48,10 @@ class StageLedger:
         """Drop the record of a stage whose files were deleted."""
         self._path(stage).unlink(missing_ok=True)
 
+    def is_begun(self, stage: str) -> bool:
+        """Whether the stage was started, by this run or an earlier one."""
+        return self._path(stage).is_file()
+
     def is_done(self, stage: str) -> bool:
         """Whether the stage finished, with whatever settings."""
         path = self._path(stage)

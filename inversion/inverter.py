@@ -10,6 +10,7 @@ from PIL import Image
 
 from unprompt.index.bundle import BLEND, ENCODER, HEAD, INDEX, read_bundle
 from unprompt.index.encoders import ImageEncoder
+from unprompt.index.errors import ConfigError
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.runtime import load_encoder
 from unprompt.inversion.blend import Blend, load_blend, mix
@@ -34,7 +35,7 @@ class Candidate(NamedTuple):
 class Inversion:
     """The answer for one picture."""
 
-    prompt: str  # the best candidate
+    prompt: str  # the best candidate; empty where an index with lists found no neighbour
     vector: np.ndarray  # (d_prompt,) unit length: the blend
     knn: np.ndarray  # (d_prompt,) the neighbours' part
     head: np.ndarray  # (d_prompt,) the head's part
@@ -79,6 +80,8 @@ class Inverter:
 
     def invert(self, images: Sequence[Image.Image], candidates: int = 10) -> list[Inversion]:
         """RGB pictures -> one Inversion each, in order."""
+        if candidates < 1:
+            raise ConfigError(f"candidates must be >= 1, got {candidates}")
         if not images:
             return []
         estimates = self.estimate(self.encoder.encode(images))
@@ -96,7 +99,7 @@ class Inverter:
         found = self._candidates(estimates, query)
         ranked = tuple(sorted(found, key=lambda candidate: -candidate.score)[:count])
         return Inversion(
-            prompt=ranked[0].prompt,
+            prompt=ranked[0].prompt if ranked else "",
             vector=estimates.blend[query],
             knn=estimates.knn.vectors[query],
             head=estimates.head[query],

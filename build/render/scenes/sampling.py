@@ -16,10 +16,10 @@ from unprompt.build.render.scenes.phrases import (
 from unprompt.build.render.scenes.scene import Scene, Thing
 from unprompt.build.render.scenes.vocabulary import SceneObject, load_objects
 
-THING_SHARES = (0.5, 0.36, 0.14)
+THING_SHARES = (0.58, 0.32, 0.1)
 COUNT_SHARES = (0.76, 0.12, 0.07, 0.05)
-STYLE_SHARE = 0.72
-SETTING_SHARE = 0.72
+STYLE_SHARE = 0.85
+SETTING_SHARE = 0.82
 RELATION_SHARE = 0.75
 COLOUR_SHARE = 0.28
 SIZE_SHARE = 0.06

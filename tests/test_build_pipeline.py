@@ -1,0 +1,107 @@
+"""Corpora from files and from shards, text keys, and failed rows: the stages end to end."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from unprompt.build.render.scenes.grammar import sample_prompts
+from unprompt.index.errors import CorpusError
+from unprompt.index.manifest import read_index_manifest
+from unprompt.index.shards import failed_rows, read_rows
+from unprompt.inversion.inverter import Inverter
+from unprompt.ui.workflow import RunConfig, build_run, load_config, score_run
+
+OUTSIDE = ["a quixotic zeppelin of regret", "portrait by nobody, 8k"]
+SMALL = (
+    "corpus.validation=10",
+    "corpus.test=10",
+    "corpus.dedupe_threshold=0.99",
+    "render.size_px=96",
+    "render.images_per_shard=40",
+)
+
+
+def files_config(path: Path, *settings: str) -> RunConfig:
+    source = ("corpus.source=files", f"corpus.paths=['{path}']")
+    return load_config("scenes-tiny", (*SMALL, *source, *settings))
+
+
+@pytest.fixture(scope="module")
+def prompt_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("prompts") / "prompts.csv"
+    prompts = sample_prompts(90, 3)
+    table = pl.DataFrame({"id": range(92), "Prompt": prompts[:50] + OUTSIDE + prompts[50:]})
+    table.write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def files_run(prompt_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files") / "run"
+    build_run(folder, files_config(prompt_file))
+    return folder
+
+
+def test_prompts_that_cannot_be_drawn_are_recorded_and_the_rest_go_on(files_run: Path) -> None:
+    failed = failed_rows(files_run / "images")
+    assert sorted(failed["prompt"]) == sorted(OUTSIDE)
+    assert all("zeppelin" in m or "portrait" in m.lower() for m in failed["error_message"])
+    assert read_rows(files_run / "images").height == 92
+    manifest = read_index_manifest(files_run / "bundle" / "index")
+    outside_train = failed.filter(pl.col("split") == "train").height
+    assert manifest.ntotal == 72 - outside_train
+
+
+def test_retry_failed_renders_only_those_and_changes_nothing_else(
+    files_run: Path, prompt_file: Path
+) -> None:
+    before = read_rows(files_run / "images").filter(pl.col("status") == "success")
+    build_run(files_run, files_config(prompt_file), retry_failed=True)
+    rows = read_rows(files_run / "images")
+    assert rows.filter(pl.col("status") == "success").equals(before)
+    assert failed_rows(files_run / "images").height == len(OUTSIDE)
+
+
+def test_a_wrong_path_does_not_lock_the_run_folder(prompt_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="no prompt file"):
+        build_run(tmp_path / "run", files_config(tmp_path / "missing.csv"), ["corpus"])
+    build_run(tmp_path / "run", files_config(prompt_file), ["corpus"])
+    assert (tmp_path / "run" / "corpus" / "prompts.parquet").is_file()
+
+
+def test_shards_are_embedded_and_indexed_as_they_are(files_run: Path, tmp_path: Path) -> None:
+    shards = files_run / "images"
+    settings = ("corpus.source=shards", f"corpus.paths=['{shards}']")
+    config = load_config("scenes-tiny", (*SMALL, *settings))
+    bundle = build_run(tmp_path / "run", config)
+    assert not (tmp_path / "run" / "images").exists()
+    inverter = Inverter.load(bundle)
+    assert inverter.index.manifest.ntotal > 50
+    assert set(inverter.index.rows["prompt"]) <= set(read_rows(shards)["prompt"])
+
+
+def test_text_keys_index_the_prompts_themselves(files_run: Path, prompt_file: Path) -> None:
+    settings = ("encoder.output=embedding", "embed.keys=text", "index.whiten=0")
+    config = files_config(prompt_file, *settings)
+    folder = files_run.parent / "text"
+    build_run(folder, config)
+    manifest = read_index_manifest(folder / "bundle" / "index")
+    assert (manifest.keys, manifest.factory, manifest.dim) == ("text", "Flat", 384)
+    assert manifest.ntotal == manifest.prompts == 72
+    scores, leaks = score_run(folder, config)
+    assert [s.method for s in scores][0] == "constant"
+    assert leaks["highest_cosine"] < 0.8
+
+
+def test_several_seeds_a_prompt_are_several_rows_of_one_prompt(
+    prompt_file: Path, tmp_path: Path
+) -> None:
+    config = files_config(prompt_file, "render.seeds_per_prompt=2")
+    bundle = build_run(tmp_path / "run", replace(config))
+    manifest = read_index_manifest(bundle / "index")
+    assert manifest.ntotal == 2 * manifest.prompts
+    inverter = Inverter.load(bundle)
+    keys = inverter.index.rows.group_by("prompt_id").agg(pl.col("seed").n_unique())
+    assert keys["seed"].to_list() == [2] * keys.height

@@ -1,0 +1,46 @@
+"""The bundle in the tree: small, whole, and it knows its world."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unprompt.build.render.scenes.grammar import sample_prompts
+from unprompt.build.render.scenes.renderer import ScenesRenderer
+from unprompt.index.bundle import read_bundle
+from unprompt.index.encoders import to_unit_length
+from unprompt.index.minilm import load_prompt_encoder
+from unprompt.inversion.inverter import STARTER, Inverter
+
+LIMIT_BYTES = 25 * 2**20
+NEW_PROMPTS = 60
+
+
+@pytest.fixture(scope="module")
+def starter() -> Inverter:
+    return Inverter.load()
+
+
+def test_every_file_is_what_was_sealed_and_it_fits_the_tree() -> None:
+    manifest = read_bundle(STARTER, verify=True)
+    assert manifest.name == "starter"
+    assert sum(record.size_bytes for record in manifest.files.values()) <= LIMIT_BYTES
+
+
+def test_new_scenes_come_back_nearer_than_the_mean_prompt(starter: Inverter) -> None:
+    known = set(starter.index.rows["prompt"])
+    prompts = [prompt for prompt in sample_prompts(NEW_PROMPTS, 999) if prompt not in known]
+    pictures = ScenesRenderer(256).render(prompts, list(range(len(prompts))))
+    truth = load_prompt_encoder().encode(prompts)
+    answers = starter.invert([Image.fromarray(picture) for picture in pictures])
+    blend = float(np.mean([a.vector @ t for a, t in zip(answers, truth, strict=True)]))
+    targets = np.asarray(starter.index.targets, dtype=np.float32)
+    constant = float((truth @ to_unit_length(targets.mean(0, keepdims=True)).T).mean())
+    assert blend > constant + 0.1
+
+
+def test_a_picture_of_the_index_gives_its_own_prompt(starter: Inverter) -> None:
+    row = starter.index.rows.row(0, named=True)
+    picture = ScenesRenderer(256).render([row["prompt"]], [row["seed"]])[0]
+    [answer] = starter.invert([Image.fromarray(picture)])
+    assert answer.prompt == row["prompt"]
+    assert answer.neighbors[0].row_id == row["row_id"]

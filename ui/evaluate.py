@@ -49,5 +49,5 @@ def leak_line(leaks: dict[str, Any]) -> str:
     """What the leak check found, as a sentence."""
     return (
         f"leak check: the nearest train and held-out prompts have a cosine of "
-        f"{leaks['highest_cosine']:.4f}, under {leaks['threshold']}"
+        f"{leaks['highest_cosine']:.6f}, under {leaks['threshold']}"
     )

@@ -34,7 +34,7 @@ class RegressionHead(Protocol):
 class HeadConfig:
     """Ridge penalties to try, relative to the mean variance of a feature; validation decides."""
 
-    penalties: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+    penalties: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
     def __post_init__(self) -> None:
         if not self.penalties or min(self.penalties) <= 0:

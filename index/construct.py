@@ -85,6 +85,9 @@ def _fill(factory: str, keys: np.ndarray, row_ids: np.ndarray) -> Any:
             f"FAISS cannot build the factory string {factory!r} on {keys.shape[0]} keys of "
             f"{keys.shape[1]} numbers: {error}; set another `index.factory`"
         ) from error
+    for whitening in _whitenings(vectors):
+        # all (d, d) eigenvectors, of which the trained map needs no more: megabytes in every file
+        whitening.PCAMat.clear()
     vectors.add_with_ids(keys, row_ids)
     return vectors
 

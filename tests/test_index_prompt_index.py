@@ -13,6 +13,7 @@ from unprompt.index.errors import DamagedFileError, SpaceMismatchError, Unprompt
 from unprompt.index.factory import IndexConfig, choose_factory
 from unprompt.index.manifest import record_files
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.tables import ROWS
 
 KEYS = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.6, 0.8, 0.0]]
 TARGETS = [[1.0, 0.0], [0.0, 1.0], [0.8, 0.6]]
@@ -234,3 +235,34 @@ def test_a_file_that_faiss_cannot_read(folder: Path) -> None:
     reseal(folder)
     with pytest.raises(DamagedFileError, match="broken"):
         PromptIndex.load(folder)
+
+
+def test_an_index_with_lists_probes_enough_of_them_for_the_wanted_recall(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    keys = generator.normal(size=(4000, 16)).astype(np.float32)
+    keys /= np.linalg.norm(keys, axis=1, keepdims=True)
+    rows = pl.DataFrame(
+        {
+            "row": range(4000),
+            "row_id": range(4000),
+            "image_id": range(4000),
+            "prompt_id": range(4000),
+            "prompt": ["a prompt"] * 4000,
+            "key": [""] * 4000,
+            "seed": [0] * 4000,
+            "generator": ["by hand"] * 4000,
+        },
+        schema=ROWS,
+    )
+    content = IndexContent(rows, keys, keys, "s", "t")
+    reached = {}
+    for wanted in (0.05, 0.95):
+        config = IndexConfig(factory="IVF32,Flat", recall_k=10, recall=wanted)
+        manifest = write_index(tmp_path / str(wanted), content, keys[:100], config)
+        assert manifest.recall is not None and manifest.recall.value >= wanted
+        found = PromptIndex.load(tmp_path / str(wanted)).search(keys[:100], 10)
+        exact = np.argsort(-(keys[:100] @ keys.T), axis=1)[:, :10]
+        hits = [len(set(a) & set(b)) for a, b in zip(found.rows, exact, strict=True)]
+        assert np.mean(hits) / 10 == pytest.approx(manifest.recall.value, abs=2e-3)
+        reached[wanted] = manifest.recall.value
+    assert reached[0.05] < 0.95

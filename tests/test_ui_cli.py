@@ -73,7 +73,10 @@ def test_usage_errors_exit_with_2(cli: Cli, arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     "arguments,fault",
     [
-        (["no-such-preset"], "'no-such-preset' is neither a preset (scenes-small, scenes-tiny)"),
+        (
+            ["no-such-preset"],
+            "'no-such-preset' is neither a preset (scenes-small, scenes-tiny, starter)",
+        ),
         (["no-such.yaml"], "there is no config file no-such.yaml"),
         (["scenes-tiny", "--set", "corpus.count"], "--set takes section.key=value"),
         (["scenes-tiny", "--set", "corpus.cuont=3"], "corpus.cuont"),

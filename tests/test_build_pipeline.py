@@ -1,6 +1,5 @@
 """Corpora from files and from shards, text keys, and failed rows: the stages end to end."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -99,7 +98,7 @@ def test_several_seeds_a_prompt_are_several_rows_of_one_prompt(
     prompt_file: Path, tmp_path: Path
 ) -> None:
     config = files_config(prompt_file, "render.seeds_per_prompt=2")
-    bundle = build_run(tmp_path / "run", replace(config))
+    bundle = build_run(tmp_path / "run", config)
     manifest = read_index_manifest(bundle / "index")
     assert manifest.ntotal == 2 * manifest.prompts
     inverter = Inverter.load(bundle)

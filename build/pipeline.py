@@ -4,7 +4,8 @@ RUN/corpus/   RUN/images/   RUN/embeddings/   RUN/bundle/{encoder,index}   RUN/s
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from unprompt.build.corpus import make_corpus, read_corpus
 from unprompt.build.embed import embed_images
 from unprompt.build.encode_prompts import encode_prompts
 from unprompt.build.images import render_images
-from unprompt.index.bundle import ENCODER, INDEX
+from unprompt.index.bundle import ENCODER, INDEX, read_bundle
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.settings import write_settings
@@ -23,12 +24,28 @@ from unprompt.index.stages import StageLedger
 STAGES = ("corpus", "images", "encoder", "embed", "index")
 
 
+@dataclass(frozen=True)
+class TowerSources:
+    """Where image towers come from besides the libraries."""
+
+    bundles: Mapping[str, Path] = field(default_factory=dict)  # by the name in `encoder.model`
+    trained: Path | None = None  # export of this run's own training
+    training: Mapping[str, Any] | None = None  # all settings that decide what was trained
+
+
 class BuildRun:
     """One run folder and the config that fills it."""
 
-    def __init__(self, folder: Path, config: BuildConfig, progress: Progress = SILENT):
+    def __init__(
+        self,
+        folder: Path,
+        config: BuildConfig,
+        progress: Progress = SILENT,
+        towers: TowerSources = TowerSources(),
+    ):
         self.folder = folder
         self.config = config
+        self._towers = towers
         self._progress = progress
         self._ledger = StageLedger(folder)
 
@@ -69,11 +86,20 @@ class BuildRun:
         if stage == "corpus":
             return corpus
         if stage == "encoder":
-            return {"encoder": whole["encoder"]}
+            return self._encoder_settings(whole)
         if stage == "images":
             return images
-        embed = {**images, "encoder": whole["encoder"], "embed": whole["embed"]}
+        embed = {**images, **self._encoder_settings(whole), "embed": whole["embed"]}
         return embed if stage == "embed" else {**embed, "index": whole["index"]}
+
+    def _encoder_settings(self, whole: Mapping[str, Any]) -> dict[str, Any]:
+        settings = {"encoder": whole["encoder"]}
+        if self._towers.training is not None:
+            settings["training"] = self._towers.training
+        bundle = self._towers.bundles.get(self.config.encoder.model)
+        if bundle is not None:
+            settings["space"] = read_bundle(bundle).space
+        return settings
 
     def build(self, stages: Sequence[str] = STAGES, retry_failed: bool = False) -> None:
         """Run the stages that are not done; a finished run returns at once."""
@@ -154,9 +180,13 @@ class BuildRun:
             )
 
     def _export_encoder(self) -> None:
-        from unprompt.index.runtime import export_encoder
+        from unprompt.index.runtime import copy_encoder, export_encoder
 
-        export_encoder(self.config.encoder, self.bundle / ENCODER)
+        folder, bundle = self.bundle / ENCODER, self._towers.bundles.get(self.config.encoder.model)
+        if bundle is not None:
+            copy_encoder(bundle / ENCODER, folder)
+        else:
+            export_encoder(self.config.encoder, folder, self._towers.trained)
 
     def _embed(self) -> None:
         from unprompt.index.runtime import load_encoder

@@ -2,7 +2,8 @@
 
 import hashlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,22 @@ from unprompt.index.offline_towers import OFFLINE_TOWERS, build_offline_clip
 from unprompt.index.preprocess import Preprocess
 from unprompt.index.quiet import without_load_reports
 from unprompt.index.settings import write_settings
+from unprompt.index.trained_tower import load_tower, read_head
 
 
 class Clip:
     """A loaded CLIP: `images` and `texts` -> unit vectors; see `load_clip`."""
 
-    def __init__(self, model: Any, tokenizer: Any, preprocess: Preprocess, config: EncoderConfig):
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        preprocess: Preprocess,
+        config: EncoderConfig,
+        head: Mapping[str, np.ndarray] | None = None,
+    ):
         self.model = model
+        self.head = head  # of output `prediction`
         self.config = config
         self.preprocess = preprocess
         self.tokenizer = tokenizer
@@ -31,7 +41,7 @@ class Clip:
         self.dim = self._measure_dim()
         self.space = digest_json(
             {
-                "weights": _weights_digest(model, config.output),
+                "weights": _weights_digest(model, config.output, head or {}),
                 "output": OUTPUT_FORMS[config.output],
                 "preprocess": write_settings(preprocess),
             }
@@ -58,9 +68,10 @@ class Clip:
 
     def image_graph(self) -> Any:
         """A torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d)."""
-        return build_image_graph(self.model.visual, self.preprocess, self.config.output).to(
-            self.device
+        graph = build_image_graph(
+            self.model.visual, self.preprocess, self.config.output, self.head
         )
+        return graph.to(self.device)
 
 
 class ClipTextEncoder:
@@ -89,9 +100,12 @@ class ClipTextEncoder:
         return np.concatenate(blocks)
 
 
-def load_clip(config: EncoderConfig, device: str | None = None) -> Clip:
+def load_clip(
+    config: EncoderConfig, device: str | None = None, trained: Path | None = None
+) -> Clip:
     """Load the CLIP that `config` names, on `device` or the GPU if there is one.
 
+    `trained` is a folder that `unprompt train head` exported: its tower and head are used.
     Raises ConfigError for an unknown model and MissingDependencyError without the build extra.
     """
     try:
@@ -105,11 +119,17 @@ def load_clip(config: EncoderConfig, device: str | None = None) -> Clip:
             model, tokenizer = build_offline_clip(open_clip, torch, config.model, config.image_size)
         else:
             model, tokenizer = _build_named(open_clip, config)
-    if config.output == "features" and not hasattr(model.visual, "trunk"):
+    if config.output != "embedding" and not hasattr(model.visual, "trunk"):
         raise ConfigError(
             f"{config.model} has no timm trunk to take features from; set "
             "`encoder.output: embedding`"
         )
+    if config.output == "prediction" and trained is None:
+        raise ConfigError("encoder.output prediction needs a trained tower: `unprompt train head`")
+    head = None
+    if trained is not None:
+        load_tower(getattr(model.visual, "trunk", model.visual), trained)
+        head = read_head(trained) if config.output == "prediction" else None
     transform = open_clip.get_model_preprocess_cfg(model)
     preprocess = Preprocess(
         image_size=int(np.atleast_1d(transform["size"])[0]),
@@ -118,7 +138,7 @@ def load_clip(config: EncoderConfig, device: str | None = None) -> Clip:
         interpolation=transform["interpolation"],
         resize_mode=transform["resize_mode"],
     )
-    return Clip(model.eval().to(chosen), tokenizer, preprocess, config)
+    return Clip(model.eval().to(chosen), tokenizer, preprocess, config, head)
 
 
 def _build_named(open_clip: Any, config: EncoderConfig) -> Any:
@@ -148,9 +168,11 @@ def _build_named(open_clip: Any, config: EncoderConfig) -> Any:
         ) from error
 
 
-def _weights_digest(model: Any, output: str) -> str:
-    part = model.visual.trunk if output == "features" else model
+def _weights_digest(model: Any, output: str, head: Mapping[str, np.ndarray]) -> str:
+    part = model if output == "embedding" else getattr(model.visual, "trunk", model.visual)
     digest = hashlib.sha256()
+    for name in sorted(head):
+        digest.update(name.encode() + np.ascontiguousarray(head[name]).tobytes())
     for name, tensor in part.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().float().numpy().tobytes())

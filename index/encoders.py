@@ -51,7 +51,8 @@ class EncoderConfig:
     model: str = "efficientnet-lite2"  # an offline tower, or a model name that open_clip knows
     pretrained: str | None = None  # open_clip tag or checkpoint path; offline towers need none
     image_size: int | None = None  # pixels; None keeps the tower's own
-    output: Literal["features", "embedding"] = "features"  # before or after the CLIP projection
+    # before or after the CLIP projection, or the prompt vector of a trained head
+    output: Literal["features", "embedding", "prediction"] = "features"
     runtime: Literal["openvino", "torch"] = "openvino"
     precision: Literal["f32", "bf16"] = "f32"
     batch_size: int = 32

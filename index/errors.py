@@ -31,3 +31,7 @@ class DamagedFileError(UnpromptError):
 
 class SpaceMismatchError(UnpromptError):
     """Vectors, head and encoder that were not made by the same encoder."""
+
+
+class TrainingDivergedError(UnpromptError):
+    """A loss or gradient that is no number any more."""

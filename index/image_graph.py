@@ -3,21 +3,34 @@
 `embedding` is the CLIP's own image vector. `features` describes a picture by every scale of its
 timm trunk: the pooled output of the last layer, and the mean and the standard deviation of each
 channel in the last four stages. The early stages carry what the last one is trained to ignore:
-colour, texture, style (Gatys et al. 2016 read style from the same statistics).
+colour, texture, style (Gatys et al. 2016 read style from the same statistics). `prediction` is
+what a trained head makes of the features: a vector in the space of the prompts.
 """
 
 import importlib
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from unprompt.index.preprocess import Preprocess
 
 STAGES = 4
 # Part of an encoder's identity: another form gives other vectors.
-OUTPUT_FORMS = {"embedding": "embedding", "features": f"pooled + statistics of {STAGES} stages"}
+OUTPUT_FORMS = {
+    "embedding": "embedding",
+    "features": f"pooled + statistics of {STAGES} stages",
+    "prediction": f"pooled + statistics of {STAGES} stages -> trained head",
+}
 
 
-def build_image_graph(visual: Any, preprocess: Preprocess, output: str) -> Any:
-    """The module in evaluation mode, pixel normalisation included."""
+def build_image_graph(
+    visual: Any,
+    preprocess: Preprocess,
+    output: str,
+    head: Mapping[str, np.ndarray] | None = None,
+) -> Any:
+    """The module in evaluation mode, pixel normalisation included; `head` is for `prediction`."""
     torch = importlib.import_module("torch")
     normalize = torch.nn.functional.normalize
     module: Any = torch.nn.Module
@@ -28,6 +41,8 @@ def build_image_graph(visual: Any, preprocess: Preprocess, output: str) -> Any:
             self.tower = visual if output == "embedding" else visual.trunk
             self.register_buffer("mean", 255.0 * torch.tensor(preprocess.mean).view(1, 3, 1, 1))
             self.register_buffer("std", 255.0 * torch.tensor(preprocess.std).view(1, 3, 1, 1))
+            for name, matrix in (head or {}).items():
+                self.register_buffer(name, torch.from_numpy(matrix))
 
         def forward(self, pixels: Any) -> Any:
             planes = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
@@ -35,10 +50,28 @@ def build_image_graph(visual: Any, preprocess: Preprocess, output: str) -> Any:
                 return normalize(self.tower(planes), dim=-1)
             last, stages = self.tower.forward_intermediates(planes, indices=STAGES)
             parts = [self.tower.forward_head(last, pre_logits=True)]
-            for stage in stages:  # (n, channels, h, w)
-                spread = stage.var((2, 3), unbiased=False).clamp_min(1e-12).sqrt()
-                parts += [stage.mean((2, 3)), spread]
-            # each part at unit length, so that none outweighs the others
-            return normalize(torch.cat([normalize(part, dim=-1) for part in parts], -1), dim=-1)
+            for stage in stages:
+                parts += channel_statistics(stage).split(stage.shape[1], dim=1)
+            features = join_features(parts)
+            return features if head is None else normalize(self._regress(features), dim=-1)
+
+        def _regress(self, features: Any) -> Any:
+            if "weight_1" in head:
+                features = torch.relu(features @ self.weight_1 + self.bias_1)
+            return features @ self.weight_2 + self.bias_2
 
     return ImageGraph().eval()
+
+
+def channel_statistics(activation: Any) -> Any:
+    """Mean and standard deviation of each channel: (n, c, h, w) -> (n, 2 * c)."""
+    torch = importlib.import_module("torch")
+    spread = activation.var((2, 3), unbiased=False).clamp_min(1e-12).sqrt()
+    return torch.cat([activation.mean((2, 3)), spread], dim=1)
+
+
+def join_features(parts: Sequence[Any]) -> Any:
+    """Parts (n, d_i), each at unit length so that none outweighs the others -> (n, sum of d_i)."""
+    torch = importlib.import_module("torch")
+    normalize = torch.nn.functional.normalize
+    return normalize(torch.cat([normalize(part, dim=-1) for part in parts], -1), dim=-1)

@@ -15,6 +15,9 @@ class Progress(Protocol):
     def note(self, message: str) -> None:
         """Say one thing worth a line."""
 
+    def detail(self, text: str) -> None:
+        """Figures to show beside the bar of what is tracked now."""
+
 
 class Silent:
     """No progress at all, the default of every library function."""
@@ -24,6 +27,9 @@ class Silent:
         yield from items
 
     def note(self, message: str) -> None:
+        """Say nothing."""
+
+    def detail(self, text: str) -> None:
         """Say nothing."""
 
 

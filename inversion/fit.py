@@ -1,6 +1,7 @@
 """Embeddings, targets and the index -> head and blend weights, tuned on validation."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,16 +10,25 @@ import polars as pl
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.bundle import BLEND, HEAD, INDEX
+from unprompt.index.bundle import BLEND, ENCODER, HEAD, INDEX
 from unprompt.index.embeddings import read_embeddings
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.runtime import read_description
 from unprompt.index.settings import STRICT
+from unprompt.index.trained_tower import read_head
 from unprompt.inversion.blend import Blend, choose_alpha, mean_cosine, save_blend
-from unprompt.inversion.head import HeadConfig, RidgeHead, fit_ridge
+from unprompt.inversion.head import (
+    EncoderHead,
+    HeadConfig,
+    HeadDescription,
+    RegressionHead,
+    trained_head,
+)
 from unprompt.inversion.knn import KnnConfig, estimate_from_neighbors, find_prompts
+from unprompt.inversion.ridge import fit_ridge
 
 Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
 
@@ -64,25 +74,36 @@ def fit_bundle(
     embeddings: Path,
     targets: Targets,
     config: FitConfig,
+    trained: Path | None = None,
     progress: Progress = SILENT,
 ) -> Blend:
-    """Fit the head on train, tune kNN and alpha on validation, and save them into `bundle`."""
+    """Choose the head, tune kNN and alpha on validation, and save them into `bundle`.
+
+    `trained` is the export that the encoder's tower comes from, if it was trained.
+    """
     index = PromptIndex.load(bundle / INDEX)
     train = labelled_keys(embeddings, "train", targets)
     validation = labelled_keys(embeddings, "validation", targets)
-    manifest = index.manifest
-    head = fit_ridge(
-        (train.keys, train.truth),
-        (validation.keys, validation.truth),
-        (manifest.space, manifest.target_space),
-        config.head.penalties,
-    )
-    head.save(bundle / HEAD)
-    progress.note(
-        f"head: ridge penalty {head.description.penalty}, validation cosine "
-        f"{head.description.validation_cosine:.4f}"
-    )
-    blend = tune_blend(index, head, validation, config)
+    spaces = (index.manifest.space, index.manifest.target_space)
+    if read_description(bundle / ENCODER).output == "prediction":
+        heads: list[RegressionHead] = [_encoder_head(train, validation, spaces)]
+    else:
+        heads = [
+            fit_ridge(
+                (train.keys, train.truth),
+                (validation.keys, validation.truth),
+                spaces,
+                config.head.penalties,
+            )
+        ]
+        if trained is not None:
+            heads.append(_trained_head(trained, train, validation, spaces))
+    for head in heads:
+        kind, cosine = head.description.kind, head.description.validation_cosine
+        progress.note(f"head {kind}: validation cosine {cosine:.4f}")
+    best = max(heads, key=lambda head: head.description.validation_cosine)
+    best.save(bundle / HEAD)
+    blend = tune_blend(index, best, validation, config)
     save_blend(bundle / BLEND, blend)
     progress.note(
         f"blend: alpha {blend.alpha:.2f}, k {blend.knn.k}, {blend.knn.weighting}, validation "
@@ -91,8 +112,25 @@ def fit_bundle(
     return blend
 
 
+def _encoder_head(
+    train: LabelledKeys, validation: LabelledKeys, spaces: tuple[str, str]
+) -> EncoderHead:
+    cosine = mean_cosine(to_unit_length(validation.keys), validation.truth)
+    return EncoderHead(HeadDescription("encoder", *spaces, None, len(train.keys), cosine))
+
+
+def _trained_head(
+    trained: Path, train: LabelledKeys, validation: LabelledKeys, spaces: tuple[str, str]
+) -> RegressionHead:
+    matrices = read_head(trained)
+    unscored = HeadDescription("trained", *spaces, None, len(train.keys), 0.0)
+    found = trained_head(matrices, unscored).predict(validation.keys)
+    scored = replace(unscored, validation_cosine=mean_cosine(found, validation.truth))
+    return trained_head(matrices, scored)
+
+
 def tune_blend(
-    index: PromptIndex, head: RidgeHead, validation: LabelledKeys, config: FitConfig
+    index: PromptIndex, head: RegressionHead, validation: LabelledKeys, config: FitConfig
 ) -> Blend:
     """The kNN settings that do best alone, then the alpha that does best with them."""
     neighbors = find_prompts(index, validation.keys, max(config.neighbors))

@@ -1,12 +1,13 @@
 """Tower features (q, d_image) -> prompt vectors (q, d_prompt), straight, without neighbours.
 
-The first head is ridge regression in closed form. A head saves itself as `config.json` and
-`head.safetensors`, and says which encoder's features it takes.
+A head saves itself as `config.json` and `head.safetensors`, and says which encoder's features it
+takes. `ridge` is fitted in closed form, `trained` was learned together with the tower, `encoder`
+means that the encoder's own vector is the prediction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -17,17 +18,7 @@ from unprompt.index.errors import ConfigError, DamagedFileError
 from unprompt.index.settings import STRICT, read_settings, write_settings
 
 CONFIG, WEIGHTS = "config.json", "head.safetensors"
-
-
-class RegressionHead(Protocol):
-    """Anything that predicts prompt vectors from the features of one encoder."""
-
-    @property
-    def space(self) -> str:
-        """The encoder whose features it takes."""
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        """Features (q, d_image) -> unit vectors (q, d_prompt)."""
+REMEDY = "Fit the head again: `unprompt build CONFIG --stage fit`."
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -45,16 +36,34 @@ class HeadConfig:
 class HeadDescription:
     """What a saved head is."""
 
-    kind: str
+    kind: Literal["ridge", "trained", "encoder"]
     space: str
     target_space: str
-    penalty: float
-    rows: int
+    penalty: float | None  # of ridge
+    rows: int  # renders it was fitted on
     validation_cosine: float
 
 
-class RidgeHead:
-    """A linear map fitted in closed form."""
+class RegressionHead(Protocol):
+    """Anything that predicts prompt vectors from the features of one encoder."""
+
+    @property
+    def space(self) -> str:
+        """The encoder whose features it takes."""
+
+    @property
+    def description(self) -> HeadDescription:
+        """What it is, and how good it was on validation."""
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Features (q, d_image) -> unit vectors (q, d_prompt)."""
+
+    def save(self, folder: Path) -> None:
+        """Write it so that `load_head` reads it back."""
+
+
+class LinearHead:
+    """One matrix and a bias."""
 
     def __init__(self, weight: np.ndarray, bias: np.ndarray, description: HeadDescription):
         self._weight = weight  # (d_image, d_prompt) float32
@@ -72,13 +81,64 @@ class RidgeHead:
 
     def save(self, folder: Path) -> None:
         """Write weights (fp16), then the config that says they are complete."""
-        from safetensors.numpy import save
-
         tensors = {"weight": self._weight.astype(np.float16), "bias": self._bias}
-        with write_atomically(folder / WEIGHTS) as temporary:
-            # safetensors' own save_file makes a file that only its owner may read
-            temporary.write_bytes(save(tensors))
+        _save(folder, tensors, self.description)
+
+
+class HiddenLayerHead:
+    """Two matrices with a ReLU between them, as a trained `mlp` head is folded."""
+
+    def __init__(self, matrices: Mapping[str, np.ndarray], description: HeadDescription):
+        self._matrices = matrices
+        self.description = description
+
+    @property
+    def space(self) -> str:
+        """The encoder whose features it takes."""
+        return self.description.space
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Features (q, d_image) -> unit vectors (q, d_prompt)."""
+        own = self._matrices
+        hidden = np.asarray(features, dtype=np.float32) @ own["weight_1"] + own["bias_1"]
+        return to_unit_length(np.maximum(hidden, 0.0) @ own["weight_2"] + own["bias_2"])
+
+    def save(self, folder: Path) -> None:
+        """Write weights (matrices fp16), then the config that says they are complete."""
+        tensors = {
+            name: matrix.astype(np.float16) if matrix.ndim == 2 else matrix
+            for name, matrix in self._matrices.items()
+        }
+        _save(folder, tensors, self.description)
+
+
+class EncoderHead:
+    """The encoder's own vector: its output is the prediction of a trained head."""
+
+    def __init__(self, description: HeadDescription):
+        self.description = description
+
+    @property
+    def space(self) -> str:
+        """The encoder whose vectors it takes."""
+        return self.description.space
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Predictions (q, d_prompt) -> the same at unit length."""
+        return to_unit_length(features)
+
+    def save(self, folder: Path) -> None:
+        """Write the config alone."""
         write_json(folder / CONFIG, write_settings(self.description))
+
+
+def trained_head(
+    matrices: Mapping[str, np.ndarray], description: HeadDescription
+) -> RegressionHead:
+    """The head of a trained tower, from the matrices that `read_head` gives."""
+    if "weight_1" in matrices:
+        return HiddenLayerHead(matrices, description)
+    return LinearHead(matrices["weight_2"], matrices["bias_2"], description)
 
 
 def load_head(folder: Path, space: str) -> RegressionHead:
@@ -88,57 +148,25 @@ def load_head(folder: Path, space: str) -> RegressionHead:
 
     origin = str(folder / CONFIG)
     description = read_settings(HeadDescription, read_json(folder / CONFIG), origin)
-    if description.kind != "ridge":
-        raise DamagedFileError(f"{origin} names an unknown kind of head, {description.kind!r}")
-    remedy = "Fit the head again: `unprompt build CONFIG --stage fit`."
-    check_same_space(space, description.space, f"the head in {folder}", remedy)
+    check_same_space(space, description.space, f"the head in {folder}", REMEDY)
+    if description.kind == "encoder":
+        return EncoderHead(description)
     try:
         tensors = load_file(folder / WEIGHTS)
-        weight, bias = tensors["weight"], tensors["bias"]
+        wide = {name: np.asarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
+        if "weight" in wide:
+            return LinearHead(wide["weight"], wide["bias"], description)
+        return HiddenLayerHead(
+            {name: wide[name] for name in ("weight_1", "bias_1", "weight_2", "bias_2")}, description
+        )
     except (SafetensorError, OSError, KeyError) as error:
-        raise DamagedFileError(f"{folder / WEIGHTS} is broken: {error}. {remedy}") from error
-    return RidgeHead(weight.astype(np.float32), bias.astype(np.float32), description)
+        raise DamagedFileError(f"{folder / WEIGHTS} is broken: {error}. {REMEDY}") from error
 
 
-class RidgeProblem:
-    """Training features and targets reduced to what every penalty shares."""
+def _save(folder: Path, tensors: dict[str, np.ndarray], description: HeadDescription) -> None:
+    from safetensors.numpy import save
 
-    def __init__(self, features: np.ndarray, targets: np.ndarray):
-        features = np.asarray(features, dtype=np.float64)
-        targets = np.asarray(targets, dtype=np.float64)
-        self._feature_mean = features.mean(axis=0)
-        self._target_mean = targets.mean(axis=0)
-        centred = features - self._feature_mean
-        self._values, self._basis = np.linalg.eigh(centred.T @ centred / len(features))
-        self._cross = self._basis.T @ (centred.T @ (targets - self._target_mean)) / len(features)
-
-    def solve(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-        """Weight (d_image, d_prompt) and bias (d_prompt,) float32 for one relative penalty."""
-        ridge = penalty * self._values.mean()
-        weight = self._basis @ (self._cross / (self._values + ridge)[:, None])
-        bias = self._target_mean - self._feature_mean @ weight
-        return weight.astype(np.float32), bias.astype(np.float32)
-
-
-def fit_ridge(
-    train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
-    spaces: tuple[str, str],
-    penalties: Sequence[float],
-) -> RidgeHead:
-    """Fit on (features, targets) of `train`; keep the penalty with the best validation cosine.
-
-    `spaces` are those of the image encoder and of the prompt encoder.
-    """
-    problem = RidgeProblem(*train)
-    features, truth = (np.asarray(part, dtype=np.float32) for part in validation)
-    best: RidgeHead | None = None
-    for penalty in penalties:
-        weight, bias = problem.solve(penalty)
-        cosine = float((to_unit_length(features @ weight + bias) * truth).sum(axis=1).mean())
-        if best is None or cosine > best.description.validation_cosine:
-            description = HeadDescription("ridge", *spaces, penalty, len(train[0]), cosine)
-            best = RidgeHead(weight, bias, description)
-    if best is None:
-        raise ConfigError("fit_ridge was given no penalty to try")
-    return best
+    with write_atomically(folder / WEIGHTS) as temporary:
+        # safetensors' own save_file makes a file that only its owner may read
+        temporary.write_bytes(save(tensors))
+    write_json(folder / CONFIG, write_settings(description))

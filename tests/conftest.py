@@ -32,7 +32,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The preset scenes-tiny, built for real. Copy it before damaging it."""
-    from unprompt.ui.workflow import build_run, load_config
+    from unprompt.ui.config import load_config
+    from unprompt.ui.workflow import build_run
 
     folder = tmp_path_factory.mktemp("scenes-tiny") / "run"
     build_run(folder, load_config("scenes-tiny"))

@@ -10,7 +10,8 @@ from unprompt.index.errors import CorpusError
 from unprompt.index.manifest import read_index_manifest
 from unprompt.index.shards import failed_rows, read_rows
 from unprompt.inversion.inverter import Inverter
-from unprompt.ui.workflow import RunConfig, build_run, load_config, score_run
+from unprompt.ui.config import RunConfig, load_config
+from unprompt.ui.workflow import build_run, score_run
 
 OUTSIDE = ["a quixotic zeppelin of regret", "portrait by nobody, 8k"]
 SMALL = (

@@ -13,10 +13,11 @@ from unprompt.index.prompt_index import PromptIndex
 from unprompt.inversion.blend import Blend, load_blend, mean_cosine, save_blend
 from unprompt.inversion.evaluate import METHODS, evaluate_run, predict_all, score
 from unprompt.inversion.fit import FitConfig, LabelledKeys, labelled_keys, tune_blend
-from unprompt.inversion.head import HeadDescription, RidgeHead
+from unprompt.inversion.head import HeadDescription, LinearHead
 from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.knn import KnnConfig
-from unprompt.ui.workflow import load_config, score_run
+from unprompt.ui.config import load_config
+from unprompt.ui.workflow import score_run
 
 AXES = np.eye(3, dtype=np.float32)
 
@@ -49,7 +50,7 @@ def test_baselines_by_hand(tmp_path: Path, content: Any, make_index: Any) -> Non
     """Three axes are keys and targets: the constant is their diagonal, the nearest its own axis."""
     make_index(tmp_path / "index", content(AXES, AXES))
     description = HeadDescription("ridge", "colours", "words", 1.0, 3, 1.0)
-    RidgeHead(AXES, np.zeros(3, np.float32), description).save(tmp_path / "head")
+    LinearHead(AXES, np.zeros(3, np.float32), description).save(tmp_path / "head")
     save_blend(tmp_path / "blend.json", Blend(0.5, KnnConfig(k=1), 1.0, 3))
     keys = to_unit_length([[2.0, 1.0, 0.0], [0.0, 0.0, 1.0]])  # type: ignore[arg-type]
     test = LabelledKeys(pl.DataFrame(), keys, AXES[[0, 2]])
@@ -69,7 +70,7 @@ def test_tuning_takes_the_best_setting(tmp_path: Path, content: Any, make_index:
     """The nearest neighbour alone is right: k = 1 and alpha = 1 must win over a head that errs."""
     make_index(tmp_path, content(AXES, AXES))
     description = HeadDescription("ridge", "colours", "words", 1.0, 3, 1.0)
-    head = RidgeHead(-AXES, np.zeros(3, np.float32), description)
+    head = LinearHead(-AXES, np.zeros(3, np.float32), description)
     keys = to_unit_length(AXES + 0.5)
     validation = LabelledKeys(pl.DataFrame(), keys, AXES)
     config = FitConfig(neighbors=(3, 1), temperatures=(0.5,), powers=())

@@ -8,14 +8,8 @@ import pytest
 
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError, DamagedFileError, SpaceMismatchError
-from unprompt.inversion.head import (
-    HeadConfig,
-    HeadDescription,
-    RidgeHead,
-    RidgeProblem,
-    fit_ridge,
-    load_head,
-)
+from unprompt.inversion.head import HeadConfig, HeadDescription, LinearHead, load_head
+from unprompt.inversion.ridge import RidgeProblem, fit_ridge
 
 GENERATOR = np.random.default_rng(0)
 FEATURES = GENERATOR.normal(size=(60, 5))
@@ -96,7 +90,7 @@ def test_saved_and_loaded_predicts_the_same(folder: Path) -> None:
     loaded = load_head(folder, "colours")
     # weights are kept as float16
     np.testing.assert_allclose(loaded.predict(FEATURES), head.predict(FEATURES), atol=2e-3)
-    assert isinstance(loaded, RidgeHead)
+    assert isinstance(loaded, LinearHead)
     assert isinstance(loaded.description, HeadDescription)
     assert loaded.description == head.description
 

@@ -12,7 +12,7 @@ from unprompt.index.errors import DamagedFileError, SpaceMismatchError
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.inversion.batch import invert_pictures, printable
 from unprompt.inversion.blend import Blend
-from unprompt.inversion.head import HeadDescription, RidgeHead
+from unprompt.inversion.head import HeadDescription, LinearHead
 from unprompt.inversion.inputs import find_pictures
 from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.knn import KnnConfig
@@ -26,7 +26,7 @@ def colours(tmp_path: Path, content: Any, make_index: Any, colour_encoder: Any) 
     """Red, green and blue have the axes as targets; the head answers with the third, always."""
     make_index(tmp_path / "index", content(AXES, AXES))
     description = HeadDescription("ridge", "colours", "words", 1.0, 3, 1.0)
-    head = RidgeHead(np.zeros((3, 3), np.float32), AXES[2], description)
+    head = LinearHead(np.zeros((3, 3), np.float32), AXES[2], description)
     blend = Blend(0.75, KnnConfig(k=3, temperature=0.5), 0.9, 3)
     return Inverter(colour_encoder, PromptIndex.load(tmp_path / "index"), head, blend)
 

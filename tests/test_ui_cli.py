@@ -15,7 +15,7 @@ import pytest
 
 from unprompt.index.errors import ConfigError
 from unprompt.index.shards import tar_path
-from unprompt.ui.workflow import load_config, preset_names
+from unprompt.ui.config import load_config, preset_names
 
 Cli = Callable[..., Any]
 COMMANDS = [["build"], ["invert"], ["eval"], ["demo"], ["index", "info"], ["index", "verify"]]

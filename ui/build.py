@@ -5,7 +5,8 @@ from pathlib import Path
 
 from unprompt.index.stages import StageLedger
 from unprompt.ui.progress import choose_progress
-from unprompt.ui.workflow import ALL_STAGES, RunConfig, build_run, discard_changed, load_config
+from unprompt.ui.config import RunConfig, load_config
+from unprompt.ui.workflow import ALL_STAGES, build_run, discard_changed
 
 RUNS = Path("runs")
 

@@ -9,7 +9,8 @@ from typing import Any
 from unprompt.inversion.evaluate import MethodScore
 from unprompt.ui.build import run_folder
 from unprompt.ui.progress import choose_progress
-from unprompt.ui.workflow import build_run, load_config, score_run
+from unprompt.ui.config import load_config
+from unprompt.ui.workflow import build_run, score_run
 
 
 def run_eval(name: str, output: Path | None, settings: Sequence[str], as_json: bool) -> None:

@@ -14,6 +14,9 @@ LINE_EVERY_SECONDS = 5.0
 class TerminalProgress:
     """A bar a step with rate and remaining time."""
 
+    def __init__(self) -> None:
+        self._detail = ""
+
     def track(self, items: Iterable[T], label: str, total: int, done: int = 0) -> Iterator[T]:
         """Yield `items` under a bar that starts at `done` of `total`."""
         from rich.console import Console
@@ -32,20 +35,30 @@ class TerminalProgress:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[detail]}"),
         )
+        self._detail = ""
         with Bars(*columns, console=Console(stderr=True)) as bars:
-            task = bars.add_task(label, total=total, completed=done)
+            task = bars.add_task(label, total=total, completed=done, detail="")
             for item in items:
                 yield item
-                bars.advance(task)
+                bars.update(task, advance=1, detail=self._detail)
+        self._detail = ""
 
     def note(self, message: str) -> None:
         """One line."""
         print(message, file=sys.stderr)
 
+    def detail(self, text: str) -> None:
+        """Shown behind the bar's or line's own figures until it changes."""
+        self._detail = text
+
 
 class LineProgress:
     """A line now and then, for logs."""
+
+    def __init__(self) -> None:
+        self._detail = ""
 
     def track(self, items: Iterable[T], label: str, total: int, done: int = 0) -> Iterator[T]:
         """Yield `items`; print the count every few seconds and at the end."""
@@ -56,12 +69,18 @@ class LineProgress:
             count += 1
             now = time.monotonic()
             if now - last >= LINE_EVERY_SECONDS or count == total:
-                print(f"{label}: {count}/{total}, {now - started:.0f} s", file=sys.stderr)
+                detail = f", {self._detail}" if self._detail else ""
+                print(f"{label}: {count}/{total}, {now - started:.0f} s{detail}", file=sys.stderr)
                 last = now
+        self._detail = ""
 
     def note(self, message: str) -> None:
         """One line."""
         print(message, file=sys.stderr)
+
+    def detail(self, text: str) -> None:
+        """Shown behind the bar's or line's own figures until it changes."""
+        self._detail = text
 
 
 def choose_progress() -> Progress:

@@ -1,77 +1,51 @@
-"""A preset or YAML file -> a run folder with a sealed bundle; and the scores of such a run."""
+"""A run's settings -> a run folder with a sealed bundle; and the scores of such a run.
 
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+RUN/corpus  RUN/images  RUN/train  RUN/bundle/encoder  RUN/embeddings  RUN/bundle/{index,head}
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import Field
-from pydantic.dataclasses import dataclass
-
-from unprompt.build.config import BuildConfig
 from unprompt.build.corpus import read_corpus
 from unprompt.build.leaks import check_leaks
-from unprompt.build.pipeline import STAGES, BuildRun
+from unprompt.build.pipeline import STAGES, BuildRun, TowerSources
 from unprompt.index.bundle import CARD, INDEX, seal_bundle
 from unprompt.index.durable import write_atomically
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.manifest import read_index_manifest
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.settings import STRICT, read_settings, write_settings
+from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
 from unprompt.inversion.blend import Blend
 from unprompt.inversion.evaluate import MethodScore, evaluate_run
-from unprompt.inversion.fit import FitConfig, fit_bundle
+from unprompt.inversion.fit import fit_bundle
+from unprompt.inversion.inverter import STARTER
+from unprompt.ui.config import FIT, TRAIN, RunConfig
+from unprompt.ui.train import export_folder, train_folder, train_run, train_settings
 
-FIT = "fit"
-ALL_STAGES = (*STAGES, FIT)
-
-
-@dataclass(frozen=True, config=STRICT)
-class RunConfig:
-    """What `unprompt build` reads: the build's sections, and how the answer is fitted."""
-
-    build: BuildConfig
-    fit: FitConfig = Field(default_factory=FitConfig)
+BEFORE_TRAINING = ("corpus", "images")
+ALL_STAGES = (*BEFORE_TRAINING, TRAIN, *STAGES[len(BEFORE_TRAINING) :], FIT)
 
 
-def preset_names() -> list[str]:
-    """Names of the presets that ship with the package."""
-    folder = files("unprompt.build.presets")
-    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
-def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
-    """A preset by name or a YAML file by path, with `section.key=value` overrides on top.
-
-    Raises ConfigError for an unknown preset, a missing file or settings that cannot work.
-    """
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
-            raise ConfigError(f"there is no config file {path}")
-        text = _read_text(path)
-    elif name in preset_names():
-        text = (files("unprompt.build.presets") / f"{name}.yaml").read_text(encoding="utf-8")
-    else:
-        raise ConfigError(
-            f"{name!r} is neither a preset ({', '.join(preset_names())}) nor a .yaml file"
-        )
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{name} must hold sections such as `corpus:`, got {content!r}")
-    content.setdefault("name", path.stem)
-    for override in overrides:
-        _set(content, override)
-    fit = content.pop(FIT, None) or {}
-    return RunConfig(
-        read_settings(BuildConfig, content, name), read_settings(FitConfig, fit, f"{name} fit")
+def make_run(folder: Path, config: RunConfig, progress: Progress = SILENT) -> BuildRun:
+    """The build of a run; a trained tower takes the place of the one that `encoder` names."""
+    bundles = {"starter": STARTER}
+    if config.train is None:
+        return BuildRun(folder, config.build, progress, TowerSources(bundles))
+    tower = config.train.tower
+    sizes = [stage.image_size for stage in config.train.stages if stage.image_size is not None]
+    encoder = replace(
+        config.build.encoder,
+        model=tower.model,
+        pretrained=tower.pretrained,
+        image_size=sizes[-1] if sizes else tower.image_size,
     )
+    sources = TowerSources(bundles, export_folder(folder), train_settings(folder, config))
+    return BuildRun(folder, replace(config.build, encoder=encoder), progress, sources)
 
 
 def build_run(
@@ -85,8 +59,11 @@ def build_run(
     unknown = sorted(set(stages) - set(ALL_STAGES))
     if unknown:
         raise ConfigError(f"unknown stage {unknown[0]!r}; stages are {', '.join(ALL_STAGES)}")
-    run = BuildRun(folder, config.build, progress)
-    run.build([stage for stage in stages if stage in STAGES], retry_failed)
+    run = make_run(folder, config, progress)
+    run.build([stage for stage in stages if stage in BEFORE_TRAINING], retry_failed)
+    if TRAIN in stages and config.train is not None:
+        train_run(folder, config, progress=progress)
+    run.build([s for s in stages if s in STAGES and s not in BEFORE_TRAINING], retry_failed)
     if FIT in stages:
         _fit(run, config, retry_failed, progress)
     return run.bundle
@@ -94,16 +71,19 @@ def build_run(
 
 def discard_changed(folder: Path, config: RunConfig) -> None:
     """Delete the stages of a run that other settings made, and all that came after them."""
-    run = BuildRun(folder, config.build)
+    run = make_run(folder, config)
     run.discard_changed(later=[FIT])
     ledger = StageLedger(folder)
+    if config.train is not None and ledger.differs(TRAIN, train_settings(folder, config)):
+        shutil.rmtree(train_folder(folder), ignore_errors=True)
+        ledger.forget(TRAIN)
     if ledger.differs(FIT, _fit_settings(run, config)):
         ledger.forget(FIT)
 
 
 def score_run(folder: Path, config: RunConfig) -> tuple[list[MethodScore], dict[str, Any]]:
     """Scores of a finished run's methods, and the leak check between its splits."""
-    run = BuildRun(folder, config.build)
+    run = make_run(folder, config)
     corpus = read_corpus(run.corpus)
     threshold = config.build.corpus.leak_threshold
     highest = check_leaks(corpus.prompts, to_unit_length(corpus.targets), threshold)
@@ -112,7 +92,8 @@ def score_run(folder: Path, config: RunConfig) -> tuple[list[MethodScore], dict[
 
 
 def _fit(run: BuildRun, config: RunConfig, again: bool, progress: Progress) -> None:
-    ledger = StageLedger(run.folder)
+    folder = run.folder
+    ledger = StageLedger(folder)
     settings = _fit_settings(run, config)
     if again:
         ledger.reopen(FIT)
@@ -124,7 +105,10 @@ def _fit(run: BuildRun, config: RunConfig, again: bool, progress: Progress) -> N
     if not ledger.begin(FIT, settings):
         return
     corpus = read_corpus(run.corpus)
-    blend = fit_bundle(run.bundle, run.image_embeddings, corpus.targets_of, config.fit, progress)
+    trained = export_folder(folder) if config.train is not None else None
+    blend = fit_bundle(
+        run.bundle, run.image_embeddings, corpus.targets_of, config.fit, trained, progress
+    )
     _write_card(run, blend)
     manifest = read_index_manifest(run.bundle / INDEX)
     seal_bundle(run.bundle, config.build.name, manifest.space, manifest.target_space)
@@ -156,24 +140,3 @@ def _write_card(run: BuildRun, blend: Blend) -> None:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _set(content: dict[str, Any], override: str) -> None:
-    name, separator, text = override.partition("=")
-    if not separator:
-        raise ConfigError(f"--set takes section.key=value, got {override!r}")
-    *sections, last = name.strip().split(".")
-    place: Any = content
-    for section in sections:
-        place = place.setdefault(section, {})
-        if not isinstance(place, Mapping):
-            raise ConfigError(f"--set {override}: {section} is not a section")
-    try:
-        place[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from error
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the config file {path}: {error}") from error

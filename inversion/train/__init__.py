@@ -1,0 +1,1 @@
+"""Learning: image towers and heads trained on rendered prompts. Needs the extra `train`."""

@@ -1,0 +1,120 @@
+"""Checkpoints of a run: checkpoints/step_00000200/{weights,average}.safetensors, optimizer.pt.
+
+Only what is trained is saved. `state.json` is written last: a folder without it does not count.
+"""
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from unprompt.index.durable import read_json, write_atomically, write_json
+from unprompt.index.errors import ConfigError, DamagedFileError
+
+KEPT = 2
+NAME = re.compile(r"step_(\d{8})")
+WEIGHTS, AVERAGE, OPTIMIZER, STATE = (
+    "weights.safetensors", "average.safetensors", "optimizer.pt", "state.json",
+)  # fmt: skip
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """How far a run has come."""
+
+    step: int  # optimiser steps done
+    best_cosine: float | None = None
+    best_step: int | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a run needs to go on as if it had never stopped."""
+
+    progressed: Progressed
+    weights: Mapping[str, Tensor]
+    average: Mapping[str, Tensor] | None
+    optimizer: Mapping[str, Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint and delete those before the last `KEPT`."""
+    place = folder / f"step_{checkpoint.progressed.step:08d}"
+    (place / STATE).unlink(missing_ok=True)
+    save_weights(place / WEIGHTS, checkpoint.weights)
+    if checkpoint.average is not None:
+        save_weights(place / AVERAGE, checkpoint.average)
+    with write_atomically(place / OPTIMIZER) as temporary:
+        torch.save(dict(checkpoint.optimizer), temporary)
+    write_json(place / STATE, asdict(checkpoint.progressed))
+    for old in list_checkpoints(folder)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return place
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
+    return sorted(path for path in found if (path / STATE).is_file())
+
+
+def choose_checkpoint(folder: Path, resume: str) -> Path | None:
+    """The checkpoint that `resume` names: `latest` (none yet: a fresh start), `none`, or a folder.
+
+    Raises ConfigError for a folder that is no checkpoint.
+    """
+    if resume == "none":
+        return None
+    if resume == "latest":
+        found = list_checkpoints(folder)
+        return found[-1] if found else None
+    path = Path(resume)
+    if not (path / STATE).is_file():
+        raise ConfigError(f"{path} is not a checkpoint (no {STATE}); use --resume latest or none")
+    return path
+
+
+def load_checkpoint(place: Path) -> Checkpoint:
+    """Read a checkpoint; raises DamagedFileError where a part is broken."""
+    progressed = Progressed(**read_json(place / STATE))
+    average = place / AVERAGE
+    try:
+        optimizer = torch.load(place / OPTIMIZER, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its unpickler meets
+        raise DamagedFileError(
+            f"{place / OPTIMIZER} is broken: {error}; delete {place}, an older checkpoint is used"
+        ) from error
+    return Checkpoint(
+        progressed,
+        load_weights(place / WEIGHTS),
+        load_weights(average) if average.is_file() else None,
+        optimizer,
+    )
+
+
+def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Tensors as safetensors, atomically."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with write_atomically(path) as temporary:
+        # safetensors' own save_file makes a file that only its owner may read
+        temporary.write_bytes(save(plain))
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file; raises DamagedFileError where it is missing or broken."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise DamagedFileError(
+            f"{path} is missing or broken: {error}; delete its folder, an older one is used"
+        ) from error

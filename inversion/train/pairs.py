@@ -1,0 +1,76 @@
+"""Image shards and target vectors -> training pairs: rows (n) of key and prompt, targets (n, d)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from unprompt.index.durable import stable_id
+from unprompt.index.encoders import to_unit_length
+from unprompt.index.errors import ConfigError
+from unprompt.index.shards import read_rows
+
+Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Rendered pictures of one split with their prompts' vectors."""
+
+    images: Path  # folder of shards
+    keys: list[str]  # n sample keys
+    prompts: np.ndarray  # (n,) the prompt's number, 0 to distinct - 1
+    targets: np.ndarray  # (n, d_prompt) float32 unit length
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def distinct(self) -> int:
+        """How many prompts there are; each gives one pair an epoch."""
+        return int(self.prompts.max()) + 1 if len(self.keys) else 0
+
+    def draw(self, seed: int, epoch: int) -> np.ndarray:
+        """One render of each prompt, in a random order: row numbers (distinct,)."""
+        generator = np.random.default_rng([seed, epoch])
+        shuffled = generator.permutation(len(self))
+        _, first = np.unique(self.prompts[shuffled], return_index=True)
+        return shuffled[np.sort(first)]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run learns from."""
+
+    stages: tuple[Pairs, ...]  # one a stage of the schedule
+    validation: Pairs
+    target_space: str  # of the prompt vectors
+
+
+def collect_pairs(
+    images: Path, prompts: pl.DataFrame, split: str, targets: Targets, limit: int | None = None
+) -> Pairs:
+    """The drawn pictures of one split of the PROMPTS table; `limit` keeps that many prompts.
+
+    Raises ConfigError where there is none.
+    """
+    wanted = prompts.filter(pl.col("split") == split).select("prompt_id")
+    if limit is not None and wanted.height > limit:
+        order = [stable_id("limit", prompt) for prompt in wanted["prompt_id"]]
+        wanted = wanted.with_columns(pl.Series("order", order)).sort("order").head(limit)
+    rows = (
+        read_rows(images)
+        .filter(pl.col("status") == "success")
+        .select("key", "prompt_id")
+        .join(wanted.select("prompt_id"), on="prompt_id", how="semi")
+        .sort("key")
+    )
+    if rows.is_empty():
+        raise ConfigError(
+            f"{images} holds no {split} picture to learn from; give the corpus some (for instance "
+            f"`corpus.{split}: 100`) and build again"
+        )
+    numbers = rows["prompt_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
+    return Pairs(images, rows["key"].to_list(), numbers, to_unit_length(targets(rows["prompt_id"])))

@@ -1,0 +1,1 @@
+"""One file a family of image towers: cut into stem, blocks and tail."""

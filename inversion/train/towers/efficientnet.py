@@ -1,0 +1,73 @@
+"""timm EfficientNets: features are the pooled last layer and channel statistics of four stages.
+
+The same numbers as `unprompt.index.image_graph` gives for `encoder.output: features`.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from unprompt.index.image_graph import STAGES, channel_statistics, join_features
+from unprompt.inversion.train.towers.tower import State, Tower
+
+
+class EfficientNetTower(Tower):
+    """State: activation (n, c, h, w) and the statistics collected so far, if any."""
+
+    def __init__(self, trunk: nn.Module):
+        super().__init__()
+        self.trunk = trunk
+        stages = list(trunk.blocks)
+        self._names = [
+            f"blocks.{stage}.{place}"
+            for stage, blocks in enumerate(stages)
+            for place in range(len(blocks))
+        ]
+        ends = [int(entry["module"].split(".")[1]) for entry in trunk.feature_info][-STAGES:]
+        counts = [sum(len(blocks) for blocks in stages[: end + 1]) for end in ends]
+        self._taps = {count - 1: entry["num_chs"] for count, entry in zip(
+            counts, list(trunk.feature_info)[-STAGES:], strict=True
+        )}  # fmt: skip
+        self.dim = trunk.num_features + 2 * sum(self._taps.values())
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """The repeated units, bottom first."""
+        return [block for stage in self.trunk.blocks for block in stage]
+
+    @property
+    def stem_modules(self) -> Sequence[nn.Module]:
+        """What comes before the blocks."""
+        return [self.trunk.conv_stem, self.trunk.bn1]
+
+    def stem(self, pixels: Tensor) -> State:
+        """Normalised pixels -> the first activation."""
+        return (self.trunk.bn1(self.trunk.conv_stem(pixels)),)
+
+    def block(self, number: int, state: State) -> State:
+        """One block; after the last of a tapped stage its statistics join the state."""
+        activation = self.blocks[number](state[0])
+        if number not in self._taps:
+            return (activation, *state[1:])
+        collected = torch.cat([*state[1:], channel_statistics(activation)], dim=1)
+        return (activation, collected)
+
+    def tail(self, state: State) -> Tensor:
+        """The joined features (n, d)."""
+        activation, collected = state
+        widths = [width for width in self._taps.values() for _ in range(2)]
+        pooled = self.trunk.global_pool(self.trunk.bn2(self.trunk.conv_head(activation)))
+        return join_features([pooled, *collected.split(widths, dim=1)])
+
+    def lora_targets(self, number: int) -> Sequence[str]:
+        """The pointwise convolutions."""
+        return [
+            f"{self._names[number]}.{name}"
+            for name, layer in self.blocks[number].named_modules()
+            if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.groups == 1
+        ]
+
+    def tokens(self, state: State) -> Tensor:
+        """Places of the last activation as tokens (n, h * w, c)."""
+        return state[0].flatten(2).transpose(1, 2)

@@ -1,0 +1,74 @@
+"""What every image tower is to the trainer: pixels (n, 3, s, s) -> features (n, d), in blocks."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+State = tuple[Tensor, ...]  # what one block hands to the next, each (n, ...)
+
+
+class Tower(nn.Module):
+    """A tower cut into stem, blocks (bottom first) and tail, so that it can be frozen in part.
+
+    `self.trunk` is the module of the library it comes from; its state dict is what is exported.
+    """
+
+    trunk: nn.Module
+    dim: int  # d, length of the features
+    checkpointing = False
+
+    @property
+    @abstractmethod
+    def blocks(self) -> Sequence[nn.Module]:
+        """The repeated units, bottom first."""
+
+    @property
+    @abstractmethod
+    def stem_modules(self) -> Sequence[nn.Module]:
+        """What comes before the blocks; frozen with them."""
+
+    @abstractmethod
+    def stem(self, pixels: Tensor) -> State:
+        """Normalised pixels (n, 3, s, s) -> the state that enters the first block."""
+
+    @abstractmethod
+    def block(self, number: int, state: State) -> State:
+        """Run one block."""
+
+    @abstractmethod
+    def tail(self, state: State) -> Tensor:
+        """State after the last block -> features (n, d)."""
+
+    @abstractmethod
+    def lora_targets(self, number: int) -> Sequence[str]:
+        """Names, inside `trunk`, of the layers of one block that take a LoRA adapter."""
+
+    def resize(self, image_size: int) -> None:
+        """Take another input size, positional embeddings interpolated; a CNN needs nothing."""
+
+    def tokens(self, state: State) -> Tensor:
+        """State after the last block -> tokens (n, t, d_token), for a Q-Former head."""
+        raise NotImplementedError(f"{type(self).__name__} has no tokens")
+
+    def lower(self, pixels: Tensor, boundary: int) -> State:
+        """Stem and the first `boundary` blocks."""
+        state = self.stem(pixels)
+        for number in range(boundary):
+            state = self.block(number, state)
+        return state
+
+    def climb(self, state: State, boundary: int) -> State:
+        """The blocks from `boundary` on."""
+        for number in range(boundary, len(self.blocks)):
+            if self.checkpointing and torch.is_grad_enabled():
+                state = checkpoint(self.block, number, state, use_reentrant=False)
+            else:
+                state = self.block(number, state)
+        return state
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Normalised pixels (n, 3, s, s) -> features (n, d)."""
+        return self.tail(self.climb(self.stem(pixels), 0))

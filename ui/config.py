@@ -1,0 +1,89 @@
+"""A preset's name or YAML file, with overrides -> the settings of a whole run."""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from unprompt.build.config import BuildConfig
+from unprompt.index.errors import ConfigError
+from unprompt.index.settings import STRICT, read_settings
+from unprompt.inversion.fit import FitConfig
+from unprompt.inversion.train.config import TrainConfig
+
+FIT, TRAIN = "fit", "train"
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunConfig:
+    """What `unprompt build` reads: the build's sections, what is trained, how answers are fitted."""
+
+    build: BuildConfig
+    fit: FitConfig = Field(default_factory=FitConfig)
+    train: TrainConfig | None = None  # none: the tower stays as it is
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that ship with the package."""
+    folder = files("unprompt.build.presets")
+    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """A preset by name or a YAML file by path, with `section.key=value` overrides on top.
+
+    Raises ConfigError for an unknown preset, a missing file or settings that cannot work.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise ConfigError(f"there is no config file {path}")
+        text = _read_text(path)
+    elif name in preset_names():
+        text = (files("unprompt.build.presets") / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        raise ConfigError(
+            f"{name!r} is neither a preset ({', '.join(preset_names())}) nor a .yaml file"
+        )
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{name} must hold sections such as `corpus:`, got {content!r}")
+    content.setdefault("name", path.stem)
+    for override in overrides:
+        _set(content, override)
+    fit, train = content.pop(FIT, None) or {}, content.pop(TRAIN, None)
+    return RunConfig(
+        read_settings(BuildConfig, content, name),
+        read_settings(FitConfig, fit, f"{name} fit"),
+        None if train is None else read_settings(TrainConfig, train, f"{name} train"),
+    )
+
+
+def _set(content: dict[str, Any], override: str) -> None:
+    name, separator, text = override.partition("=")
+    if not separator:
+        raise ConfigError(f"--set takes section.key=value, got {override!r}")
+    *sections, last = name.strip().split(".")
+    place: Any = content
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, Mapping):
+            raise ConfigError(f"--set {override}: {section} is not a section")
+    try:
+        place[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the config file {path}: {error}") from error

@@ -165,7 +165,7 @@ class Loop:
         mean = self._launch.mean(torch.stack(losses).mean())
         if not torch.isfinite(mean):
             self._diverged(step, place, "the loss is not a number")
-        if not self._checked:
+        if place.batch == 0 or not self._checked:
             self._checked = True
             check_gradients(self._task.module)
         if not self._launch.update(rate, settings.clip_norm):
@@ -263,4 +263,3 @@ class _Meter:
         """Forget what was measured."""
         self._losses = []
         self._since = self._clock()
-

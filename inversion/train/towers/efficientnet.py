@@ -29,6 +29,7 @@ class EfficientNetTower(Tower):
         self._taps = {count - 1: entry["num_chs"] for count, entry in zip(
             counts, list(trunk.feature_info)[-STAGES:], strict=True
         )}  # fmt: skip
+        self.token_dim = trunk.feature_info[-1]["num_chs"]
         self.dim = trunk.num_features + 2 * sum(self._taps.values())
 
     @property
@@ -40,6 +41,11 @@ class EfficientNetTower(Tower):
     def stem_modules(self) -> Sequence[nn.Module]:
         """What comes before the blocks."""
         return [self.trunk.conv_stem, self.trunk.bn1]
+
+    @property
+    def tail_modules(self) -> Sequence[nn.Module]:
+        """What comes after the blocks."""
+        return [self.trunk.conv_head, self.trunk.bn2]
 
     def stem(self, pixels: Tensor) -> State:
         """Normalised pixels -> the first activation."""

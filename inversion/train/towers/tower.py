@@ -18,6 +18,7 @@ class Tower(nn.Module):
 
     trunk: nn.Module
     dim: int  # d, length of the features
+    token_dim: int | None = None  # of `tokens`, if there are any
     checkpointing = False
 
     @property
@@ -29,6 +30,16 @@ class Tower(nn.Module):
     @abstractmethod
     def stem_modules(self) -> Sequence[nn.Module]:
         """What comes before the blocks; frozen with them."""
+
+    @property
+    @abstractmethod
+    def tail_modules(self) -> Sequence[nn.Module]:
+        """What comes after the blocks; learns where the topmost block is trained fully."""
+
+    @property
+    def stem_parameters(self) -> Sequence[nn.Parameter]:
+        """Tensors of the stem that belong to no module of it, such as positional embeddings."""
+        return []
 
     @abstractmethod
     def stem(self, pixels: Tensor) -> State:

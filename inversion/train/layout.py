@@ -53,6 +53,8 @@ def apply_layout(tower: Tower, tuning: TuningConfig) -> Layout:
     if layout.trains_tail:
         for module in tower.tail_modules:
             module.requires_grad_(True)
+        for parameter in tower.tail_parameters:
+            parameter.requires_grad_(True)
     if layout.trains_stem:
         for module in tower.stem_modules:
             module.requires_grad_(True)

@@ -5,10 +5,10 @@ The same numbers as `unprompt.index.image_graph` gives for `encoder.output: feat
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
-from unprompt.index.image_graph import STAGES, channel_statistics, join_features
+from unprompt.index.image_graph import STAGES
+from unprompt.inversion.train.towers.stages import collect, joined
 from unprompt.inversion.train.towers.tower import State, Tower
 
 
@@ -56,15 +56,12 @@ class EfficientNetTower(Tower):
         activation = self.blocks[number](state[0])
         if number not in self._taps:
             return (activation, *state[1:])
-        collected = torch.cat([*state[1:], channel_statistics(activation)], dim=1)
-        return (activation, collected)
+        return collect(activation, state)
 
     def tail(self, state: State) -> Tensor:
         """The joined features (n, d)."""
-        activation, collected = state
-        widths = [width for width in self._taps.values() for _ in range(2)]
-        pooled = self.trunk.global_pool(self.trunk.bn2(self.trunk.conv_head(activation)))
-        return join_features([pooled, *collected.split(widths, dim=1)])
+        pooled = self.trunk.global_pool(self.trunk.bn2(self.trunk.conv_head(state[0])))
+        return joined(pooled, state, list(self._taps.values()))
 
     def lora_targets(self, number: int) -> Sequence[str]:
         """The pointwise convolutions."""

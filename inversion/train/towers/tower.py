@@ -41,6 +41,11 @@ class Tower(nn.Module):
         """Tensors of the stem that belong to no module of it, such as positional embeddings."""
         return []
 
+    @property
+    def tail_parameters(self) -> Sequence[nn.Parameter]:
+        """Tensors of the tail that belong to no module of it, such as a projection."""
+        return []
+
     @abstractmethod
     def stem(self, pixels: Tensor) -> State:
         """Normalised pixels (n, 3, s, s) -> the state that enters the first block."""

@@ -1,0 +1,20 @@
+"""What towers with tapped blocks share: statistics of the last stages ride along in the state."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from unprompt.index.image_graph import channel_statistics, join_features
+from unprompt.inversion.train.towers.tower import State
+
+
+def collect(activation: Tensor, state: State) -> State:
+    """Add the statistics of an activation (n, c, h, w) to those in `state[1:]`."""
+    return (activation, torch.cat([*state[1:], channel_statistics(activation)], dim=1))
+
+
+def joined(pooled: Tensor, state: State, channels: Sequence[int]) -> Tensor:
+    """Pooled output and collected statistics, `channels` of each tap -> features (n, d)."""
+    widths = [width for width in channels for _ in range(2)]
+    return join_features([pooled, *state[1].split(widths, dim=1)])

@@ -1,0 +1,91 @@
+"""Tiny towers of every family, random weights, for the tests of training."""
+
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from open_clip.transformer import VisionTransformer
+from transformers import Blip2Config
+from transformers.models.blip_2.modeling_blip_2 import Blip2Model
+
+from unprompt.inversion.train.towers.blip2 import Blip2Tower, load_blip2
+from unprompt.inversion.train.towers.build import cut
+from unprompt.inversion.train.towers.tower import Tower
+
+SIZE = 32
+VIT = {"img_size": SIZE, "patch_size": 8, "embed_dim": 32, "depth": 5, "num_heads": 2}
+
+
+def tiny_timm(name: str, **options: Any) -> Tower:
+    return cut(timm.create_model(name, num_classes=0, **options))
+
+
+def clip_vit() -> Tower:
+    return cut(VisionTransformer(SIZE, 8, 32, 5, 2, 2.0, output_dim=24))
+
+
+def timm_vit() -> Tower:
+    return tiny_timm("vit_tiny_patch16_224", **VIT)
+
+
+def eva() -> Tower:
+    return tiny_timm("eva02_tiny_patch14_224", **VIT)
+
+
+def eva_fused() -> Tower:
+    """EVA02-E's way: one layer for query, key and value."""
+    return tiny_timm("eva02_enormous_patch14_clip_224", **{**VIT, "mlp_ratio": 2.0})
+
+
+def convnext() -> Tower:
+    return tiny_timm("convnext_atto", depths=(1, 1, 2, 1), dims=(8, 12, 16, 24))
+
+
+def efficientnet() -> Tower:
+    return tiny_timm("tf_efficientnet_lite0")
+
+
+def save_blip2(folder: Path) -> Path:
+    """A tiny BLIP-2, language model and all, in the full model's format."""
+    config = Blip2Config(
+        vision_config={
+            "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3,
+            "num_attention_heads": 2, "image_size": SIZE, "patch_size": 8,
+        },
+        qformer_config={
+            "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "encoder_hidden_size": 16, "vocab_size": 50,
+        },
+        text_config={
+            "model_type": "opt", "hidden_size": 16, "num_hidden_layers": 1, "ffn_dim": 32,
+            "num_attention_heads": 2, "vocab_size": 50, "word_embed_proj_dim": 16,
+            "max_position_embeddings": 32,
+        },
+        num_query_tokens=4,
+    )  # fmt: skip
+    torch.manual_seed(1)
+    model = Blip2Model(config)
+    torch.nn.init.normal_(model.query_tokens)
+    model.save_pretrained(folder)
+    return folder
+
+
+def blip2(folder: Path) -> Tower:
+    return Blip2Tower(load_blip2(str(save_blip2(folder)))[0])
+
+
+FAMILIES = {
+    "clip_vit": clip_vit,
+    "timm_vit": timm_vit,
+    "eva": eva,
+    "eva_fused": eva_fused,
+    "convnext": convnext,
+    "efficientnet": efficientnet,
+}
+
+
+def make_tower(family: str, folder: Path) -> Tower:
+    torch.manual_seed(0)
+    tower = blip2(folder) if family == "blip2" else FAMILIES[family]()
+    return tower.eval()

@@ -16,6 +16,9 @@ import importlib, pkgutil, sys
 import unprompt
 names = ["unprompt"]
 for module in pkgutil.walk_packages(unprompt.__path__, "unprompt."):
+    # training needs torch; its settings are read without
+    if module.name.startswith("unprompt.inversion.train.") and not module.name.endswith("config"):
+        continue
     importlib.import_module(module.name)
     names.append(module.name)
 heavy = {"torch", "open_clip", "sentence_transformers", "transformers", "gradio", "diffusers"}

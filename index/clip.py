@@ -68,9 +68,7 @@ class Clip:
 
     def image_graph(self) -> Any:
         """A torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d)."""
-        graph = build_image_graph(
-            self.model.visual, self.preprocess, self.config.output, self.head
-        )
+        graph = build_image_graph(self.model.visual, self.preprocess, self.config.output, self.head)
         return graph.to(self.device)
 
 
@@ -119,7 +117,7 @@ def load_clip(
             model, tokenizer = build_offline_clip(open_clip, torch, config.model, config.image_size)
         else:
             model, tokenizer = _build_named(open_clip, config)
-    if config.output != "embedding" and not hasattr(model.visual, "trunk"):
+    if config.output == "features" and not hasattr(model.visual, "trunk"):
         raise ConfigError(
             f"{config.model} has no timm trunk to take features from; set "
             "`encoder.output: embedding`"

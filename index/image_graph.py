@@ -4,7 +4,8 @@
 timm trunk: the pooled output of the last layer, and the mean and the standard deviation of each
 channel in the last four stages. The early stages carry what the last one is trained to ignore:
 colour, texture, style (Gatys et al. 2016 read style from the same statistics). `prediction` is
-what a trained head makes of the features: a vector in the space of the prompts.
+what a trained head makes of the features (of the image vector where the tower is open_clip's own
+ViT, without a trunk): a vector in the space of the prompts.
 """
 
 import importlib
@@ -34,11 +35,12 @@ def build_image_graph(
     torch = importlib.import_module("torch")
     normalize = torch.nn.functional.normalize
     module: Any = torch.nn.Module
+    joint = output == "embedding" or not hasattr(visual, "trunk")
 
     class ImageGraph(module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.tower = visual if output == "embedding" else visual.trunk
+            self.tower = visual if joint else visual.trunk
             self.register_buffer("mean", 255.0 * torch.tensor(preprocess.mean).view(1, 3, 1, 1))
             self.register_buffer("std", 255.0 * torch.tensor(preprocess.std).view(1, 3, 1, 1))
             for name, matrix in (head or {}).items():
@@ -46,8 +48,9 @@ def build_image_graph(
 
         def forward(self, pixels: Any) -> Any:
             planes = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
-            if output == "embedding":
-                return normalize(self.tower(planes), dim=-1)
+            if joint:
+                features = normalize(self.tower(planes), dim=-1)
+                return features if head is None else normalize(self._regress(features), dim=-1)
             last, stages = self.tower.forward_intermediates(planes, indices=STAGES)
             parts = [self.tower.forward_head(last, pre_logits=True)]
             for stage in stages:
@@ -56,7 +59,7 @@ def build_image_graph(
             return features if head is None else normalize(self._regress(features), dim=-1)
 
         def _regress(self, features: Any) -> Any:
-            if "weight_1" in head:
+            if "weight_1" in (head or {}):
                 features = torch.relu(features @ self.weight_1 + self.bias_1)
             return features @ self.weight_2 + self.bias_2
 

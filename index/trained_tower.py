@@ -54,7 +54,7 @@ def read_head(folder: Path) -> dict[str, np.ndarray]:
 
 
 def load_tower(trunk: Any, folder: Path) -> None:
-    """Put the trained weights into a torch module; raises DamagedFileError where they do not fit."""
+    """Put the trained weights into a torch module; raises DamagedFileError if they do not fit."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -123,6 +123,12 @@ def _trained_head(
     trained: Path, train: LabelledKeys, validation: LabelledKeys, spaces: tuple[str, str]
 ) -> RegressionHead:
     matrices = read_head(trained)
+    taken = len(matrices.get("weight_1", matrices["weight_2"]))
+    if taken != train.keys.shape[1]:
+        raise ConfigError(
+            f"the trained head takes features of length {taken}, the encoder gives "
+            f"{train.keys.shape[1]}; set `encoder.output: prediction` or `features`"
+        )
     unscored = HeadDescription("trained", *spaces, None, len(train.keys), 0.0)
     found = trained_head(matrices, unscored).predict(validation.keys)
     scored = replace(unscored, validation_cosine=mean_cosine(found, validation.truth))

@@ -1,4 +1,4 @@
-"""Ridge regression in closed form: features (n, d_image), targets (n, d_prompt) -> a linear head."""
+"""Ridge regression in closed form: features (n, d_image), targets (n, d_prompt) -> a head."""
 
 from collections.abc import Sequence
 

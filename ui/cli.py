@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from unprompt.index.errors import UnpromptError
+from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
+from unprompt.ui.cli_train import train_app
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 EPILOG = "Every command has examples: unprompt COMMAND --help"
@@ -25,21 +27,7 @@ index_app = typer.Typer(
     name="index", help="Look into a prompt index.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(index_app)
-
-BundleOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--bundle", "-b", help="Bundle folder; the starter that ships with unprompt if left out."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-OutputRun = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Run folder; runs/NAME if left out.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Override one setting, e.g. --set corpus.count=5000. Repeatable."),
-]
+app.add_typer(train_app)
 
 
 def _version(shown: bool) -> None:
@@ -61,14 +49,14 @@ def root(
 
 @app.command()
 def build(
-    config: Annotated[str, typer.Argument(help="A preset's name, or a YAML file.")],
+    config: ConfigArgument,
     output: OutputRun = None,
     stage: Annotated[
         list[str] | None,
         typer.Option(
             "--stage",
-            help="Run only this stage, again if it is done: corpus, images, encoder, embed, "
-            "index, fit.",
+            help="Run only this stage, again if it is done: corpus, images, train, encoder, "
+            "embed, index, fit.",
         ),
     ] = None,
     settings: SetOption = None,
@@ -132,7 +120,7 @@ def invert(
 
 @app.command("eval")
 def evaluate(
-    config: Annotated[str, typer.Argument(help="A preset's name, or a YAML file.")],
+    config: ConfigArgument,
     output: OutputRun = None,
     settings: SetOption = None,
     as_json: JsonOption = False,

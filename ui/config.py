@@ -20,7 +20,7 @@ FIT, TRAIN = "fit", "train"
 
 @dataclass(frozen=True, config=STRICT)
 class RunConfig:
-    """What `unprompt build` reads: the build's sections, what is trained, how answers are fitted."""
+    """What `unprompt build` reads: the build's sections, what is trained, how answers are tuned."""
 
     build: BuildConfig
     fit: FitConfig = Field(default_factory=FitConfig)

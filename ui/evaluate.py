@@ -8,8 +8,8 @@ from typing import Any
 
 from unprompt.inversion.evaluate import MethodScore
 from unprompt.ui.build import run_folder
-from unprompt.ui.progress import choose_progress
 from unprompt.ui.config import load_config
+from unprompt.ui.progress import choose_progress
 from unprompt.ui.workflow import build_run, score_run
 
 

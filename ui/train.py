@@ -1,7 +1,6 @@
 """`unprompt train`: a run's pictures -> RUN/train with a trained tower and head."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,11 @@ from unprompt.index.progress import SILENT, Progress
 from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
 from unprompt.ui.config import TRAIN, RunConfig
+
+
+def is_main_process() -> bool:
+    """Whether this process writes files and talks; `accelerate launch` starts several."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def train_folder(folder: Path) -> Path:
@@ -46,7 +50,7 @@ def train_run(
     """
     settings = train_settings(folder, config)
     ledger = StageLedger(folder)
-    main = int(os.environ.get("RANK", "0")) == 0
+    main = is_main_process()
     if not ledger.is_done("images"):
         raise ConfigError(
             f"the stage train needs the stage images, which is not done in {folder}; run "
@@ -55,6 +59,8 @@ def train_run(
     if resume == "none" and main:
         ledger.forget(TRAIN)
     if main and not ledger.begin(TRAIN, settings):
+        return export_folder(folder)
+    if not main and resume != "none" and ledger.is_done(TRAIN):
         return export_folder(folder)
     from unprompt.inversion.train.regression import train_head
 

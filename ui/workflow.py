@@ -138,5 +138,3 @@ def _write_card(run: BuildRun, blend: Blend) -> None:
         lines.append("- drawings: OpenMoji, CC BY-SA 4.0, https://openmoji.org")
     with write_atomically(run.bundle / CARD) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-

@@ -61,7 +61,11 @@ class CachedPairs(Dataset):
 
 
 def open_cache(
-    folder: Path, pairs: Pairs, lower: LowerPart, preprocess: Preprocess, progress: Progress = SILENT
+    folder: Path,
+    pairs: Pairs,
+    lower: LowerPart,
+    preprocess: Preprocess,
+    progress: Progress = SILENT,
 ) -> CachedPairs:
     """The cache of `pairs`, filled first where rows are missing.
 
@@ -109,16 +113,19 @@ def _decode_ahead(pictures: PicturePairs, blocks: Sequence[range]) -> Iterator[n
             yield pixels
 
 
-def _arrays(place: Path, rows: int, example: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _arrays(place: Path, rows: int, example: Sequence[np.ndarray]) -> list[np.memmap]:
     """Memory-mapped (rows, ...) fp16, one a tensor of the state."""
     place.mkdir(parents=True, exist_ok=True)
     arrays = []
     for number, state in enumerate(example):
         path = place / f"state_{number}.npy"
         shape = (rows, *state.shape[1:])
-        mode = "r+" if path.is_file() and (place / MARKER).is_file() else "w+"
-        kind = {"dtype": np.float16, "shape": shape} if mode == "w+" else {}
-        arrays.append(np.lib.format.open_memmap(path, mode=mode, **kind))
+        begun = path.is_file() and (place / MARKER).is_file()
+        arrays.append(
+            np.lib.format.open_memmap(path, "r+")
+            if begun
+            else np.lib.format.open_memmap(path, "w+", np.float16, shape)
+        )
     return arrays
 
 

@@ -24,7 +24,8 @@ def draw_curves(metrics: Path, picture: Path) -> None:
     canvas = FigureCanvasAgg(figure)
     for axes, (kind, name, title) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
         points = [(e["step"], e[name]) for e in lines if e.get("kind") == kind and name in e]
-        axes.plot([p[0] for p in points], [p[1] for p in points], marker="o" if len(points) < 40 else "")  # fmt: skip
+        marker = "o" if len(points) < 40 else ""
+        axes.plot([p[0] for p in points], [p[1] for p in points], marker=marker)
         axes.set_title(title)
         axes.set_xlabel("optimiser steps")
         axes.grid(alpha=0.3)

@@ -185,11 +185,12 @@ class Loop:
 
     def _after(self, step: int, place: Place, loss: float) -> None:
         settings, done = self._settings, step + 1
+        rate = self.schedule.learning_rate(step)
         self._meter.add(loss)
         ends_epoch = self.schedule.ends_epoch(step)
         if self._launch.is_main and (done % settings.log_steps == 0 or ends_epoch):
             values = {"kind": "step", "stage": place.stage, "epoch": place.epoch,
-                      "learning_rate": self.schedule.learning_rate(step), **self._meter.read()}  # fmt: skip
+                      "learning_rate": rate, **self._meter.read()}  # fmt: skip
             self._metrics.log(done, values)
             cosine = self._progressed.best_cosine
             best = f", best cosine {cosine:.4f}" if cosine is not None else ""
@@ -211,11 +212,18 @@ class Loop:
                 if best is None or cosine > best:
                     folder = self._folder / CHECKPOINTS / BEST
                     save_weights(folder / WEIGHTS, trainable_state(module))
-                    write_json(folder / STATE, {"step": done, "cosine": cosine, "stage": place.stage})
+                    write_json(
+                        folder / STATE, {"step": done, "cosine": cosine, "stage": place.stage}
+                    )
                     self._progressed = Progressed(done, cosine, done)
             self._metrics.log(
                 done,
-                {"kind": "validation", "stage": place.stage, "epoch": place.epoch, "cosine": cosine},
+                {
+                    "kind": "validation",
+                    "stage": place.stage,
+                    "epoch": place.epoch,
+                    "cosine": cosine,
+                },
             )
             self._progress.note(f"epoch {place.epoch + 1}: validation cosine {cosine:.4f}")
             self._meter.restart()

@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 
 from unprompt.index.errors import ConfigError
 from unprompt.index.preprocess import Preprocess
+from unprompt.index.quiet import without_load_reports
 from unprompt.inversion.train.towers.tower import State, Tower
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP, as BLIP-2 takes them
@@ -131,9 +132,10 @@ def load_blip2(folder: str) -> tuple[Any, Preprocess]:
     if not (Path(folder) / "config.json").is_file():
         raise ConfigError(f"{folder} is no BLIP-2 checkpoint (no config.json)")
     try:
-        trunk, report = image_side().from_pretrained(
-            folder, output_loading_info=True, local_files_only=True
-        )
+        with without_load_reports():  # the language model's tensors are left out on purpose
+            trunk, report = image_side().from_pretrained(
+                folder, output_loading_info=True, local_files_only=True
+            )
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(f"cannot load the BLIP-2 checkpoint {folder}: {error}") from error
     missing = sorted(report["missing_keys"])

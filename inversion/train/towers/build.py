@@ -61,7 +61,5 @@ def cut(trunk: Any) -> Tower:
     if kind == "VisionTransformer" and hasattr(trunk, "patch_embed"):
         return TimmVitTower(trunk)
     if kind not in FAMILIES:
-        raise ConfigError(
-            f"training knows the towers {', '.join(FAMILIES)} and BLIP-2, got {kind}"
-        )
+        raise ConfigError(f"training knows the towers {', '.join(FAMILIES)} and BLIP-2, got {kind}")
     return FAMILIES[kind](trunk)

@@ -1,5 +1,6 @@
 """Tiny towers of every family, random weights, for the tests of training."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ def save_blip2(folder: Path) -> Path:
     )  # fmt: skip
     torch.manual_seed(1)
     model = Blip2Model(config)
-    torch.nn.init.normal_(model.query_tokens)
+    for parameter in model.parameters():
+        if parameter.ndim > 1:  # the library's own start is almost zero
+            torch.nn.init.normal_(parameter, std=0.2)
     model.save_pretrained(folder)
     return folder
 
@@ -89,3 +92,43 @@ def make_tower(family: str, folder: Path) -> Tower:
     torch.manual_seed(0)
     tower = blip2(folder) if family == "blip2" else FAMILIES[family]()
     return tower.eval()
+
+
+def save_clip(folder: Path, seed: int = 0) -> Path:
+    """A tiny open_clip CLIP with random weights as a `local-dir:` folder."""
+    from open_clip.model import CLIP
+    from safetensors.torch import save_file
+
+    config = {
+        "embed_dim": 24,
+        "vision_cfg": {
+            "image_size": SIZE,
+            "layers": 5,
+            "width": 32,
+            "head_width": 16,
+            "patch_size": 8,
+        },
+        "text_cfg": {
+            "context_length": 77,
+            "vocab_size": 49408,
+            "width": 16,
+            "heads": 2,
+            "layers": 1,
+        },
+    }
+    pixels = {
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+    }
+    torch.manual_seed(seed)
+    model = CLIP(**config)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    content = {
+        "model_cfg": config,
+        "preprocess_cfg": {"size": [SIZE, SIZE], "mode": "RGB", **pixels},
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps(content))
+    return folder

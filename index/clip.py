@@ -15,6 +15,7 @@ from unprompt.index.errors import ConfigError, MissingDependencyError
 from unprompt.index.image_graph import OUTPUT_FORMS, build_image_graph
 from unprompt.index.minilm import INSTALL
 from unprompt.index.offline_towers import OFFLINE_TOWERS, build_offline_clip
+from unprompt.index.open_clip_folder import local_text_override, read_model_config
 from unprompt.index.preprocess import Preprocess
 from unprompt.index.quiet import without_load_reports
 from unprompt.index.settings import write_settings
@@ -31,8 +32,10 @@ class Clip:
         preprocess: Preprocess,
         config: EncoderConfig,
         head: Mapping[str, np.ndarray] | None = None,
+        model_config: Mapping[str, Any] | None = None,
     ):
         self.model = model
+        self.model_config = model_config  # what open_clip built it from
         self.head = head  # of output `prediction`
         self.config = config
         self.preprocess = preprocess
@@ -114,9 +117,12 @@ def load_clip(
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with without_load_reports():
         if config.model in OFFLINE_TOWERS:
-            model, tokenizer = build_offline_clip(open_clip, torch, config.model, config.image_size)
+            model, tokenizer, model_config = build_offline_clip(
+                open_clip, torch, config.model, config.image_size
+            )
         else:
             model, tokenizer = _build_named(open_clip, config)
+            model_config = read_model_config(config.model)
     if config.output == "features" and not hasattr(model.visual, "trunk"):
         raise ConfigError(
             f"{config.model} has no timm trunk to take features from; set "
@@ -136,7 +142,7 @@ def load_clip(
         interpolation=transform["interpolation"],
         resize_mode=transform["resize_mode"],
     )
-    return Clip(model.eval().to(chosen), tokenizer, preprocess, config, head)
+    return Clip(model.eval().to(chosen), tokenizer, preprocess, config, head, model_config)
 
 
 def _build_named(open_clip: Any, config: EncoderConfig) -> Any:
@@ -157,6 +163,7 @@ def _build_named(open_clip: Any, config: EncoderConfig) -> Any:
             pretrained=config.pretrained,
             require_pretrained=not has_schema,
             force_image_size=config.image_size,
+            **local_text_override(config.model),
         )
         return model, open_clip.get_tokenizer(config.model)
     except (RuntimeError, OSError, ValueError) as error:

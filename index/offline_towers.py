@@ -42,7 +42,7 @@ OFFLINE_TOWERS = {
 
 
 def build_offline_clip(open_clip: Any, torch: Any, tower: str, image_size: int | None) -> Any:
-    """(model, tokenizer) of an offline tower; raises MissingDependencyError without its package."""
+    """(model, tokenizer, config); raises MissingDependencyError without the tower's package."""
     chosen = OFFLINE_TOWERS[tower]
     try:
         package = importlib.import_module(chosen.package)
@@ -69,7 +69,7 @@ def build_offline_clip(open_clip: Any, torch: Any, tower: str, image_size: int |
     own = list(model.visual.trunk.state_dict())
     values = list(weights.values())[: len(own)]
     model.visual.trunk.load_state_dict(dict(zip(own, values, strict=True)))
-    return model, open_clip.get_tokenizer(name)
+    return model, open_clip.get_tokenizer(name), _model_config(chosen, size)
 
 
 def _model_config(tower: OfflineTower, image_size: int) -> dict[str, Any]:

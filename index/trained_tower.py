@@ -26,7 +26,7 @@ class TrainingResult:
     pretrained: str | None
     image_size: int
     step: int
-    validation_cosine: float
+    validation_cosine: float | None  # none: not measured
     pairs: int  # renders it learned from
     target_space: str
 

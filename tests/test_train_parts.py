@@ -137,9 +137,9 @@ def test_the_average_follows_its_formula_and_steps_aside() -> None:
 
 def schedule() -> Schedule:
     stages = (
-        StageConfig(epochs=3, head_only_epochs=1, learning_rate=1.0, final_learning_rate=0.1, warmup=0.2),
-        StageConfig(epochs=1, learning_rate=0.5, final_learning_rate=0.0, warmup=0.0),
-    )  # fmt: skip
+        StageConfig(3, learning_rate=1.0, final_learning_rate=0.1, head_only_epochs=1, warmup=0.2),
+        StageConfig(1, learning_rate=0.5, final_learning_rate=0.0, warmup=0.0),
+    )
     return Schedule(stages, (10, 4))
 
 

@@ -13,9 +13,10 @@ from unprompt.build.config import BuildConfig
 from unprompt.index.errors import ConfigError
 from unprompt.index.settings import STRICT, read_settings
 from unprompt.inversion.fit import FitConfig
+from unprompt.inversion.train.clip_config import ClipTrainConfig
 from unprompt.inversion.train.config import TrainConfig
 
-FIT, TRAIN = "fit", "train"
+FIT, TRAIN, CLIP = "fit", "train", "clip"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -25,6 +26,7 @@ class RunConfig:
     build: BuildConfig
     fit: FitConfig = Field(default_factory=FitConfig)
     train: TrainConfig | None = None  # none: the tower stays as it is
+    clip: ClipTrainConfig | None = None  # of `unprompt train clip`
 
 
 def preset_names() -> list[str]:
@@ -58,11 +60,13 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     content.setdefault("name", path.stem)
     for override in overrides:
         _set(content, override)
-    fit, train = content.pop(FIT, None) or {}, content.pop(TRAIN, None)
+    fit = content.pop(FIT, None) or {}
+    train, clip = content.pop(TRAIN, None), content.pop(CLIP, None)
     return RunConfig(
         read_settings(BuildConfig, content, name),
         read_settings(FitConfig, fit, f"{name} fit"),
         None if train is None else read_settings(TrainConfig, train, f"{name} train"),
+        None if clip is None else read_settings(ClipTrainConfig, clip, f"{name} clip"),
     )
 
 

@@ -1,6 +1,7 @@
-"""`unprompt train`: a run's pictures -> RUN/train with a trained tower and head."""
+"""`unprompt train`: a run's pictures -> RUN/train or RUN/clip with what was trained."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ from unprompt.index.errors import ConfigError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
+from unprompt.inversion.train.config import StageConfig
 from unprompt.ui.config import TRAIN, RunConfig
+
+# how often progress is written changes nothing in the weights
+OF_NO_WEIGHT = ("checkpoint_steps", "log_steps", "workers")
 
 
 def is_main_process() -> bool:
@@ -18,66 +23,84 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def train_folder(folder: Path) -> Path:
-    """Where a run's training is."""
-    return folder / TRAIN
+def train_folder(folder: Path, kind: str = TRAIN) -> Path:
+    """Where a run's training is; `kind` is train or clip."""
+    return folder / kind
 
 
-def export_folder(folder: Path) -> Path:
-    """Where the trained tower and head are."""
-    return folder / TRAIN / "export"
+def export_folder(folder: Path, kind: str = TRAIN) -> Path:
+    """Where the trained tower and head are, or the trained CLIP."""
+    return folder / kind / "export"
 
 
-def train_settings(folder: Path, config: RunConfig) -> dict[str, Any]:
+def train_settings(folder: Path, config: RunConfig, kind: str = TRAIN) -> dict[str, Any]:
     """All settings that decide what is trained."""
-    if config.train is None:
+    section = config.train if kind == TRAIN else config.clip
+    if section is None:
+        command = "head" if kind == TRAIN else "clip"
         raise ConfigError(
-            f"{config.build.name} has no section `train:`; see `unprompt train head --help`"
+            f"{config.build.name} has no section `{kind}:`; see `unprompt train {command} --help`"
         )
-    settings = write_settings(config.train)
-    # how often progress is written changes nothing in the weights
-    for name in ("checkpoint_steps", "log_steps", "workers"):
+    settings = write_settings(section)
+    for name in OF_NO_WEIGHT:
         del settings[name]
-    return {**BuildRun(folder, config.build).settings("images"), TRAIN: settings}
+    return {**BuildRun(folder, config.build).settings("images"), kind: settings}
 
 
 def train_run(
-    folder: Path, config: RunConfig, resume: str = "latest", progress: Progress = SILENT
+    folder: Path,
+    config: RunConfig,
+    resume: str = "latest",
+    progress: Progress = SILENT,
+    kind: str = TRAIN,
 ) -> Path:
-    """Train what `config.train` says on the run's own pictures, or those of the stages' `run`.
+    """Train what the section `kind` says on the run's pictures, or those of the stages' `run`.
 
-    Every process of `accelerate launch` calls it; the main one keeps the ledger.
+    Every process of `accelerate launch` calls it; the main one keeps the ledger. Returns the
+    folder of the export.
     """
-    settings = train_settings(folder, config)
+    settings = train_settings(folder, config, kind)
     ledger = StageLedger(folder)
     main = is_main_process()
     if not ledger.is_done("images"):
         raise ConfigError(
-            f"the stage train needs the stage images, which is not done in {folder}; run "
+            f"the stage {kind} needs the stage images, which is not done in {folder}; run "
             "`unprompt build CONFIG --stage corpus --stage images`"
         )
     if resume == "none" and main:
-        ledger.forget(TRAIN)
-    if main and not ledger.begin(TRAIN, settings):
-        return export_folder(folder)
-    if not main and resume != "none" and ledger.is_done(TRAIN):
-        return export_folder(folder)
-    from unprompt.inversion.train.regression import train_head
+        ledger.forget(kind)
+    if main and not ledger.begin(kind, settings):
+        return export_folder(folder, kind)
+    if not main and resume != "none" and ledger.is_done(kind):
+        return export_folder(folder, kind)
+    export = _train(folder, config, kind, resume, progress)
+    if main:
+        ledger.finish(kind, settings)
+    return export
 
-    train = config.train
-    if train is None:
+
+def _train(folder: Path, config: RunConfig, kind: str, resume: str, progress: Progress) -> Path:
+    place = train_folder(folder, kind)
+    if kind == TRAIN and config.train is not None:
+        from unprompt.inversion.train.regression import train_head
+
+        data = _data(folder, config, config.train.stages)
+        return train_head(place, config.train, data, resume, progress)
+    if config.clip is None:
         raise ConfigError("there is nothing to train")
-    stages = tuple(
-        _pairs(Path(stage.run) if stage.run else folder, config, "train") for stage in train.stages
-    )
+    from unprompt.inversion.train.contrastive import train_clip
+
+    data = _data(folder, config, config.clip.stages)
+    return train_clip(place, config.clip, data, resume, progress)
+
+
+def _data(folder: Path, config: RunConfig, stages: Sequence[StageConfig]) -> Any:
     from unprompt.inversion.train.pairs import TrainingData
 
+    places = [Path(stage.run) if stage.run else folder for stage in stages]
+    train = tuple(_pairs(place, config, "train") for place in places)
     space = read_corpus(folder / "corpus").report["target_space"]
-    data = TrainingData(stages, _pairs(folder, config, "validation"), space)
-    export = train_head(train_folder(folder), train, data, resume, progress)
-    if main:
-        ledger.finish(TRAIN, settings)
-    return export
+    return TrainingData(train, _pairs(folder, config, "validation"), space)
 
 
 def _pairs(folder: Path, config: RunConfig, split: str) -> Any:

@@ -1,4 +1,4 @@
-"""Heads: features (n, d) or tokens (n, t, d_token) -> prompt vectors (n, d_prompt), of any length."""
+"""Heads: features (n, d) or tokens (n, t, d_token) -> prompt vectors (n, d_prompt)."""
 
 from collections.abc import Mapping
 

@@ -1,6 +1,6 @@
 """Image shards and target vectors -> training pairs: rows (n) of key and prompt, targets (n, d)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class Pairs:
     keys: list[str]  # n sample keys
     prompts: np.ndarray  # (n,) the prompt's number, 0 to distinct - 1
     targets: np.ndarray  # (n, d_prompt) float32 unit length
+    texts: Sequence[str] = ()  # n prompts, or none where only vectors are learned
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -56,7 +57,7 @@ def collect_pairs(
 
     Raises ConfigError where there is none.
     """
-    wanted = prompts.filter(pl.col("split") == split).select("prompt_id")
+    wanted = prompts.filter(pl.col("split") == split).select("prompt_id", "prompt")
     if limit is not None and wanted.height > limit:
         order = [stable_id("limit", prompt) for prompt in wanted["prompt_id"]]
         wanted = wanted.with_columns(pl.Series("order", order)).sort("order").head(limit)
@@ -64,7 +65,7 @@ def collect_pairs(
         read_rows(images)
         .filter(pl.col("status") == "success")
         .select("key", "prompt_id")
-        .join(wanted.select("prompt_id"), on="prompt_id", how="semi")
+        .join(wanted.select("prompt_id", "prompt"), on="prompt_id", how="inner")
         .sort("key")
     )
     if rows.is_empty():
@@ -73,4 +74,5 @@ def collect_pairs(
             f"`corpus.{split}: 100`) and build again"
         )
     numbers = rows["prompt_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
-    return Pairs(images, rows["key"].to_list(), numbers, to_unit_length(targets(rows["prompt_id"])))
+    vectors = to_unit_length(targets(rows["prompt_id"]))
+    return Pairs(images, rows["key"].to_list(), numbers, vectors, rows["prompt"].to_list())

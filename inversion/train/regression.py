@@ -1,169 +1,21 @@
-"""Training pairs -> a tower and head that predict the prompt's vector, in RUN/train.
+"""Training pairs -> a tower and head that predict the prompt's vector, in RUN/train."""
 
-RUN/train/  config.yaml  metrics.jsonl  checkpoints/  tensorboard/  curves.png  cache/  export/
-"""
-
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-import yaml
-from torch.utils.data import Dataset
 
-from unprompt.index.durable import stable_id, write_atomically
-from unprompt.index.errors import ConfigError
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.settings import write_settings
-from unprompt.inversion.train.augment import augment
-from unprompt.inversion.train.cache import open_cache
 from unprompt.inversion.train.config import TrainConfig
-from unprompt.inversion.train.curves import draw_curves
 from unprompt.inversion.train.export import EXPORT, export_best
 from unprompt.inversion.train.heads import build_head
 from unprompt.inversion.train.launch import Launch
-from unprompt.inversion.train.layout import apply_layout, parameter_groups
-from unprompt.inversion.train.loop import Loop, LoopSettings, MicroBatch
+from unprompt.inversion.train.layout import apply_layout
 from unprompt.inversion.train.objectives import objective
 from unprompt.inversion.train.pairs import TrainingData
-from unprompt.inversion.train.pictures import (
-    PicturePairs,
-    load_batches,
-    make_batches,
-    share_of,
-)
 from unprompt.inversion.train.regressor import Regressor
-from unprompt.inversion.train.schedule import Place
+from unprompt.inversion.train.task import PairTask, run_training
+from unprompt.inversion.train.text_map import start_from_text_map
 from unprompt.inversion.train.towers.build import LoadedTower, build_tower
-
-CONFIG, METRICS, CURVES, CACHE = "config.yaml", "metrics.jsonl", "curves.png", "cache"
-VALIDATION_BATCH = 64
-
-
-class RegressionTask:
-    """A regressor and the pairs of each stage, as the loop wants them."""
-
-    def __init__(
-        self,
-        folder: Path,
-        config: TrainConfig,
-        data: TrainingData,
-        launch: Launch,
-        progress: Progress = SILENT,
-    ):
-        if len(data.stages) != len(config.stages):
-            raise ConfigError(
-                f"{len(config.stages)} stages need as many data, got {len(data.stages)}"
-            )
-        self._folder = folder
-        self._config = config
-        self._stages = data.stages
-        self._validation = data.validation
-        self._launch = launch
-        self._progress = progress
-        loaded = build_tower(config.tower)
-        self.module, self.preprocess = build_regressor(config, loaded), loaded.preprocess
-        self._train_set: Dataset | None = None
-        self._validation_set: Dataset | None = None
-
-    def begin_stage(self, stage: int) -> None:
-        """Resize the tower and open the stage's pictures or cached states."""
-        size = self._config.stages[stage].image_size
-        if size is not None and size != self.preprocess.image_size:
-            self.module.tower.resize(size)
-            self.preprocess = replace(self.preprocess, image_size=size)
-        if self._launch.is_main:
-            self._open(stage)
-        self._launch.wait()
-        self._open(stage)
-
-    def steps_per_epoch(self, stage: int) -> int:
-        """Whole batches of one render a prompt."""
-        return max(1, self._stages[stage].distinct // self._config.batch_size)
-
-    def groups(self) -> list[dict[str, Any]]:
-        """Parameter groups with their share of the learning rate."""
-        module, config = self.module, self._config
-        return parameter_groups(
-            module.tower, module.head, module.layout, config.layer_decay, config.weight_decay
-        )
-
-    def begin_epoch(self, place: Place) -> None:
-        """The head alone learns in the first epochs of LP-FT."""
-        stage = self._config.stages[place.stage]
-        self.module.head_only = place.epoch < stage.head_only_epochs
-
-    def batches(self, place: Place, rank: int, processes: int) -> Iterator[MicroBatch]:
-        """One process's share of the rest of the epoch."""
-        accumulate = self._config.accumulate
-        parts = [
-            share_of(batch[part::accumulate], rank, processes)
-            for batch in self._epoch(place)[place.batch :]
-            for part in range(accumulate)
-        ]
-        dataset = self._pictures(place) or self._train_set
-        if dataset is None:
-            raise ValueError("begin a stage first")
-        return load_batches(dataset, parts, self._config.workers)
-
-    def describe(self, place: Place) -> str:
-        """The keys of a batch's pictures."""
-        rows = self._epoch(place)[place.batch]
-        keys = [self._stages[place.stage].keys[row] for row in rows]
-        return f"pictures {', '.join(keys[:4])}{' ...' if len(keys) > 4 else ''}"
-
-    def validate(self) -> float:
-        """Mean cosine on the validation pairs."""
-        if self._validation_set is None:
-            raise ValueError("begin a stage first")
-        rows = range(len(self._validation))
-        batches = [
-            list(rows[start : start + VALIDATION_BATCH])
-            for start in range(0, len(rows), VALIDATION_BATCH)
-        ]
-        self.module.eval()
-        total = 0.0
-        with torch.no_grad():
-            for inputs, targets in load_batches(self._validation_set, batches, 0):
-                moved = tuple(part.to(self._launch.device) for part in inputs)
-                found = self.module.predict(moved).float().cpu()
-                total += float(torch.cosine_similarity(found, targets, dim=-1).sum())
-        return total / len(rows)
-
-    def _open(self, stage: int) -> None:
-        config = self._config
-        cached = (
-            config.cache
-            and config.stages[stage].augment == "none"
-            and not config.stages[stage].horizontal_flip
-            and self.module.layout.boundary > 0
-        )
-        data = (self._stages[stage], self._validation)
-        if cached:
-            place = self._folder / CACHE
-            progress = self._progress if self._launch.is_main else SILENT
-            self._train_set, self._validation_set = (
-                open_cache(place, pairs, self.module.lower, self.preprocess, progress)
-                for pairs in data
-            )
-        else:
-            self._train_set = None
-            self._validation_set = PicturePairs(self._validation, self.preprocess, None, 0)
-
-    def _pictures(self, place: Place) -> Dataset | None:
-        """Pictures decoded, and augmented anew each epoch, where nothing is cached."""
-        if self._train_set is not None:
-            return None
-        stage = self._config.stages[place.stage]
-        change = augment(stage.augment, stage.horizontal_flip, self.preprocess.image_size)
-        seed = stable_id("pictures", self._config.seed, place.stage, place.epoch) % 2**63
-        return PicturePairs(self._stages[place.stage], self.preprocess, change, seed)
-
-    def _epoch(self, place: Place) -> list[list[int]]:
-        seed = stable_id("order", self._config.seed, place.stage) % 2**63
-        order = self._stages[place.stage].draw(seed, place.epoch)
-        return make_batches(order, self._config.batch_size)
 
 
 def build_regressor(config: TrainConfig, loaded: LoadedTower) -> Regressor:
@@ -191,25 +43,15 @@ def train_head(
     is no number.
     """
     launch = Launch(config.precision)
-    task = RegressionTask(folder, config, data, launch, progress)
+    loaded = build_tower(config.tower)
+    module = build_regressor(config, loaded)
+    if config.head.initial == "text_map":
+        start_from_text_map(module.head, loaded, data)
+    task = PairTask(folder, config, data, launch, (module, loaded.preprocess), progress)
+    run_training(folder, config, task, launch, resume, progress)
     if launch.is_main:
-        with write_atomically(folder / CONFIG) as temporary:
-            temporary.write_text(yaml.safe_dump(write_settings(config), sort_keys=False))
-    settings = LoopSettings(
-        stages=config.stages,
-        batch_size=config.batch_size,
-        accumulate=config.accumulate,
-        clip_norm=config.clip_norm,
-        ema=config.ema,
-        checkpoint_steps=config.checkpoint_steps,
-        log_steps=config.log_steps,
-        seed=config.seed,
-    )
-    Loop(folder, task, settings, launch, progress).run(resume)
-    if launch.is_main:
-        draw_curves(folder / METRICS, folder / CURVES)
         renders = {(pairs.images, key) for pairs in data.stages for key in pairs.keys}
         size = task.preprocess.image_size
-        export_best(folder, config.tower, task.module, size, len(renders), data.target_space)
+        export_best(folder, config.tower, module, size, len(renders), data.target_space)
     launch.wait()
     return folder / EXPORT

@@ -67,7 +67,11 @@ class Blip2Tower(Tower):
 
     def tail(self, state: State) -> Tensor:
         """The mean query (n, d)."""
-        return normalize(state[0].mean(1), dim=-1)
+        return normalize(self.embed(state), dim=-1)
+
+    def embed(self, state: State) -> Tensor:
+        """The mean query as it comes (n, d)."""
+        return state[0].mean(1)
 
     def lora_targets(self, number: int) -> Sequence[str]:
         """Every linear layer."""

@@ -29,7 +29,7 @@ class LoadedTower(NamedTuple):
 
     tower: Tower
     preprocess: Preprocess
-    clip: Any = None  # the open_clip model it is the image side of
+    clip: Any = None  # the `unprompt.index.clip.Clip` it is the image side of
 
 
 def build_tower(config: TowerConfig) -> LoadedTower:
@@ -49,7 +49,7 @@ def build_tower(config: TowerConfig) -> LoadedTower:
     )
     clip = load_clip(encoder, "cpu")
     visual = clip.model.visual
-    return LoadedTower(cut(getattr(visual, "trunk", visual)), clip.preprocess, clip.model)
+    return LoadedTower(cut(getattr(visual, "trunk", visual)), clip.preprocess, clip)
 
 
 def cut(trunk: Any) -> Tower:

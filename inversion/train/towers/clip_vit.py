@@ -56,8 +56,12 @@ class ClipVitTower(Tower):
 
     def tail(self, state: State) -> Tensor:
         """The joint image vector (n, d)."""
+        return normalize(self.embed(state), dim=-1)
+
+    def embed(self, state: State) -> Tensor:
+        """The joint image vector as it comes (n, d)."""
         pooled, _ = self.trunk._pool(state[0])
-        return normalize(pooled @ self.trunk.proj, dim=-1)
+        return pooled @ self.trunk.proj
 
     def lora_targets(self, number: int) -> Sequence[str]:
         """The whole attention and both layers of the MLP.

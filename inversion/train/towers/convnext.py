@@ -65,8 +65,11 @@ class ConvNextTower(Tower):
 
     def tail(self, state: State) -> Tensor:
         """The joined features (n, d)."""
-        pooled = self.trunk.forward_head(self.trunk.norm_pre(state[0]), pre_logits=True)
-        return joined(pooled, state, self._channels)
+        return joined(self.embed(state), state, self._channels)
+
+    def embed(self, state: State) -> Tensor:
+        """The pooled output (n, c)."""
+        return self.trunk.forward_head(self.trunk.norm_pre(state[0]), pre_logits=True)
 
     def lora_targets(self, number: int) -> Sequence[str]:
         """Both layers of the block's MLP."""

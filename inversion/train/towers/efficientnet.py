@@ -60,8 +60,11 @@ class EfficientNetTower(Tower):
 
     def tail(self, state: State) -> Tensor:
         """The joined features (n, d)."""
-        pooled = self.trunk.global_pool(self.trunk.bn2(self.trunk.conv_head(state[0])))
-        return joined(pooled, state, list(self._taps.values()))
+        return joined(self.embed(state), state, list(self._taps.values()))
+
+    def embed(self, state: State) -> Tensor:
+        """The pooled output (n, c)."""
+        return self.trunk.global_pool(self.trunk.bn2(self.trunk.conv_head(state[0])))
 
     def lora_targets(self, number: int) -> Sequence[str]:
         """The pointwise convolutions."""

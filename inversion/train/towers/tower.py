@@ -59,6 +59,10 @@ class Tower(nn.Module):
         """State after the last block -> features (n, d)."""
 
     @abstractmethod
+    def embed(self, state: State) -> Tensor:
+        """State after the last block -> what the library's own forward gives (n, d_own)."""
+
+    @abstractmethod
     def lora_targets(self, number: int) -> Sequence[str]:
         """Names, inside `trunk`, of the layers of one block that take a LoRA adapter."""
 

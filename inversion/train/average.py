@@ -1,0 +1,72 @@
+"""WiSE-FT (Wortsman et al. 2022): the weighted mean of two exports' weights, tensor by tensor."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from unprompt.index.durable import write_json
+from unprompt.index.errors import ConfigError
+from unprompt.index.settings import write_settings
+from unprompt.index.trained_tower import DESCRIPTION, HEAD, TOWER, TrainingResult, read_result
+from unprompt.inversion.train.checkpoints import save_weights
+from unprompt.inversion.train.config import TowerConfig
+from unprompt.inversion.train.towers.build import build_tower
+
+
+def average_exports(first: Path, second: Path, share: float, output: Path) -> TrainingResult:
+    """(1 - share) * first + share * second, tower and head, as a new export in `output`.
+
+    Its validation cosine is unknown until it is measured. Raises ConfigError for exports of
+    different models.
+    """
+    one, two = read_result(first), read_result(second)
+    if (one.model, one.image_size) != (two.model, two.image_size):
+        raise ConfigError(
+            f"only exports of one model can be averaged, got {one.model} at {one.image_size} px "
+            f"and {two.model} at {two.image_size} px"
+        )
+    for name in (TOWER, HEAD):
+        mixed = mix(load_file(first / name), load_file(second / name), share)
+        save_weights(output / name, mixed)
+    return _describe(output, two)
+
+
+def average_with_start(export: Path, share: float, output: Path) -> TrainingResult:
+    """(1 - share) * the tower before training + share * the trained one, with the trained head."""
+    result = read_result(export)
+    start = build_tower(TowerConfig(result.model, result.pretrained, result.image_size))
+    before = start.tower.trunk.state_dict()
+    save_weights(output / TOWER, mix(before, load_file(export / TOWER), share))
+    save_weights(output / HEAD, load_file(export / HEAD))
+    return _describe(output, result)
+
+
+def mix(
+    first: Mapping[str, Tensor], second: Mapping[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    """The mean of two state dicts; whole numbers (counts) are taken from the second."""
+    if not 0 <= share <= 1:
+        raise ConfigError(f"the share of the second lies between 0 and 1, got {share}")
+    if set(first) != set(second):
+        odd = sorted(set(first) ^ set(second))
+        raise ConfigError(f"the weights do not belong together: only one has {odd[0]}")
+    mixed = {}
+    for name, tensor in second.items():
+        if first[name].shape != tensor.shape:
+            raise ConfigError(
+                f"{name} has shape {tuple(first[name].shape)} in the first and "
+                f"{tuple(tensor.shape)} in the second"
+            )
+        whole = not tensor.is_floating_point()
+        mixed[name] = tensor if whole else torch.lerp(first[name].to(tensor), tensor, share)
+    return mixed
+
+
+def _describe(output: Path, result: TrainingResult) -> TrainingResult:
+    unknown = replace(result, validation_cosine=None)
+    write_json(output / DESCRIPTION, write_settings(unknown))
+    return unknown

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,3 +191,26 @@ def test_resume_none_starts_anew(run: Path, tmp_path: Path) -> None:
     assert marker.stat().st_mtime_ns > before
     for name, array in exported(run).items():
         np.testing.assert_array_equal(array, first[name])
+
+
+def test_a_trained_tower_becomes_an_open_clip_folder(
+    run: Path, tmp_path: Path, cli: Callable[..., Any]
+) -> None:
+    config = write_config(tmp_path, stages=[{"epochs": 1, "learning_rate": 0.01}], ema=None)
+    assert cli("train", "head", config, "-o", run).out.strip() == str(run / "train" / "export")
+    folder = tmp_path / "exported"
+    assert cli("train", "export", run, folder).code == 0
+    saved = load_file(folder / "open_clip_model.safetensors")
+    for name, array in load_file(run / "train" / "export" / "tower.safetensors").items():
+        np.testing.assert_array_equal(saved[f"visual.{name}"], array)
+    assert cli("train", "average", run, tmp_path / "mean", "--share", "0.5").code == 0
+    assert (tmp_path / "mean" / "training.json").is_file()
+    nothing = cli("train", "export", tmp_path / "nowhere", folder)
+    assert nothing.code == 1 and "unprompt train head" in nothing.err
+
+
+def test_recipes_are_listed_and_printed(cli: Callable[..., Any]) -> None:
+    names = [line.split("\t")[0] for line in cli("train", "recipes").out.splitlines()]
+    assert names == ["kaggle-1st", "kaggle-2nd", "kaggle-3rd", "kaggle-5th"]
+    printed = yaml.safe_load(cli("train", "recipes", "kaggle-1st", "--member", "blip2").out)
+    assert printed["train"]["tower"]["model"].startswith("blip2:")

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from unprompt.build.corpus import Corpus
 from unprompt.index.construct import IndexContent, write_index
+from unprompt.index.durable import stable_id
 from unprompt.index.embeddings import read_embeddings
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import CorpusError
@@ -24,10 +26,12 @@ def assemble_index(
     Raises CorpusError when no train row has a vector.
     """
     embedded = read_embeddings(keys)
-    train = (embedded.rows["split"] == "train").to_numpy()
-    if not train.any():
+    train = np.flatnonzero((embedded.rows["split"] == "train").to_numpy())
+    if not len(train):
         raise CorpusError(f"no train row in {keys}; the corpus' split left none")
-    rows = embedded.rows.filter(train)
+    if config.max_rows is not None:
+        train = np.sort(train[_drawn(embedded.rows[train], config.max_rows)])
+    rows = embedded.rows[train]
     pictures = embedded if keys == queries else read_embeddings(queries)
     held_out = pictures.vectors[(pictures.rows["split"] == "validation").to_numpy()]
     content = IndexContent(
@@ -39,6 +43,11 @@ def assemble_index(
         key_kind=embedded.info.keys,
     )
     return write_index(folder, content, to_unit_length(held_out), config)
+
+
+def _drawn(rows: pl.DataFrame, count: int) -> np.ndarray:
+    """At most `count` of the rows, by a hash of their ids: the same ones in whatever order."""
+    return np.argsort([stable_id(image) for image in rows["image_id"]], kind="stable")[:count]
 
 
 def index_rows(rows: pl.DataFrame) -> pl.DataFrame:

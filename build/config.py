@@ -6,11 +6,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from unprompt.build.split import SplitConfig
+from unprompt.index.durable import digest_json
 from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError
 from unprompt.index.factory import IndexConfig
 from unprompt.index.pictures import PictureFormat
-from unprompt.index.settings import STRICT
+from unprompt.index.settings import STRICT, write_settings
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -37,6 +38,13 @@ class CorpusConfig:
             raise ConfigError(f"corpus.source shards takes one folder, got {len(self.paths)} paths")
         if self.max_train is not None and self.max_train < 1:
             raise ConfigError(f"corpus.max_train must be >= 1, got {self.max_train}")
+
+    @property
+    def held_out_digest(self) -> str:
+        """Names the held-out prompts; the same for every `max_train` of one corpus."""
+        settings = write_settings(self)
+        del settings["max_train"]
+        return digest_json(settings)
 
     @property
     def split(self) -> SplitConfig:

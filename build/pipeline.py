@@ -186,7 +186,9 @@ class BuildRun:
         if bundle is not None:
             copy_encoder(bundle / ENCODER, folder)
         else:
-            export_encoder(self.config.encoder, folder, self._towers.trained)
+            trained = self._towers.trained
+            corpus = None if trained is None else self.config.corpus.held_out_digest
+            export_encoder(self.config.encoder, folder, trained, corpus)
 
     def _embed(self) -> None:
         from unprompt.index.runtime import load_encoder

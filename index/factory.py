@@ -16,6 +16,7 @@ class IndexConfig:
     whiten: int = 256  # PCA-whitened dimensions kept of the keys; 0 leaves keys as they are
     recall_k: int = 50
     recall: float = 0.95  # recall@recall_k that an index with lists is tuned to
+    max_rows: int | None = None  # train rows kept, drawn by their ids; none keeps all
 
     def __post_init__(self) -> None:
         if self.whiten < 0 or self.recall_k < 1:
@@ -23,6 +24,8 @@ class IndexConfig:
                 f"index.whiten must be >= 0 and index.recall_k >= 1, got {self.whiten} and "
                 f"{self.recall_k}"
             )
+        if self.max_rows is not None and self.max_rows < 1:
+            raise ConfigError(f"index.max_rows must be >= 1 or none, got {self.max_rows}")
 
 
 def choose_factory(rows: int, dim: int, config: IndexConfig) -> str:

@@ -67,11 +67,15 @@ class OpenVinoEncoder:
 
 
 def export_encoder(
-    config: EncoderConfig, folder: Path, trained: Path | None = None
+    config: EncoderConfig,
+    folder: Path,
+    trained: Path | None = None,
+    trained_on: str | None = None,
 ) -> dict[str, Any]:
     """Write the tower that `config` names into `folder` and return its description.
 
-    `trained` is an export of `unprompt train head`; what it holds goes into the folder as well.
+    `trained` is an export of `unprompt train head`; what it holds goes into the folder as well,
+    and `trained_on`, the corpus whose held-out prompts it has not seen.
     """
     from unprompt.index.clip import load_clip
 
@@ -91,6 +95,7 @@ def export_encoder(
         "config": write_settings(config),
         "preprocess": write_settings(clip.preprocess),
         "files": files,
+        "trained_on": trained_on,
     }
     write_json(folder / DESCRIPTION, description)
     return description
@@ -173,6 +178,12 @@ def read_description(folder: Path) -> EncoderConfig:
     """The settings of an exported encoder."""
     origin = str(folder / DESCRIPTION)
     return read_settings(EncoderConfig, read_json(folder / DESCRIPTION)["config"], origin)
+
+
+def trained_on(folder: Path) -> str | None:
+    """The digest of the corpus that an exported tower was trained on, None if on none of ours."""
+    digest = read_json(folder / DESCRIPTION).get("trained_on")
+    return None if digest is None else str(digest)
 
 
 def load_encoder(folder: Path) -> ImageEncoder:

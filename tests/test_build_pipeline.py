@@ -1,13 +1,21 @@
 """Corpora from files and from shards, text keys, and failed rows: the stages end to end."""
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from unprompt.build.assemble import assemble_index
+from unprompt.build.corpus import read_corpus
 from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.index.errors import CorpusError
+from unprompt.index.errors import ConfigError, CorpusError
+from unprompt.index.factory import IndexConfig
 from unprompt.index.manifest import read_index_manifest
+from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.shards import failed_rows, read_rows
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.config import RunConfig, load_config
@@ -105,3 +113,37 @@ def test_several_seeds_a_prompt_are_several_rows_of_one_prompt(
     inverter = Inverter.load(bundle)
     keys = inverter.index.rows.group_by("prompt_id").agg(pl.col("seed").n_unique())
     assert keys["seed"].to_list() == [2] * keys.height
+
+
+def test_an_index_can_be_limited_to_a_share_of_the_rows(files_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(files_run, folder)
+    prompts = set(PromptIndex.load(files_run / "bundle" / "index").rows["prompt_id"])
+    corpus = read_corpus(folder / "corpus")
+    kept = []
+    for count in (10, 20):
+        place, keys = folder / f"index{count}", folder / "embeddings" / "image"
+        manifest = assemble_index(place, keys, keys, corpus, IndexConfig(whiten=0, max_rows=count))
+        assert manifest.ntotal == count
+        kept.append(set(PromptIndex.load(place).rows["prompt_id"]))
+    assert kept[0] < kept[1] < prompts
+    with pytest.raises(ConfigError, match="max_rows must be >= 1"):
+        IndexConfig(max_rows=0)
+
+
+def test_a_tower_trained_on_another_corpus_is_told(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    small = [part for setting in SMALL for part in ("--set", setting)]
+    asked = (
+        "eval",
+        "scenes-tiny",
+        "-o",
+        tmp_path / "run",
+        *small,
+        "--set",
+        "encoder.model=starter",
+    )
+    answer = cli(*asked)
+    assert answer.code == 0
+    assert "the tower was trained on another corpus" in answer.err
+    report = json.loads(cli(*asked, "--json").out)
+    assert report["leaks"]["tower_of_another_corpus"] is True

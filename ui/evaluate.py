@@ -48,7 +48,13 @@ def score_table(scores: Sequence[MethodScore]) -> str:
 
 def leak_line(leaks: dict[str, Any]) -> str:
     """What the leak check found, as a sentence."""
-    return (
+    line = (
         f"leak check: the nearest train and held-out prompts have a cosine of "
         f"{leaks['highest_cosine']:.6f}, under {leaks['threshold']}"
     )
+    if leaks["tower_of_another_corpus"]:
+        line += (
+            "\nWARNING: the tower was trained on another corpus; these scores may be of prompts "
+            "it has seen. Train it on this corpus, or give this run the corpus it was trained on"
+        )
+    return line

@@ -12,12 +12,13 @@ from typing import Any
 from unprompt.build.corpus import read_corpus
 from unprompt.build.leaks import check_leaks
 from unprompt.build.pipeline import STAGES, BuildRun, TowerSources
-from unprompt.index.bundle import CARD, INDEX, seal_bundle
+from unprompt.index.bundle import CARD, ENCODER, INDEX, seal_bundle
 from unprompt.index.durable import write_atomically
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.manifest import read_index_manifest
 from unprompt.index.progress import SILENT, Progress
+from unprompt.index.runtime import trained_on
 from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
 from unprompt.inversion.blend import Blend
@@ -88,7 +89,10 @@ def score_run(folder: Path, config: RunConfig) -> tuple[list[MethodScore], dict[
     threshold = config.build.corpus.leak_threshold
     highest = check_leaks(corpus.prompts, to_unit_length(corpus.targets), threshold)
     scores = evaluate_run(run.bundle, run.image_embeddings, corpus.targets_of)
-    return scores, {"threshold": threshold, "highest_cosine": highest, **corpus.report["kept"]}
+    seen = trained_on(run.bundle / ENCODER)
+    foreign = seen is not None and seen != config.build.corpus.held_out_digest
+    leaks = {"threshold": threshold, "highest_cosine": highest, "tower_of_another_corpus": foreign}
+    return scores, {**leaks, **corpus.report["kept"]}
 
 
 def _fit(run: BuildRun, config: RunConfig, again: bool, progress: Progress) -> None:

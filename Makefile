@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench starter clean
+.PHONY: help demo test lint types bench ablation starter clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -31,9 +31,14 @@ types: $(STAMP)  ## Mypy on the four folders.
 	MYPYPATH=.links $(BIN)/mypy -p unprompt.index -p unprompt.build -p unprompt.inversion -p unprompt.ui
 
 bench: $(STAMP)  ## Measure this machine; one JSON line a benchmark.
-	for file in benchmarks/*.py; do $(BIN)/python $$file; done
+	for file in $(filter-out benchmarks/ablation.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done
+
+ablation: $(STAMP)  ## Train every variant from three seeds (hours) and write docs/ablation.*
+	$(BIN)/python benchmarks/ablation.py
 
 starter: $(STAMP)  ## Make the bundle that ships with the package again, from its fixed seed.
+	$(BIN)/unprompt build starter --stage corpus --stage images
+	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc_per_node 2 -m unprompt.ui.cli train head starter
 	$(BIN)/unprompt build starter
 	find inversion/starter -mindepth 1 ! -name __init__.py -delete
 	cp -r runs/starter/bundle/. inversion/starter/

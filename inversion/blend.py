@@ -39,11 +39,19 @@ def mean_cosine(estimates: np.ndarray, truth: np.ndarray) -> float:
 def choose_alpha(
     knn: np.ndarray, head: np.ndarray, truth: np.ndarray, steps: int = 101
 ) -> tuple[float, float]:
-    """The alpha on an even grid with the best mean cosine to `truth`, and that cosine."""
-    grid = np.linspace(0.0, 1.0, steps)
-    scores = [mean_cosine(mix(knn, head, float(alpha)), truth) for alpha in grid]
+    """The alpha on an even grid with the best mean cosine to `truth`, and that cosine.
+
+    Estimates (q, d) and truth are of unit length, so that the three cosines between them are all
+    that the cosine of a mixture depends on.
+    """
+    truth = np.asarray(truth, dtype=np.float32)
+    pairs = ((knn, truth), (head, truth), (knn, head))
+    near_knn, near_head, agree = (np.einsum("qd,qd->q", *pair).astype(np.float64) for pair in pairs)
+    grid = np.linspace(0.0, 1.0, steps)[:, None]
+    length = np.sqrt(np.maximum(grid**2 + (1 - grid) ** 2 + 2 * grid * (1 - grid) * agree, 1e-12))
+    scores = ((grid * near_knn + (1 - grid) * near_head) / length).mean(axis=1)
     best = int(np.argmax(scores))
-    return float(grid[best]), scores[best]
+    return float(grid[best, 0]), float(scores[best])
 
 
 def save_blend(path: Path, blend: Blend) -> None:

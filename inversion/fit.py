@@ -138,19 +138,22 @@ def _trained_head(
 def tune_blend(
     index: PromptIndex, head: RegressionHead, validation: LabelledKeys, config: FitConfig
 ) -> Blend:
-    """The kNN settings that do best alone, then the alpha that does best with them."""
+    """The kNN settings and the alpha that do best together.
+
+    Beside a strong head other neighbours help than alone: fewer, since the head already knows what
+    all of them share.
+    """
     neighbors = find_prompts(index, validation.keys, max(config.neighbors))
-    best, best_score = None, -2.0
+    regressed = head.predict(validation.keys)
+    best: Blend | None = None
     for candidate in _knn_candidates(config):
         estimate = estimate_from_neighbors(neighbors, index.targets, candidate).vectors
-        score = mean_cosine(estimate, validation.truth)
-        if score > best_score:
-            best, best_score = candidate, score
+        alpha, cosine = choose_alpha(estimate, regressed, validation.truth)
+        if best is None or cosine > best.validation_cosine:
+            best = Blend(alpha, candidate, cosine, len(validation.keys))
     if best is None:
         raise ConfigError("fit has no kNN setting to try")
-    knn = estimate_from_neighbors(neighbors, index.targets, best).vectors
-    alpha, cosine = choose_alpha(knn, head.predict(validation.keys), validation.truth)
-    return Blend(alpha, best, cosine, len(validation.keys))
+    return best
 
 
 def _knn_candidates(config: FitConfig) -> list[KnnConfig]:

@@ -99,6 +99,8 @@ def _config(name: str, seed: int, epochs: int | None) -> dict[str, Any]:
         for section in sections:
             place = place[int(section)] if section.isdigit() else place.setdefault(section, {})
         place[last] = value
+    if epochs is not None and content["train"]:
+        content["train"]["stages"][0]["epochs"] = epochs
     if content.pop("contrastive", False):
         content["encoder"] = {"model": "efficientnet-lite0", "image_size": 128}
         content["clip"] = {
@@ -111,8 +113,6 @@ def _config(name: str, seed: int, epochs: int | None) -> dict[str, Any]:
         del content["train"]
     else:
         content["train"]["seed"] = seed
-        if epochs is not None:
-            content["train"]["stages"][0]["epochs"] = epochs
     return content
 
 

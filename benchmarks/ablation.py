@@ -20,7 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 BASE: dict[str, Any] = {
     "corpus": {
-        "source": "scenes", "count": 22500, "seed": 11, "dedupe_threshold": 0.95,
+        "source": "scenes", "count": 23500, "seed": 11, "dedupe_threshold": 0.95,
         "validation": 500, "test": 1500, "max_train": 5000,
     },
     "render": {"size_px": 128, "images_per_shard": 500},

@@ -15,7 +15,8 @@ import numpy as np
 from unprompt.build.corpus import read_corpus
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.trained_tower import read_head
-from unprompt.inversion.blend import choose_alpha, mean_cosine, mix
+from unprompt.inversion.blend import mean_cosine, mix
+from unprompt.inversion.blend_search import choose_alpha
 from unprompt.inversion.evaluate import score
 from unprompt.inversion.fit import LabelledKeys, labelled_keys
 from unprompt.inversion.head import HeadDescription, trained_head

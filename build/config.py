@@ -10,6 +10,7 @@ from unprompt.index.durable import digest_json
 from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError
 from unprompt.index.factory import IndexConfig
+from unprompt.index.novelty import NoveltyConfig
 from unprompt.index.pictures import PictureFormat
 from unprompt.index.settings import STRICT, write_settings
 
@@ -84,6 +85,14 @@ class EmbedConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class FallbackConfig:
+    """The frozen tower that answers for pictures unlike the corpus, and where it takes over."""
+
+    model: str = "efficientnet-lite0"
+    novelty: NoveltyConfig = Field(default_factory=NoveltyConfig)
+
+
+@dataclass(frozen=True, config=STRICT)
 class BuildConfig:
     """A whole build, from prompts to index."""
 
@@ -93,6 +102,7 @@ class BuildConfig:
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     embed: EmbedConfig = Field(default_factory=EmbedConfig)
     index: IndexConfig = Field(default_factory=IndexConfig)
+    fallback: FallbackConfig | None = Field(default_factory=FallbackConfig)  # null leaves it out
 
     def __post_init__(self) -> None:
         if self.embed.keys == "text" and self.encoder.output != "embedding":

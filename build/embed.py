@@ -1,6 +1,6 @@
 """Image shards -> RUN/embeddings: unit vectors (n, d_image) fp16 beside the rows they belong to."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -57,7 +57,7 @@ def _embed_shard(
     rows = read_shard_rows(shards, number)
     errors: dict[str, str | None] = {}
     blocks = [np.zeros((0, encoder.dim), dtype=np.float32)]
-    for block in _decoded(shards, number):
+    for block in decoded_blocks(shards, number):
         pictures = [picture for _, picture in block if isinstance(picture, Image.Image)]
         if pictures:
             blocks.append(encoder.encode(pictures))
@@ -96,11 +96,19 @@ def _metadata(listed: pl.DataFrame) -> pl.DataFrame:
     ).select(list(METADATA))
 
 
-def _decoded(shards: Path, number: int) -> Iterator[list[Decoded]]:
-    """Blocks of keys and pictures, the next block decoding while the last is embedded."""
+def decoded_blocks(
+    shards: Path, number: int, wanted: Container[str] | None = None
+) -> Iterator[list[Decoded]]:
+    """Blocks of keys and pictures of a shard, the next block decoding while the last is used.
+
+    With `wanted` only the pictures of these keys are decoded.
+    """
+    images = iterate_images(shards, number)
+    if wanted is not None:
+        images = ((key, content) for key, content in images if key in wanted)
     with ThreadPoolExecutor(1) as pool:
         ahead = None
-        for block in _blocks(iterate_images(shards, number)):
+        for block in _blocks(images):
             following = pool.submit(_decode, block)
             if ahead is not None:
                 yield ahead.result()

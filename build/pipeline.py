@@ -15,13 +15,16 @@ from unprompt.build.corpus import make_corpus, read_corpus
 from unprompt.build.embed import embed_images
 from unprompt.build.encode_prompts import encode_prompts
 from unprompt.build.images import render_images
-from unprompt.index.bundle import ENCODER, INDEX, read_bundle
+from unprompt.index.bundle import ENCODER, FALLBACK, INDEX
+from unprompt.index.durable import read_json
+from unprompt.index.embeddings import read_embeddings
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.progress import SILENT, Progress
+from unprompt.index.runtime import DESCRIPTION
 from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
 
-STAGES = ("corpus", "images", "encoder", "embed", "index")
+STAGES = ("corpus", "images", "encoder", "embed", "index", "fallback")
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class BuildRun:
         if stage == "images":
             return images
         embed = {**images, **self._encoder_settings(whole), "embed": whole["embed"]}
+        if stage == "fallback":  # it looks at pictures, with a tower of its own
+            return {**images, "fallback": whole["fallback"]}
         return embed if stage == "embed" else {**embed, "index": whole["index"]}
 
     def _encoder_settings(self, whole: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +103,7 @@ class BuildRun:
             settings["training"] = self._towers.training
         bundle = self._towers.bundles.get(self.config.encoder.model)
         if bundle is not None:
-            settings["space"] = read_bundle(bundle).space
+            settings["tower"] = read_json(bundle / ENCODER / DESCRIPTION)["files"]
         return settings
 
     def build(self, stages: Sequence[str] = STAGES, retry_failed: bool = False) -> None:
@@ -109,6 +114,7 @@ class BuildRun:
             "encoder": self._export_encoder,
             "embed": self._embed,
             "index": self._assemble,
+            "fallback": self._make_fallback,
         }
         for stage in STAGES:
             if stage in stages and retry_failed and stage in ("images", "embed", "index"):
@@ -145,10 +151,16 @@ class BuildRun:
             "encoder": self.bundle / ENCODER,
             "embed": self.embeddings,
             "index": self.bundle / INDEX,
+            "fallback": self.bundle / FALLBACK,
         }[stage]
 
     def _need_earlier(self, stage: str) -> None:
-        needed = {"images": ["corpus"], "embed": ["images", "encoder"], "index": ["embed"]}
+        needed = {
+            "images": ["corpus"],
+            "embed": ["images", "encoder"],
+            "index": ["embed"],
+            "fallback": ["embed"],
+        }
         for earlier in needed.get(stage, []):
             if not self._ledger.is_done(earlier):
                 raise ConfigError(
@@ -202,6 +214,21 @@ class BuildRun:
             train = prompts.filter(prompts["split"] == "train")
             texts = ClipTextEncoder(load_clip(self.config.encoder))
             encode_prompts(self.embeddings / "text", train, texts, self._progress)
+
+    def _make_fallback(self) -> None:
+        if self.config.fallback is None:
+            return
+        from unprompt.build.fallback import make_fallback
+        from unprompt.index.minilm import load_prompt_encoder
+
+        make_fallback(
+            self.bundle / FALLBACK,
+            self.images,
+            read_embeddings(self.image_embeddings).rows,
+            load_prompt_encoder(),
+            self.config.fallback,
+            self._progress,
+        )
 
     def _assemble(self) -> None:
         corpus = read_corpus(self.corpus)

@@ -15,6 +15,9 @@ from unprompt.index.settings import STRICT, read_settings, write_settings
 
 SEAL = "bundle.json"
 ENCODER, INDEX, HEAD, BLEND, CARD = "encoder", "index", "head", "blend.json", "card.md"
+CONFIDENCE, PHRASES = "confidence.json", "phrases"  # what to expect; the corpus' phrases
+FALLBACK = "fallback"  # what answers for pictures unlike the corpus
+MEMBERS = "members"  # an ensemble's other encoders, indexes and heads, a folder each
 REMEDY = (
     "Build it again with `unprompt build CONFIG --stage encoder --stage index --stage fit`, or "
     "fetch the bundle again."

@@ -51,10 +51,11 @@ class EncoderConfig:
     model: str = "efficientnet-lite2"  # an offline tower, or a model name that open_clip knows
     pretrained: str | None = None  # open_clip tag or checkpoint path; offline towers need none
     image_size: int | None = None  # pixels; None keeps the tower's own
-    # before or after the CLIP projection, or the prompt vector of a trained head
-    output: Literal["features", "embedding", "prediction"] = "features"
+    # after or before the CLIP projection, or the prompt vector of a trained head: image_graph.py
+    output: Literal["features", "embedding", "prediction", "pooled"] = "features"
     runtime: Literal["openvino", "torch"] = "openvino"
     precision: Literal["f32", "bf16"] = "f32"
+    storage: Literal["f16", "int8"] = "f16"  # weights on disk, of the runtime openvino
     batch_size: int = 32
 
 

@@ -1,6 +1,7 @@
 """A CLIP's image side -> a torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d).
 
-`embedding` is the CLIP's own image vector. `features` describes a picture by every scale of its
+`embedding` is the CLIP's own image vector, `pooled` the output of its timm trunk's last layer,
+which a classifier reads. `features` describes a picture by every scale of its
 timm trunk: the pooled output of the last layer, and the mean and the standard deviation of each
 channel in the last four stages. The early stages carry what the last one is trained to ignore:
 colour, texture, style (Gatys et al. 2016 read style from the same statistics). `prediction` is
@@ -20,6 +21,7 @@ STAGES = 4
 # Part of an encoder's identity: another form gives other vectors.
 OUTPUT_FORMS = {
     "embedding": "embedding",
+    "pooled": "pooled",
     "features": f"pooled + statistics of {STAGES} stages",
     "prediction": f"pooled + statistics of {STAGES} stages -> trained head",
 }
@@ -51,6 +53,9 @@ def build_image_graph(
             if joint:
                 features = normalize(self.tower(planes), dim=-1)
                 return features if head is None else normalize(self._regress(features), dim=-1)
+            if output == "pooled":
+                last = self.tower.forward_features(planes)
+                return normalize(self.tower.forward_head(last, pre_logits=True), dim=-1)
             last, stages = self.tower.forward_intermediates(planes, indices=STAGES)
             parts = [self.tower.forward_head(last, pre_logits=True)]
             for stage in stages:

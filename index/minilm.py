@@ -1,6 +1,8 @@
 """The one file that knows sentence-transformers: prompts -> all-MiniLM-L6-v2 vectors (n, 384)."""
 
+import importlib
 import importlib.util
+import shutil
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -8,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.durable import digest_file
+from unprompt.index.durable import digest_file, write_atomically
 from unprompt.index.errors import ConfigError, MissingDependencyError
+from unprompt.index.openvino_graph import save_text_module
 from unprompt.index.quiet import without_load_reports
 
 INSTALL = "pip install 'unprompt[build,cpu]'"
 PROMPT_DIM = 384
+TOKENIZER = "tokenizer.json"
 
 
 def minilm_folder() -> Path:
@@ -33,6 +37,11 @@ class MiniLmPromptEncoder:
         self._model = model
         self._batch_size = batch_size
         self.space = space
+
+    @property
+    def transformer(self) -> Any:
+        """The torch model under it, without pooling."""
+        return self._model[0].auto_model
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Prompts -> unit vectors (n, 384) float32."""
@@ -68,6 +77,33 @@ def load_prompt_encoder(model: str | None = None) -> MiniLmPromptEncoder:
             "out (the installed all-MiniLM-L6-v2 is used) or name a folder"
         ) from error
     return MiniLmPromptEncoder(loaded, prompt_space(location))
+
+
+def export_prompt_graph(folder: Path) -> str:
+    """Write the installed prompt encoder as an OpenVINO graph and its tokenizer; its space.
+
+    Token ids and their mask (n, t) in, unit vectors (n, 384) out.
+    """
+    encoder = load_prompt_encoder()
+    torch = importlib.import_module("torch")
+    module: Any = torch.nn.Module
+    model = encoder.transformer
+
+    class PromptGraph(module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, ids: Any, mask: Any) -> Any:
+            states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+            kept = mask.unsqueeze(-1).to(states.dtype)
+            mean = (states * kept).sum(1) / kept.sum(1).clamp_min(1.0)
+            return torch.nn.functional.normalize(mean, dim=-1)
+
+    save_text_module(PromptGraph().eval(), folder)
+    with write_atomically(folder / TOKENIZER) as temporary:
+        shutil.copyfile(minilm_folder() / TOKENIZER, temporary)
+    return encoder.space
 
 
 def prompt_space(location: str) -> str:

@@ -44,10 +44,7 @@ OFFLINE_TOWERS = {
 def build_offline_clip(open_clip: Any, torch: Any, tower: str, image_size: int | None) -> Any:
     """(model, tokenizer, config); raises MissingDependencyError without the tower's package."""
     chosen = OFFLINE_TOWERS[tower]
-    try:
-        package = importlib.import_module(chosen.package)
-    except ImportError as error:
-        raise MissingDependencyError(f"{tower} needs its weights: {INSTALL}") from error
+    weights = read_weights(tower)
     size = image_size or chosen.image_size
     name = f"unprompt-{tower}-{size}"
     with tempfile.TemporaryDirectory() as folder:
@@ -60,16 +57,23 @@ def build_offline_clip(open_clip: Any, torch: Any, tower: str, image_size: int |
         model = open_clip.create_model(
             name, force_preprocess_cfg={"mean": MEAN, "std": STD, "size": size}
         )
-    weights = torch.load(
-        getattr(package, chosen.file_class).get_model_file_path(),
-        map_location="cpu",
-        weights_only=True,
-    )
     # both state dicts list the same tensors in the same order; the last two are the classifier
     own = list(model.visual.trunk.state_dict())
     values = list(weights.values())[: len(own)]
     model.visual.trunk.load_state_dict(dict(zip(own, values, strict=True)))
     return model, open_clip.get_tokenizer(name), _model_config(chosen, size)
+
+
+def read_weights(tower: str) -> dict[str, Any]:
+    """The tensors that the tower's package carries; the last two are its ImageNet classifier."""
+    chosen = OFFLINE_TOWERS[tower]
+    try:
+        package = importlib.import_module(chosen.package)
+    except ImportError as error:
+        raise MissingDependencyError(f"{tower} needs its weights: {INSTALL}") from error
+    torch = importlib.import_module("torch")
+    path = getattr(package, chosen.file_class).get_model_file_path()
+    return dict(torch.load(path, map_location="cpu", weights_only=True))
 
 
 def _model_config(tower: OfflineTower, image_size: int) -> dict[str, Any]:

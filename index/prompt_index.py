@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.index.encoders import check_same_space
+from unprompt.index.encoders import check_same_space, to_unit_length
 from unprompt.index.errors import DamagedFileError, UnpromptError
 from unprompt.index.faiss_library import load_faiss
 from unprompt.index.manifest import IndexManifest, check_files, read_index_manifest
@@ -18,6 +18,7 @@ from unprompt.index.tables import ROWS, read_table
 
 VECTORS, ROWS_FILE, TARGETS = "index.faiss", "rows.parquet", "targets.npy"
 REMEDY = "Rebuild the index with `unprompt build CONFIG --stage index`, or fetch it again."
+MEAN_BLOCK = 65_536  # rows read at a time
 DIGEST_LIMIT_BYTES = 64 * 2**20  # an index file up to this size is hashed at every load
 
 
@@ -84,6 +85,14 @@ class PromptIndex:
         """(n,) uint64, the prompt of every row."""
         return self.rows["prompt_id"].to_numpy()
 
+    @cached_property
+    def mean_target(self) -> np.ndarray:
+        """The mean of all target vectors, at unit length: (d_prompt,) float32."""
+        total = np.zeros(self.manifest.target_dim, dtype=np.float64)
+        for start in range(0, len(self.targets), MEAN_BLOCK):
+            total += self.targets[start : start + MEAN_BLOCK].astype(np.float32).sum(axis=0)
+        return to_unit_length(total[None])[0].astype(np.float32)
+
     def check_encoder(self, space: str) -> None:
         """Refuse keys of another encoder; raises SpaceMismatchError."""
         check_same_space(
@@ -105,6 +114,21 @@ class PromptIndex:
             scores = np.pad(scores, padding, constant_values=-np.inf)
             rows = np.pad(rows, padding, constant_values=-1)
         return Neighbors(np.where(rows < 0, -np.inf, scores).astype(np.float32), rows)
+
+    def keys_of(self, rows: np.ndarray) -> np.ndarray:
+        """The stored keys of rows (q, k), in the space they are compared in: (q, k, d) float32.
+
+        Zeros where a row is -1. Codes are decoded, so that they differ a little from what went in.
+        """
+        faiss = load_faiss()
+        stored = faiss.downcast_index(self._vectors.index)
+        if isinstance(stored, faiss.IndexPreTransform):
+            stored = faiss.downcast_index(stored.index)
+        if isinstance(stored, faiss.IndexIVF):
+            stored.make_direct_map()
+        wanted = np.ascontiguousarray(np.maximum(rows, 0).ravel(), dtype=np.int64)
+        keys = stored.reconstruct_batch(wanted).reshape(*rows.shape, -1)
+        return np.where((rows >= 0)[..., None], keys, np.float32(0.0))
 
     def verify(self) -> None:
         """Hash every file; raises DamagedFileError naming the first that changed."""

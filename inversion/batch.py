@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from unprompt.index.errors import UnreadableImageError
 from unprompt.inversion.inputs import PictureInput
-from unprompt.inversion.inverter import Inversion, Inverter
+from unprompt.inversion.inversion import Inversion
+from unprompt.inversion.inverter import Inverter, Query
+from unprompt.inversion.metadata import WrittenPrompt
 
 BATCH = 32
 
@@ -31,7 +33,7 @@ class BatchRecord:
 def invert_pictures(
     inverter: Inverter,
     pictures: Iterable[PictureInput],
-    candidates: int = 10,
+    query: Query = Query(),
     batch_size: int = BATCH,
 ) -> Iterator[BatchRecord]:
     """Invert pictures in batches, keeping their order."""
@@ -39,24 +41,29 @@ def invert_pictures(
     for picture in pictures:
         waiting.append(picture)
         if len(waiting) == batch_size:
-            yield from _invert_batch(inverter, waiting, candidates)
+            yield from _invert_batch(inverter, waiting, query)
             waiting = []
     if waiting:
-        yield from _invert_batch(inverter, waiting, candidates)
+        yield from _invert_batch(inverter, waiting, query)
 
 
 def _invert_batch(
-    inverter: Inverter, pictures: list[PictureInput], candidates: int
+    inverter: Inverter, pictures: list[PictureInput], query: Query
 ) -> Iterator[BatchRecord]:
     loaded: list[Image.Image] = []
     faults: list[str | None] = []
+    written: list[WrittenPrompt | None] = []
     for picture in pictures:
         try:
             loaded.append(picture.load())
             faults.append(None)
+            written.append(picture.read_metadata() if query.metadata else None)
         except UnreadableImageError as error:
             faults.append(str(error))
-    answers = iter(inverter.invert(loaded, candidates))
+    answers = iter(
+        replace(answer, metadata_prompt=found)
+        for answer, found in zip(inverter.invert(loaded, query), written, strict=True)
+    )
     for picture, fault in zip(pictures, faults, strict=True):
         answer = next(answers) if fault is None else None
         name, image_id = printable(picture.name), printable(picture.image_id)

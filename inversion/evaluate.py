@@ -1,7 +1,7 @@
 """A built run -> one score a method on its held-out test pictures: mean cosine, 95% interval, n."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,13 @@ import numpy as np
 from unprompt.index.bundle import BLEND, HEAD, INDEX
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.inversion.blend import load_blend, mix
-from unprompt.inversion.fit import LabelledKeys, Targets, labelled_keys
-from unprompt.inversion.head import load_head
-from unprompt.inversion.knn import estimate_from_neighbors, find_prompts
+from unprompt.inversion.blend import Blend, load_blend
+from unprompt.inversion.fit import Targets, labelled_keys
+from unprompt.inversion.head import RegressionHead, load_head
+from unprompt.inversion.knn import estimate
+from unprompt.inversion.member import estimate_prompts
 
 RESAMPLES = 2000
-METHODS = ("constant", "nearest prompt", "knn", "head", "blend")
 
 
 @dataclass(frozen=True)
@@ -36,34 +36,36 @@ class MethodScore:
 def evaluate_run(bundle: Path, embeddings: Path, targets: Targets) -> list[MethodScore]:
     """Score every method on the test split of a run, the baselines first."""
     index = PromptIndex.load(bundle / INDEX)
+    head = load_head(bundle / HEAD, index.manifest.space)
     test = labelled_keys(embeddings, "test", targets)
-    return [
-        score(method, vectors, test.truth)
-        for method, vectors in predict_all(bundle, index, test).items()
-    ]
+    found = predict_all([(index, head)], [test.keys], load_blend(bundle / BLEND))
+    return [score(method, vectors, test.truth) for method, vectors in found.items()]
 
 
-def predict_all(bundle: Path, index: PromptIndex, test: LabelledKeys) -> Mapping[str, np.ndarray]:
-    """Prompt vectors (n, d_prompt) for the test keys, by method.
+def predict_all(
+    members: Sequence[tuple[PromptIndex, RegressionHead]],
+    keys: Sequence[np.ndarray],
+    blend: Blend,
+) -> Mapping[str, np.ndarray]:
+    """Prompt vectors (n, d_prompt) by method, for the keys (n, d_image) of each member.
 
     `constant` answers every picture with the mean of the index' targets, `nearest prompt` with
-    the prompt of the nearest picture alone.
+    the prompt of the nearest picture alone, `knn` with the neighbours as they serve best without a
+    head. `even blend` is the blend before the gate, where there is one.
     """
-    head = load_head(bundle / HEAD, index.manifest.space)
-    blend = load_blend(bundle / BLEND)
-    targets = np.asarray(index.targets, dtype=np.float32)
-    constant = to_unit_length(targets.mean(axis=0, keepdims=True))
-    neighbors = find_prompts(index, test.keys, blend.knn.k)
-    knn = estimate_from_neighbors(neighbors, index.targets, blend.knn).vectors
-    regressed = head.predict(test.keys)
-    estimates = (
-        np.repeat(constant, len(test.keys), axis=0),
-        to_unit_length(targets[neighbors.rows[:, 0]]),
-        knn,
-        regressed,
-        mix(knn, regressed, blend.alpha),
-    )
-    return dict(zip(METHODS, estimates, strict=True))
+    index = members[0][0]
+    estimates = estimate_prompts(members, keys, blend)
+    alone = estimate(index, keys[0], blend.knn_alone or blend.knn)
+    nearest = np.asarray(index.targets[estimates.knn.neighbors.rows[:, 0]], dtype=np.float32)
+    found = {
+        "constant": np.repeat(index.mean_target[None], len(keys[0]), axis=0),
+        "nearest prompt": to_unit_length(nearest),
+        "knn": alone.vectors,
+        "head": estimates.head,
+    }
+    if blend.gate is not None:
+        found["even blend"] = estimate_prompts(members, keys, replace(blend, gate=None)).blend
+    return {**found, "blend": estimates.blend}
 
 
 def score(method: str, vectors: np.ndarray, truth: np.ndarray, seed: int = 0) -> MethodScore:

@@ -1,5 +1,6 @@
 """Embeddings, targets and the index -> head and blend weights, tuned on validation."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,44 +8,31 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 
-from unprompt.index.bundle import BLEND, ENCODER, HEAD, INDEX
+from unprompt.index.bundle import BLEND, CONFIDENCE, ENCODER, HEAD, INDEX, PHRASES
 from unprompt.index.embeddings import read_embeddings
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.runtime import read_description
-from unprompt.index.settings import STRICT
 from unprompt.index.trained_tower import read_head
-from unprompt.inversion.blend import Blend, choose_alpha, mean_cosine, save_blend
+from unprompt.inversion.blend import MAIN, Blend, mean_cosine, save_blend
+from unprompt.inversion.confidence import fit_confidence, save_confidence
+from unprompt.inversion.fit_config import FitConfig
 from unprompt.inversion.head import (
     EncoderHead,
-    HeadConfig,
     HeadDescription,
     RegressionHead,
     trained_head,
 )
-from unprompt.inversion.knn import KnnConfig, estimate_from_neighbors, find_prompts
+from unprompt.inversion.member import estimate_prompts
+from unprompt.inversion.phrases import make_bank, save_bank
+from unprompt.inversion.prompt_encoder import load_matching_encoder
 from unprompt.inversion.ridge import fit_ridge
+from unprompt.inversion.tune import MemberKeys, tune_blend
 
 Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
-
-
-@dataclass(frozen=True, config=STRICT)
-class FitConfig:
-    """What is tried on the validation split; the best by mean cosine is kept."""
-
-    head: HeadConfig = Field(default_factory=HeadConfig)
-    neighbors: tuple[int, ...] = (10, 20, 50, 100)
-    temperatures: tuple[float, ...] = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15)
-    powers: tuple[float, ...] = (6.0,)  # of the inverse-power weighting; empty leaves it out
-
-    def __post_init__(self) -> None:
-        if not self.neighbors or not (self.temperatures or self.powers):
-            raise ConfigError("fit needs at least one of neighbors and one weighting to try")
 
 
 class LabelledKeys(NamedTuple):
@@ -103,13 +91,28 @@ def fit_bundle(
         progress.note(f"head {kind}: validation cosine {cosine:.4f}")
     best = max(heads, key=lambda head: head.description.validation_cosine)
     best.save(bundle / HEAD)
-    blend = tune_blend(index, best, validation, config)
+    member = MemberKeys(MAIN, index, validation.keys, best.predict(validation.keys))
+    blend = tune_blend([member], validation.truth, config)
     save_blend(bundle / BLEND, blend)
+    estimates = estimate_prompts([(index, best)], [validation.keys], blend)
+    cosines = np.einsum("nd,nd->n", estimates.blend, validation.truth).astype(np.float64)
+    confidence = fit_confidence(estimates.signals, cosines)
+    save_confidence(bundle / CONFIDENCE, confidence)
     progress.note(
-        f"blend: alpha {blend.alpha:.2f}, k {blend.knn.k}, {blend.knn.weighting}, validation "
-        f"cosine {blend.validation_cosine:.4f}"
+        f"blend: alpha {blend.alpha:.2f}, k {blend.knn.k}, {blend.knn.weighting}"
+        f"{', gated' if blend.gate else ''}, validation cosine {blend.validation_cosine:.4f}"
     )
+    progress.note(f"confidence: calibration error {confidence.calibration_error:.4f}")
+    _save_phrases(bundle / PHRASES, index, config.phrases)
     return blend
+
+
+def _save_phrases(folder: Path, index: PromptIndex, size: int) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if size > 0:
+        encoder = load_matching_encoder(index.manifest.target_space)
+        if encoder is not None:
+            save_bank(folder, make_bank(index.rows["prompt"].unique().sort(), encoder, size))
 
 
 def _encoder_head(
@@ -133,38 +136,3 @@ def _trained_head(
     found = trained_head(matrices, unscored).predict(validation.keys)
     scored = replace(unscored, validation_cosine=mean_cosine(found, validation.truth))
     return trained_head(matrices, scored)
-
-
-def tune_blend(
-    index: PromptIndex, head: RegressionHead, validation: LabelledKeys, config: FitConfig
-) -> Blend:
-    """The kNN settings and the alpha that do best together.
-
-    Beside a strong head other neighbours help than alone: fewer, since the head already knows what
-    all of them share.
-    """
-    neighbors = find_prompts(index, validation.keys, max(config.neighbors))
-    regressed = head.predict(validation.keys)
-    best: Blend | None = None
-    for candidate in _knn_candidates(config):
-        estimate = estimate_from_neighbors(neighbors, index.targets, candidate).vectors
-        alpha, cosine = choose_alpha(estimate, regressed, validation.truth)
-        if best is None or cosine > best.validation_cosine:
-            best = Blend(alpha, candidate, cosine, len(validation.keys))
-    if best is None:
-        raise ConfigError("fit has no kNN setting to try")
-    return best
-
-
-def _knn_candidates(config: FitConfig) -> list[KnnConfig]:
-    softmax = [
-        KnnConfig(k=k, temperature=temperature)
-        for k in config.neighbors
-        for temperature in config.temperatures
-    ]
-    inverse = [
-        KnnConfig(k=k, weighting="inverse_power", power=power)
-        for k in config.neighbors
-        for power in config.powers
-    ]
-    return softmax + inverse

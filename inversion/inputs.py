@@ -12,6 +12,7 @@ from PIL import Image
 from unprompt.index.errors import DamagedFileError, UnreadableImageError
 from unprompt.index.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES, PictureLimits, open_picture
 from unprompt.index.tars import TarMember, read_member, tar_members
+from unprompt.inversion.metadata import WrittenPrompt, read_metadata
 
 TAR_SUFFIX = ".tar"
 LOOKED_FOR = "looked for " + " ".join(PICTURE_SUFFIXES)
@@ -24,6 +25,7 @@ class PictureInput:
     name: str  # as a user would name it; a tar's member is TAR/MEMBER
     path: Path  # the file that is opened: the picture, or the tar around it
     load: Callable[[], Image.Image] = field(compare=False)
+    read_metadata: Callable[[], WrittenPrompt | None] = field(compare=False, default=lambda: None)
 
     @property
     def image_id(self) -> str:
@@ -101,7 +103,7 @@ def _stream(sources: Sequence[str], limit: PictureLimits) -> Iterator[PictureInp
                 yield from _read_tar(path, limit)
             else:
                 load = partial(open_picture, Path(path), path, limit)
-                yield PictureInput(path, Path(path), load)
+                yield PictureInput(path, Path(path), load, partial(read_metadata, Path(path)))
 
 
 def _walk(folder: str) -> Iterator[tuple[str, str | None]]:
@@ -123,7 +125,8 @@ def _read_tar(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
             if _is_picture(member.name):
                 count += 1
                 load = partial(_load_member, path, member, limit)
-                yield PictureInput(f"{path}/{member.name}", Path(path), load)
+                written = partial(_read_member_metadata, path, member)
+                yield PictureInput(f"{path}/{member.name}", Path(path), load, written)
     except DamagedFileError as error:
         yield _unreadable(path, f"{error}; {count} pictures of it could be used")
         return
@@ -142,6 +145,13 @@ def _load_member(path: str, member: TarMember, limit: PictureLimits) -> Image.Im
     except DamagedFileError as error:
         raise UnreadableImageError(f"cannot read the picture {name}: {error}") from error
     return open_picture(content, name, limit)
+
+
+def _read_member_metadata(path: str, member: TarMember) -> WrittenPrompt | None:
+    try:
+        return read_metadata(read_member(Path(path), member))
+    except DamagedFileError:
+        return None
 
 
 def _unreadable(path: str, fault: str) -> PictureInput:

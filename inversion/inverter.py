@@ -1,68 +1,78 @@
-"""Pictures in, inversions out: the prompt vector, ranked known prompts and the evidence."""
+"""Pictures in, inversions out: the prompt vector, a prompt to read, candidates and the evidence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from unprompt.index.bundle import BLEND, ENCODER, HEAD, INDEX, read_bundle
+from unprompt.index.bundle import BLEND, CONFIDENCE, PHRASES, read_bundle
 from unprompt.index.encoders import ImageEncoder
 from unprompt.index.errors import ConfigError
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.runtime import load_encoder
-from unprompt.inversion.blend import Blend, load_blend, mix
-from unprompt.inversion.head import RegressionHead, load_head
-from unprompt.inversion.knn import KnnEstimate, estimate_from_neighbors, find_prompts
+from unprompt.inversion.blend import Blend, load_blend
+from unprompt.inversion.confidence import Confidence, load_confidence
+from unprompt.inversion.fallback import Fallback, Outlook, load_fallback
+from unprompt.inversion.head import RegressionHead
+from unprompt.inversion.inversion import Candidate, Inversion
+from unprompt.inversion.knn import KnnEstimate
+from unprompt.inversion.member import Estimates, Member, estimate_prompts, load_members
+from unprompt.inversion.phrases import load_bank
+from unprompt.inversion.prompt_encoder import load_matching_encoder
+from unprompt.inversion.words import ComposeConfig, Composer
 
 STARTER = Path(__file__).parent / "starter"
 
 
-class Candidate(NamedTuple):
-    """A known prompt near the answer."""
-
-    prompt: str
-    score: float  # cosine of its vector to the answer
-    similarity: float  # cosine of its render to the query picture, in the index' space
-    weight: float  # its share of the kNN estimate
-    row: int
-    row_id: int
-
-
 @dataclass(frozen=True)
-class Inversion:
-    """The answer for one picture."""
+class Query:
+    """What a user asks of every picture; None leaves a choice to what was tuned."""
 
-    prompt: str  # the best candidate; empty where an index with lists found no neighbour
-    vector: np.ndarray  # (d_prompt,) unit length: the blend
-    knn: np.ndarray  # (d_prompt,) the neighbours' part
-    head: np.ndarray  # (d_prompt,) the head's part
-    alpha: float  # weight of the neighbours' part
-    candidates: tuple[Candidate, ...]  # best score first
-    neighbors: tuple[Candidate, ...]  # heaviest first
+    candidates: int = 10
+    compose: bool = True
+    negative: bool = False
+    metadata: bool = True  # report the prompt that the file itself holds
+    blend: Blend | None = None
+    words: ComposeConfig = ComposeConfig()
 
-
-class Estimates(NamedTuple):
-    """The prompt vectors (q, d_prompt) of a batch, by method."""
-
-    knn: KnnEstimate
-    head: np.ndarray
-    blend: np.ndarray
+    def __post_init__(self) -> None:
+        if self.candidates < 1:
+            raise ConfigError(f"candidates must be >= 1, got {self.candidates}")
 
 
 class Inverter:
     """A loaded bundle; `invert` is the whole product in one call."""
 
     def __init__(
-        self, encoder: ImageEncoder, index: PromptIndex, head: RegressionHead, blend: Blend
+        self,
+        members: Sequence[Member],
+        blend: Blend,
+        confidence: Confidence | None = None,
+        fallback: Fallback | None = None,
+        folder: Path | None = None,
     ):
-        index.check_encoder(encoder.space)
-        self.encoder = encoder
-        self.index = index
-        self.head = head
+        self.members = tuple(members)
         self.blend = blend
+        self.confidence = confidence
+        self.fallback = fallback
+        self._folder = folder
+
+    @property
+    def index(self) -> PromptIndex:
+        """The index that gives candidates and evidence."""
+        return self.members[0].index
+
+    @property
+    def encoder(self) -> ImageEncoder:
+        """The tower of that index."""
+        return self.members[0].encoder
+
+    @property
+    def head(self) -> RegressionHead:
+        """The head of that tower."""
+        return self.members[0].head
 
     @classmethod
     def load(cls, bundle: Path | str | None = None) -> "Inverter":
@@ -73,56 +83,126 @@ class Inverter:
         """
         folder = STARTER if bundle is None else Path(bundle)
         read_bundle(folder)
-        encoder = load_encoder(folder / ENCODER)
-        index = PromptIndex.load(folder / INDEX)
-        head = load_head(folder / HEAD, encoder.space)
-        return cls(encoder, index, head, load_blend(folder / BLEND))
-
-    def invert(self, images: Sequence[Image.Image], candidates: int = 10) -> list[Inversion]:
-        """RGB pictures -> one Inversion each, in order."""
-        if candidates < 1:
-            raise ConfigError(f"candidates must be >= 1, got {candidates}")
-        if not images:
-            return []
-        estimates = self.estimate(self.encoder.encode(images))
-        return [self._answer(estimates, query, candidates) for query in range(len(images))]
-
-    def estimate(self, keys: np.ndarray) -> Estimates:
-        """Keys (q, d_image) of this encoder -> prompt vectors by every method."""
-        config = self.blend.knn
-        neighbors = find_prompts(self.index, keys, config.k)
-        knn = estimate_from_neighbors(neighbors, self.index.targets, config)
-        head = self.head.predict(keys)
-        return Estimates(knn, head, mix(knn.vectors, head, self.blend.alpha))
-
-    def _answer(self, estimates: Estimates, query: int, count: int) -> Inversion:
-        found = self._candidates(estimates, query)
-        ranked = tuple(sorted(found, key=lambda candidate: -candidate.score)[:count])
-        return Inversion(
-            prompt=ranked[0].prompt if ranked else "",
-            vector=estimates.blend[query],
-            knn=estimates.knn.vectors[query],
-            head=estimates.head[query],
-            alpha=self.blend.alpha,
-            candidates=ranked,
-            neighbors=tuple(sorted(found, key=lambda candidate: -candidate.weight)[:count]),
+        blend = load_blend(folder / BLEND)
+        trust = folder / CONFIDENCE
+        return cls(
+            load_members(folder, blend),
+            blend,
+            load_confidence(trust) if trust.is_file() else None,
+            load_fallback(folder),
+            folder,
         )
 
-    def _candidates(self, estimates: Estimates, query: int) -> list[Candidate]:
-        neighbors = estimates.knn.neighbors
-        places = np.flatnonzero(neighbors.rows[query] >= 0)
-        rows = neighbors.rows[query][places]
-        targets = np.asarray(self.index.targets[rows], dtype=np.float32)
-        scores = targets @ estimates.blend[query]
-        table = self.index.rows
-        return [
-            Candidate(
-                prompt=table["prompt"][int(row)],
-                score=float(score),
-                similarity=float(neighbors.scores[query][place]),
-                weight=float(estimates.knn.weights[query][place]),
-                row=int(row),
-                row_id=int(table["row_id"][int(row)]),
+    @cached_property
+    def composer(self) -> Composer | None:
+        """Turns vectors into prompts; None where the bundle has no phrases."""
+        if self._folder is None or not (self._folder / PHRASES).is_dir():
+            return None
+        from unprompt.index.clip_tokens import count_clip_tokens
+
+        encoder = load_matching_encoder(self.index.manifest.target_space)
+        bank = load_bank(self._folder / PHRASES)
+        return Composer(self.index, bank, encoder, count_clip_tokens)
+
+    def invert(self, images: Sequence[Image.Image], query: Query = Query()) -> list[Inversion]:
+        """RGB pictures -> one Inversion each, in order."""
+        if not images:
+            return []
+        keys = [member.encoder.encode(images) for member in self.members]
+        blend = query.blend or self.blend
+        estimates = self.estimate(keys, blend)
+        expected = None
+        if self.confidence is not None:
+            expected = self.confidence(estimates.signals)
+        outlook = None if self.fallback is None else self.fallback.look(images)
+        answers = []
+        for place in range(len(images)):
+            answer = self._answer(estimates, place, query)
+            if expected is not None:
+                answer = replace(answer, expected_cosine=float(expected[place]))
+            answers.append(self._judge(answer, outlook, place, query))
+        return answers
+
+    def estimate(self, keys: Sequence[np.ndarray], blend: Blend | None = None) -> Estimates:
+        """Keys (q, d_image) of every member's encoder -> prompt vectors by every method."""
+        parts = [(member.index, member.head) for member in self.members]
+        return estimate_prompts(parts, keys, blend or self.blend)
+
+    def _answer(self, estimates: Estimates, place: int, query: Query) -> Inversion:
+        vector = estimates.blend[place]
+        found = read_candidates(self.index, estimates.knn, place, vector)
+        ranked = tuple(sorted(found, key=lambda candidate: -candidate.score))
+        answer = Inversion(
+            prompt=ranked[0].prompt if ranked else "",
+            vector=vector,
+            knn=estimates.knn_vectors[place],
+            head=estimates.head[place],
+            alpha=float(estimates.alpha[place]),
+            candidates=ranked[: query.candidates],
+            neighbors=_heaviest(found, query.candidates),
+        )
+        return answer
+
+    def _judge(
+        self, answer: Inversion, outlook: Outlook | None, place: int, query: Query
+    ) -> Inversion:
+        """The answer with its words; or the classes', where the picture is unlike the corpus."""
+        if outlook is not None:
+            answer = replace(answer, novelty=float(outlook.novelty[place]))
+            if outlook.novelty[place] > 1.0:
+                return self._classes(answer, outlook.keys[place : place + 1], query)
+        if query.compose and self.composer is not None:
+            rows = [candidate.row for candidate in answer.candidates]
+            made = self.composer.compose(answer.vector, rows, query.words)
+            answer = replace(
+                answer, prompt=made.text, phrases=made.phrases, text_cosine=made.cosine
             )
-            for place, row, score in zip(places, rows, scores, strict=True)
-        ]
+        if query.negative and self.composer is not None:
+            negative = self.composer.negative(answer.vector, query.words)
+            answer = replace(answer, negative_prompt=negative)
+        return answer
+
+    def _classes(self, answer: Inversion, keys: np.ndarray, query: Query) -> Inversion:
+        if self.fallback is None:
+            return answer
+        classes = self.fallback.classify(keys)
+        found = read_candidates(self.fallback.classes, classes, 0, classes.vectors[0])
+        by_weight = _heaviest(found, query.candidates)
+        banned = query.words.banned
+        allowed = [candidate for candidate in by_weight if not banned.hits(candidate.prompt)]
+        return replace(
+            answer,
+            prompt=allowed[0].prompt if allowed else "",
+            vector=classes.vectors[0],
+            alpha=1.0,
+            knn=classes.vectors[0],
+            candidates=by_weight,
+            neighbors=by_weight,
+            expected_cosine=None,  # nothing to calibrate it on
+            outside=True,
+        )
+
+
+def read_candidates(
+    index: PromptIndex, knn: KnnEstimate, place: int, vector: np.ndarray
+) -> list[Candidate]:
+    """The neighbours of one query, scored against the answer."""
+    places = np.flatnonzero(knn.neighbors.rows[place] >= 0)
+    rows = knn.neighbors.rows[place][places]
+    scores = np.asarray(index.targets[rows], dtype=np.float32) @ vector
+    table = index.rows
+    return [
+        Candidate(
+            prompt=table["prompt"][int(row)],
+            score=float(score),
+            similarity=float(knn.neighbors.scores[place][spot]),
+            weight=float(knn.weights[place][spot]),
+            row=int(row),
+            row_id=int(table["row_id"][int(row)]),
+        )
+        for spot, row, score in zip(places, rows, scores, strict=True)
+    ]
+
+
+def _heaviest(found: Sequence[Candidate], count: int) -> tuple[Candidate, ...]:
+    return tuple(sorted(found, key=lambda candidate: -candidate.weight)[:count])

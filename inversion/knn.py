@@ -10,25 +10,30 @@ from unprompt.index.errors import ConfigError
 from unprompt.index.prompt_index import Neighbors, PromptIndex
 from unprompt.index.settings import STRICT
 
+RIDGE_BLOCK = 64  # queries whose (k, k) matrices are in memory at a time
+
 
 @dataclass(frozen=True, config=STRICT)
 class KnnConfig:
     """How many neighbours count, and how much each.
 
     `softmax` weights by exp(score / temperature). `inverse_power` is the weighting of the public
-    Kaggle notebooks: 1 / (distance ** power + 1e-4), distance = 1 - score.
+    Kaggle notebooks: 1 / (distance ** power + 1e-4), distance = 1 - score. `local_ridge` fits a
+    ridge regression from keys to targets on the neighbours of each query alone; `penalty` is its
+    regularisation.
     """
 
     k: int = 50
-    weighting: Literal["softmax", "inverse_power"] = "softmax"
+    weighting: Literal["softmax", "inverse_power", "local_ridge"] = "softmax"
     temperature: float = 0.07
     power: float = 6.0
+    penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.k < 1 or self.temperature <= 0 or self.power <= 0:
+        if self.k < 1 or min(self.temperature, self.power, self.penalty) <= 0:
             raise ConfigError(
-                f"knn needs k >= 1, temperature > 0 and power > 0; got k={self.k}, "
-                f"temperature={self.temperature}, power={self.power}"
+                f"knn needs k >= 1, temperature > 0, power > 0 and penalty > 0; got k={self.k}, "
+                f"temperature={self.temperature}, power={self.power}, penalty={self.penalty}"
             )
 
 
@@ -36,8 +41,9 @@ class KnnEstimate(NamedTuple):
     """The weighted mean of the neighbours' target vectors, and who contributed how much."""
 
     vectors: np.ndarray  # (q, d_prompt) unit length
-    weights: np.ndarray  # (q, k) sums to one a query
+    weights: np.ndarray  # (q, k) sums to one a query; of local ridge some are below zero
     neighbors: Neighbors  # (q, k), one row a prompt
+    concentration: np.ndarray  # (q,) length of the weighted mean target: 1 where all agree
 
 
 def find_prompts(index: PromptIndex, keys: np.ndarray, k: int) -> Neighbors:
@@ -61,10 +67,19 @@ def distinct_prompts(neighbors: Neighbors, prompt_ids: np.ndarray, k: int) -> Ne
     return Neighbors(scores, rows)
 
 
-def neighbor_weights(neighbors: Neighbors, config: KnnConfig) -> np.ndarray:
-    """Weights (q, k) that sum to one a query; missing neighbours weigh nothing."""
+def neighbor_weights(
+    neighbors: Neighbors, config: KnnConfig, keys: np.ndarray | None = None
+) -> np.ndarray:
+    """Weights (q, k) that sum to one a query; missing neighbours weigh nothing.
+
+    `keys` (q, k, d) are the neighbours' own keys, which local ridge needs.
+    """
     scores = neighbors.scores[:, : config.k].astype(np.float64)
     missing = neighbors.rows[:, : config.k] < 0
+    if config.weighting == "local_ridge":
+        if keys is None:
+            raise ConfigError("local ridge needs the neighbours' keys")
+        return _ridge_weights(scores, missing, keys[:, : config.k], config.penalty)
     if config.weighting == "softmax":
         best = scores.max(axis=1, keepdims=True, initial=-2.0)  # finite where none was found
         raw = np.exp((scores - best) / config.temperature)
@@ -75,12 +90,54 @@ def neighbor_weights(neighbors: Neighbors, config: KnnConfig) -> np.ndarray:
     return (raw / np.where(total > 0, total, 1.0)).astype(np.float32)
 
 
+def _ridge_weights(
+    scores: np.ndarray, missing: np.ndarray, keys: np.ndarray, penalty: float
+) -> np.ndarray:
+    """Weights whose sum over targets is the prediction of a ridge with intercept at the query.
+
+    In its dual form: with K the neighbours' centred Gram matrix and s the query's centred scores,
+    1/k + (K + penalty I)^-1 s; the weights sum to one.
+    """
+    blocks = [np.zeros((0, scores.shape[1]), dtype=np.float32)]
+    for start in range(0, len(scores), RIDGE_BLOCK):
+        part = slice(start, start + RIDGE_BLOCK)
+        blocks.append(_ridge_block(scores[part], missing[part], keys[part], penalty))
+    return np.concatenate(blocks)
+
+
+def _ridge_block(
+    scores: np.ndarray, missing: np.ndarray, keys: np.ndarray, penalty: float
+) -> np.ndarray:
+    keys = np.where(missing[..., None], 0.0, keys.astype(np.float64))
+    present = (~missing).astype(np.float64)
+    count = np.maximum(present.sum(axis=1), 1.0)[:, None]
+    even = present / count
+    gram = np.einsum("qid,qjd->qij", keys, keys)
+    # P = I - 1 1'/k over the neighbours that are there
+    centring = present[:, :, None] * (np.eye(keys.shape[1]) - even[:, None, :])
+    centred = centring @ gram @ centring.transpose(0, 2, 1)
+    seen = np.where(missing, 0.0, scores)[..., None] - gram @ even[..., None]
+    solved = np.linalg.solve(centred + penalty * np.eye(keys.shape[1]), centring @ seen)
+    weights = even + (centring.transpose(0, 2, 1) @ solved)[..., 0]
+    return weights.astype(np.float32)
+
+
 def estimate_from_neighbors(
-    neighbors: Neighbors, targets: np.ndarray, config: KnnConfig
+    neighbors: Neighbors,
+    targets: np.ndarray,
+    config: KnnConfig,
+    keys: np.ndarray | None = None,
 ) -> KnnEstimate:
     """Weighted sum of the target vectors (n, d_prompt) of distinct neighbours, unit length."""
-    weights = neighbor_weights(neighbors, config)
+    weights = neighbor_weights(neighbors, config, keys)
     kept = Neighbors(neighbors.scores[:, : config.k], neighbors.rows[:, : config.k])
     gathered = np.asarray(targets[np.maximum(kept.rows, 0)], dtype=np.float32)
-    vectors = to_unit_length(np.einsum("qk,qkd->qd", weights, gathered))
-    return KnnEstimate(vectors, weights, kept)
+    mean = np.einsum("qk,qkd->qd", weights, gathered)
+    return KnnEstimate(to_unit_length(mean), weights, kept, np.linalg.norm(mean, axis=1))
+
+
+def estimate(index: PromptIndex, keys: np.ndarray, config: KnnConfig) -> KnnEstimate:
+    """Keys (q, d_image) -> the kNN estimate of their prompts."""
+    neighbors = find_prompts(index, keys, config.k)
+    own = index.keys_of(neighbors.rows) if config.weighting == "local_ridge" else None
+    return estimate_from_neighbors(neighbors, index.targets, config, own)

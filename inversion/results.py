@@ -19,10 +19,17 @@ from unprompt.index.durable import digest_json, write_atomically
 from unprompt.index.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.index.tables import write_table
 from unprompt.inversion.batch import BatchRecord
-from unprompt.inversion.inverter import Candidate
+from unprompt.inversion.inversion import Candidate
 
 FORMATS = (".parquet", ".csv", ".jsonl")
 CANDIDATE = pl.Struct({"prompt": pl.String, "score": pl.Float64, "row_id": pl.Int64})
+NEIGHBOR = pl.Struct(
+    {"prompt": pl.String, "similarity": pl.Float64, "weight": pl.Float64, "row_id": pl.Int64}
+)
+CSV_COLUMNS = (
+    "image", "prompt", "metadata_prompt", "expected_cosine", "outside", "score", "alpha",
+    "negative_prompt", "status", "error_message",
+)  # fmt: skip
 
 
 class ResultsLog:
@@ -70,8 +77,7 @@ class ResultsLog:
         if suffix == ".parquet":
             write_table(self.output, results_table(rows))
         elif suffix == ".csv":
-            columns = ("image", "prompt", "score", "alpha", "status", "error_message")
-            table = results_table(rows).select(columns)
+            table = results_table(rows).select(CSV_COLUMNS)
             with write_atomically(self.output) as temporary:
                 table.write_csv(temporary)
         else:
@@ -120,15 +126,22 @@ def append_record(log: TextIO, record: BatchRecord) -> None:
 def record_row(record: BatchRecord) -> dict[str, Any]:
     """A record as JSON values; the vector is base64 of little-endian float32."""
     answer = record.inversion
+    written = answer.metadata_prompt if answer else None
     return {
         "image": record.image,
         "image_id": record.image_id,
         "status": record.status,
         "error_message": record.error_message,
         "prompt": answer.prompt if answer else None,
-        "score": answer.candidates[0].score if answer else None,
+        "negative_prompt": answer.negative_prompt if answer else None,
+        "metadata_prompt": written.prompt if written else None,
+        "expected_cosine": _rounded(answer.expected_cosine if answer else None),
+        "outside": answer.outside if answer else None,
+        "novelty": _rounded(answer.novelty if answer else None),
+        "score": answer.candidates[0].score if answer and answer.candidates else None,
         "alpha": answer.alpha if answer else None,
         "candidates": [_candidate(c) for c in answer.candidates] if answer else [],
+        "neighbors": [_neighbor(n) for n in answer.neighbors] if answer else [],
         "vector": encode_vector(answer.vector) if answer else None,
     }
 
@@ -142,9 +155,15 @@ def results_table(rows: list[dict[str, Any]]) -> pl.DataFrame:
         "status": pl.String,
         "error_message": pl.String,
         "prompt": pl.String,
+        "negative_prompt": pl.String,
+        "metadata_prompt": pl.String,
+        "expected_cosine": pl.Float64,
+        "outside": pl.Boolean,
+        "novelty": pl.Float64,
         "score": pl.Float64,
         "alpha": pl.Float64,
         "candidates": pl.List(CANDIDATE),
+        "neighbors": pl.List(NEIGHBOR),
         "vector": pl.Array(pl.Float32, dim),
     }
     return pl.DataFrame([_readable(row) for row in rows], schema=schema)
@@ -171,3 +190,16 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "score": round(candidate.score, 6),
         "row_id": candidate.row_id,
     }
+
+
+def _neighbor(neighbor: Candidate) -> dict[str, Any]:
+    return {
+        "prompt": neighbor.prompt,
+        "similarity": round(neighbor.similarity, 6),
+        "weight": round(neighbor.weight, 6),
+        "row_id": neighbor.row_id,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

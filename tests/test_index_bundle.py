@@ -65,7 +65,8 @@ def test_a_seal_with_unknown_fields(folder: Path) -> None:
 def test_the_tiny_bundle_is_whole(tiny_run: Path) -> None:
     manifest = read_bundle(tiny_run / "bundle", verify=True)
     assert {name.split("/")[0] for name in manifest.files} == {
-        "encoder", "index", "head", "blend.json", "card.md",
+        "encoder", "index", "fallback", "head", "phrases", "blend.json", "confidence.json",
+        "card.md",
     }  # fmt: skip
     assert not list(tiny_run.rglob("*.tmp"))
     assert "OpenMoji" in (tiny_run / "bundle" / "card.md").read_text()

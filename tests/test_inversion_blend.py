@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unprompt.index.errors import ConfigError, DamagedFileError
-from unprompt.inversion.blend import Blend, choose_alpha, load_blend, mean_cosine, mix, save_blend
+from unprompt.inversion.blend import Blend, load_blend, mean_cosine, mix, save_blend
+from unprompt.inversion.blend_search import choose_alpha
 from unprompt.inversion.knn import KnnConfig
 
 KNN = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)

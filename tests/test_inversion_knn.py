@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.prompt_index import Neighbors, PromptIndex
 from unprompt.inversion.knn import (
@@ -45,6 +46,45 @@ def test_a_score_that_rounding_lifts_over_one_is_no_trouble() -> None:
     config = KnnConfig(k=2, weighting="inverse_power", power=6.0)
     found = neighbor_weights(neighbors([1.0001, 1.0], [0, 1]), config)
     np.testing.assert_allclose(found[0], [0.5, 0.5], rtol=1e-5)
+
+
+def test_local_ridge_is_ridge_regression() -> None:
+    """Weights over targets = the prediction of scikit-learn's ridge on the same neighbours."""
+    from sklearn.linear_model import Ridge
+
+    random = np.random.default_rng(3)
+    keys, query = random.normal(size=(1, 7, 4)), random.normal(size=4)
+    targets = random.normal(size=(7, 5))
+    scores = (keys[0] @ query).tolist()
+    config = KnnConfig(k=7, weighting="local_ridge", penalty=0.5)
+    found = neighbor_weights(neighbors(scores, list(range(7))), config, keys)
+    assert found.sum() == pytest.approx(1.0, abs=1e-5)
+    wanted = Ridge(alpha=0.5).fit(keys[0], targets).predict(query[None])
+    np.testing.assert_allclose(found @ targets, wanted, atol=1e-4)
+
+
+def test_local_ridge_passes_over_missing_neighbours() -> None:
+    keys = np.random.default_rng(4).normal(size=(1, 3, 4))
+    scores = [0.5, 0.2, -np.inf]
+    config = KnnConfig(k=3, weighting="local_ridge")
+    found = neighbor_weights(neighbors(scores, [0, 1, -1]), config, keys)
+    pair = neighbor_weights(neighbors(scores[:2], [0, 1]), config, keys[:, :2])
+    np.testing.assert_allclose(found[0], [*pair[0], 0.0], atol=1e-6)
+    with pytest.raises(ConfigError, match="needs the neighbours' keys"):
+        neighbor_weights(neighbors(scores, [0, 1, -1]), config)
+
+
+def test_an_index_gives_its_keys_back(tmp_path: Path, content: Any, make_index: Any) -> None:
+    """What is stored, compared as the search compares: scores are the products of the keys."""
+    keys = np.random.default_rng(5).normal(size=(40, 16))
+    make_index(tmp_path, content(keys / np.linalg.norm(keys, axis=1, keepdims=True), keys))
+    index = PromptIndex.load(tmp_path)
+    queries = to_unit_length(keys[:2])
+    found = index.search(queries, 3)
+    own = index.keys_of(found.rows)
+    products = np.einsum("qd,qkd->qk", index.keys_of(np.array([[0], [1]]))[:, 0], own)
+    np.testing.assert_allclose(products, found.scores, atol=0.02)
+    assert not index.keys_of(np.array([[-1]])).any()
 
 
 def test_estimate_by_hand() -> None:
@@ -116,5 +156,5 @@ def test_k_prompts_are_found_behind_many_renders(
 
 @pytest.mark.parametrize("wrong", [{"k": 0}, {"temperature": 0.0}, {"power": -1.0}])
 def test_settings_that_cannot_work(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="k >= 1, temperature > 0 and power > 0"):
+    with pytest.raises(ConfigError, match="k >= 1, temperature > 0, power > 0 and penalty > 0"):
         KnnConfig(**wrong)

@@ -9,7 +9,8 @@ import pytest
 
 from unprompt.index.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.inversion.batch import BatchRecord
-from unprompt.inversion.inverter import Candidate, Inversion
+from unprompt.inversion.inversion import Candidate, Inversion
+from unprompt.inversion.metadata import WrittenPrompt
 from unprompt.inversion.results import ResultsLog, append_record, decode_vector, encode_vector
 
 VECTOR = np.array([0.6, 1e-9, -0.8], np.float32)
@@ -23,7 +24,10 @@ def record(name: str, failed: bool = False) -> BatchRecord:
         Candidate(f"a fox, №{place}", 0.9 - place / 10, 0.8, 0.5, place, 10 * place)
         for place in range(2)
     )
-    answer = Inversion("a fox, №0", VECTOR, VECTOR, VECTOR, 0.25, candidates, candidates)
+    answer = Inversion(
+        "a fox, №0", VECTOR, VECTOR, VECTOR, 0.25, candidates, candidates, expected_cosine=0.7,
+        metadata_prompt=WrittenPrompt("a fox", "", "AUTOMATIC1111"),
+    )  # fmt: skip
     return BatchRecord(f"in/{name}.png", name, answer)
 
 
@@ -39,13 +43,17 @@ def test_parquet(tmp_path: Path) -> None:
     assert log.finish() == 2
     table = pl.read_parquet(log.output)
     assert table.columns == [
-        "image", "image_id", "status", "error_message", "prompt", "score", "alpha", "candidates",
-        "vector",
+        "image", "image_id", "status", "error_message", "prompt", "negative_prompt",
+        "metadata_prompt", "expected_cosine", "outside", "novelty", "score", "alpha", "candidates",
+        "neighbors", "vector",
     ]  # fmt: skip
     assert table.schema["vector"] == pl.Array(pl.Float32, 3)
     assert table["vector"][0].to_numpy().tobytes() == VECTOR.tobytes(), "exact"
     assert table["candidates"][0].to_list()[1] == {
         "prompt": "a fox, №1", "score": 0.8, "row_id": 10,
+    }  # fmt: skip
+    assert table["neighbors"][0].to_list()[0] == {
+        "prompt": "a fox, №0", "similarity": 0.8, "weight": 0.5, "row_id": 0,
     }  # fmt: skip
     assert table.row(1)[:5] == ("in/b.png", "b", "failed", record("b", True).error_message, None)
     assert table["vector"][1] is None
@@ -57,8 +65,12 @@ def test_csv(tmp_path: Path) -> None:
     write(log, record("a"), record("b", failed=True))
     log.finish()
     table = pl.read_csv(log.output)
-    assert table.columns == ["image", "prompt", "score", "alpha", "status", "error_message"]
-    assert table.row(0) == ("in/a.png", "a fox, №0", 0.9, 0.25, "success", None)
+    assert table.columns == [
+        "image", "prompt", "metadata_prompt", "expected_cosine", "outside", "score", "alpha",
+        "negative_prompt", "status", "error_message",
+    ]  # fmt: skip
+    assert table.row(0)[:7] == ("in/a.png", "a fox, №0", "a fox", 0.7, False, 0.9, 0.25)
+    assert table.row(0)[8:] == ("success", None)
     assert table["error_message"][1] == record("b", True).error_message
 
 

@@ -9,7 +9,7 @@ from unprompt.build.render.scenes.renderer import ScenesRenderer
 from unprompt.index.bundle import read_bundle
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.minilm import load_prompt_encoder
-from unprompt.inversion.inverter import STARTER, Inverter
+from unprompt.inversion.inverter import STARTER, Inverter, Query
 
 LIMIT_BYTES = 25 * 2**20
 NEW_PROMPTS = 60
@@ -35,12 +35,18 @@ def test_new_scenes_come_back_nearer_than_the_mean_prompt(starter: Inverter) -> 
     blend = float(np.mean([a.vector @ t for a, t in zip(answers, truth, strict=True)]))
     targets = np.asarray(starter.index.targets, dtype=np.float32)
     constant = float((truth @ to_unit_length(targets.mean(0, keepdims=True)).T).mean())
-    assert blend > constant + 0.1
+    assert blend > constant + 0.25
+    assert np.mean([answer.outside for answer in answers]) <= 0.02
+    expected = [answer.expected_cosine for answer in answers if answer.expected_cosine]
+    assert abs(np.mean(expected) - blend) < 0.04
+    texts = load_prompt_encoder().encode([answer.prompt for answer in answers])
+    assert np.einsum("nd,nd->n", texts, truth).mean() > blend - 0.12, "the composed prompts"
 
 
 def test_a_picture_of_the_index_gives_its_own_prompt(starter: Inverter) -> None:
     row = starter.index.rows.row(0, named=True)
     picture = ScenesRenderer(256).render([row["prompt"]], [row["seed"]])[0]
-    [answer] = starter.invert([Image.fromarray(picture)])
+    [answer] = starter.invert([Image.fromarray(picture)], Query(candidates=200, compose=False))
     assert answer.prompt == row["prompt"]
-    assert answer.neighbors[0].row_id == row["row_id"]
+    nearest = max(answer.neighbors, key=lambda neighbor: neighbor.similarity)
+    assert nearest.row_id == row["row_id"]

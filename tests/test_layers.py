@@ -19,12 +19,18 @@ FLOORS = {
 OWNERS = {
     "open_clip": {
         "index/clip.py",
+        "index/clip_tokens.py",
         "index/offline_towers.py",
         "index/open_clip_folder.py",
         "inversion/train/contrastive.py",
         "inversion/train/towers/published.py",
     },
-    "timm": {"inversion/train/towers/clip_vit.py", "inversion/train/towers/blip2.py"},
+    "timm": {
+        "index/class_bank.py",
+        "inversion/train/towers/clip_vit.py",
+        "inversion/train/towers/blip2.py",
+    },
+    "tokenizers": {"index/prompt_runtime.py"},
     "sentence_transformers": {"index/minilm.py"},
     "transformers": {
         "index/quiet.py",
@@ -35,11 +41,13 @@ OWNERS = {
     "accelerate": {"inversion/train/launch.py"},
     "matplotlib": {"inversion/train/curves.py"},
     "faiss": {"index/faiss_library.py"},
-    "openvino": {"index/runtime.py"},
+    "openvino": {"index/openvino_graph.py"},
     "torch": {
         "index/clip.py",
         "index/image_graph.py",
-        "index/runtime.py",
+        "index/minilm.py",
+        "index/offline_towers.py",
+        "index/openvino_graph.py",
         "index/faiss_library.py",
     },
     "torchvision": {"inversion/train/augment.py"},

@@ -207,9 +207,57 @@ def test_invert_for_people_and_as_json(cli: Cli, tiny_run: Path, pictures: Path)
     assert [Path(line["image"]).name for line in lines] == ["a.png", "b.png", "c.png"]
     for line in lines:
         assert line["status"] == "success" and len(line["candidates"]) == 2
-        assert line["prompt"] == line["candidates"][0]["prompt"]
+        assert "".join(phrase["text"] for phrase in line["phrases"]) == line["prompt"] != ""
+        assert 0 < line["expected_cosine"] < 1 and line["outside"] is False
         assert np.linalg.norm(line["vector"]) == pytest.approx(1.0, abs=1e-4)
-    assert lines[0]["prompt"] == head.split(": ", 1)[1]
+    shown, trust = head.split(": ", 1)[1].split("  [expected cosine ")
+    assert shown == lines[0]["prompt"]
+    assert float(trust.rstrip("]")) == pytest.approx(lines[0]["expected_cosine"], abs=0.01)
+
+
+def test_invert_with_words_and_settings_of_the_users(
+    cli: Cli, tiny_run: Path, pictures: Path
+) -> None:
+    options = ["--bundle", tiny_run / "bundle", "--json", pictures / "a.png"]
+    [plain] = [json.loads(cli("invert", *options).out)]
+    word = next(word for word in plain["prompt"].split() if len(word) > 4).strip(",.")
+    asked = ["--ban", word, "--prefix", "best quality", "--negative", "--alpha", "0.5", "--k", "7"]
+    [found] = [json.loads(cli("invert", *options, *asked).out)]
+    assert found["prompt"].startswith("best quality, ") and word not in found["prompt"]
+    assert found["negative_prompt"] and found["alpha"] == 0.5
+    assert len(found["candidates"]) <= 7 and found["vector"] != plain["vector"]
+    [known] = [json.loads(cli("invert", *options, "--no-compose").out)]
+    assert known["prompt"] == known["candidates"][0]["prompt"] and known["phrases"] == []
+
+
+def test_tuning_a_run_again_and_two_together(cli: Cli, tiny_run: Path, tmp_path: Path) -> None:
+    """In place it changes what was asked; an ensemble of a run with itself answers as the run."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        shutil.copytree(tiny_run, folder)
+    found = cli("tune", first, "--set", "neighbors=[5]", "--json")
+    report = json.loads(found.out)
+    assert found.code == 0 and report["blend"]["knn"]["k"] == 5
+    assert report["blend"]["tried"][0]["what"].startswith("untuned")
+    table = cli("tune", first, second, "--output", tmp_path / "both")
+    assert "members main, second together" in table.out
+    refused = cli("tune", first, second)
+    assert refused.code == 1 and "--output" in refused.err
+    missing = cli("tune", tmp_path / "nowhere")
+    assert missing.code == 1 and "not a finished run" in missing.err
+    again = cli("tune", first, second, "--output", tmp_path / "both")
+    assert again.code == 1 and "is not empty" in again.err
+
+
+def test_an_ensemble_answers(cli: Cli, tiny_run: Path, pictures: Path, tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    shutil.copytree(tiny_run, second)
+    assert cli("tune", tiny_run, second, "--output", tmp_path / "both").code == 0
+    options = [pictures / "a.png", "--json", "--bundle"]
+    one = json.loads(cli("invert", *options, tiny_run / "bundle").out)
+    both = json.loads(cli("invert", *options, tmp_path / "both").out)
+    assert np.dot(one["vector"], both["vector"]) > 0.98
+    assert [c["row_id"] for c in both["neighbors"]]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])

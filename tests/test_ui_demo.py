@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 pytest.importorskip("gradio", reason="the extra `demo` is not installed")
@@ -23,14 +25,18 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 from gradio_client import Client, handle_file  # noqa: E402
 from gradio_client.exceptions import AppError  # noqa: E402
 from PIL import Image  # noqa: E402
+from PIL.PngImagePlugin import PngInfo  # noqa: E402
 
 from unprompt.build.render.scenes.renderer import ScenesRenderer  # noqa: E402
 from unprompt.index.errors import MissingDependencyError  # noqa: E402
-from unprompt.inversion.inverter import Candidate, Inversion, Inverter  # noqa: E402
+from unprompt.inversion.inversion import Candidate, Inversion  # noqa: E402
+from unprompt.inversion.inverter import Inverter  # noqa: E402
+from unprompt.inversion.metadata import WrittenPrompt  # noqa: E402
+from unprompt.inversion.words import Origin  # noqa: E402
 from unprompt.ui.demo import choose_port, describe  # noqa: E402
 from unprompt.ui.gradio_library import load_gradio  # noqa: E402
 from unprompt.ui.page import build_page, launch_page  # noqa: E402
-from unprompt.ui.page_html import write_answer, write_neighbors  # noqa: E402
+from unprompt.ui.page_answer import write_answer, write_neighbors  # noqa: E402
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = (
@@ -155,6 +161,12 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(written)
 
 
+def shared_words(one: str, other: str) -> float:
+    """Share of the words of `other` that are in `one`: a composed prompt is near, not the same."""
+    words = set(re.findall(r"\w+", other.lower()))
+    return len(words & set(re.findall(r"\w+", one.lower()))) / len(words)
+
+
 def test_the_first_screen_says_what_is_loaded(visit: Visit) -> None:
     header, footer = visit.page.inner_text(".up-head"), visit.page.inner_text(".up-foot")
     assert re.search(
@@ -167,12 +179,20 @@ def test_the_first_screen_says_what_is_loaded(visit: Visit) -> None:
 
 def test_a_known_picture_gives_its_prompt(visit: Visit, served: Served) -> None:
     visit.upload(served.picture)
-    assert visit.answer() == served.prompt
+    assert shared_words(visit.answer(), served.prompt) >= 0.5
+    assert visit.page.inner_text(".up-candidates .up-text >> nth=0") == served.prompt
+    assert re.search(r"Expected cosine.*\n?0\.\d\d", visit.page.inner_text(".up-trust"))
+    shares = visit.page.locator(".up-share span").all_inner_texts()
+    assert re.fullmatch(r"neighbours \d+ %", shares[0]) and "regression" in shares[1]
+    phrases = visit.page.locator(".up-prompt .up-phrase")
+    assert phrases.count() >= 1 and "from the known prompt" in (
+        " ".join(phrases.nth(place).get_attribute("title") for place in range(phrases.count()))
+    )
     assert visit.page.locator(".up-candidates li").count() == 8
     assert re.search(r"score 0\.\d{3} · share", visit.page.inner_text(".up-candidates li >> nth=0"))
     widths = visit.page.eval_on_selector_all(".up-tiles img", "all => all.map(i => i.naturalWidth)")
     assert len(widths) == 8 and min(widths) == 128  # as stored, not drawn again
-    assert served.prompt in visit.page.inner_text(".up-tiles figure >> nth=0")
+    assert served.prompt in visit.page.inner_text(".up-tiles")
 
 
 def test_the_prompt_and_each_candidate_can_be_copied(visit: Visit, served: Served) -> None:
@@ -203,7 +223,7 @@ def test_a_second_picture_replaces_the_first(visit: Visit, served: Served) -> No
     visit.page.wait_for_selector(".up-empty")
     assert visit.page.locator(".up-tiles").count() == 0
     visit.upload(served.picture)
-    assert visit.answer() == served.prompt
+    assert shared_words(visit.answer(), served.prompt) >= 0.5
 
 
 @pytest.mark.parametrize("way", ["drop", "paste"])
@@ -226,7 +246,7 @@ def test_a_bad_file_gives_a_message_and_the_page_goes_on(
     assert bad_file.name in fault
     assert "wanted a whole PNG, JPEG" in fault
     visit.upload(served.picture)
-    assert visit.answer() == served.prompt
+    assert shared_words(visit.answer(), served.prompt) >= 0.5
     assert visit.page.locator(".up-fault").count() == 0
 
 
@@ -249,12 +269,22 @@ def test_nothing_overflows_on_a_phone(browser: Any, served: Served, scheme: str)
 
 def test_the_endpoint_returns_prompt_and_candidates(served: Served) -> None:
     client = Client(served.url, verbose=False)
-    prompt, candidates = client.predict(handle_file(str(served.picture)), api_name="/invert")
-    assert prompt == served.prompt == candidates[0]["prompt"]
+    prompt, answer = client.predict(handle_file(str(served.picture)), api_name="/invert")
+    candidates = answer["candidates"]
+    assert prompt == answer["prompt"] and candidates[0]["prompt"] == served.prompt
+    assert 0 < answer["expected_cosine"] < 1 and not answer["outside"]
+    assert len(answer["vector"]) == 384 and len(answer["neighbors"]) == 8
     scores = [candidate["score"] for candidate in candidates]
     assert scores == sorted(scores, reverse=True)
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(named) == ["/invert"]
+    assert sorted(named) == ["/invert", "/search"]
+
+
+def test_the_search_endpoint_finds_prompts_by_meaning(served: Served) -> None:
+    client = Client(served.url, verbose=False)
+    found = client.predict(served.prompt, 3, api_name="/search")
+    assert found[0]["prompt"] == served.prompt and found[0]["score"] > 0.99
+    assert len(found) == 3 and found[0]["score"] >= found[1]["score"] >= found[2]["score"]
 
 
 @pytest.mark.parametrize("bad_file", [TEXT, BOMB], indirect=True)
@@ -279,9 +309,102 @@ def test_the_endpoint_reads_no_file_that_was_not_uploaded(
     assert served.prompt not in answer and "PNG" not in answer
 
 
+def test_settings_answer_again_and_go_back_to_tuned(visit: Visit, served: Served) -> None:
+    visit.upload(served.picture)
+    before = visit.answer()
+    word = next(w for w in re.findall(r"\w+", before) if len(w) > 4)
+    visit.page.click("#up-settings button >> nth=0")
+    visit.page.fill("#up-ban textarea, #up-ban input", word)
+    visit.page.press("#up-ban textarea, #up-ban input", "Enter")
+    text = visit.page.locator(".up-prompt .up-text")
+    playwright.expect(text).not_to_contain_text(word, timeout=PATIENCE_MS)
+    visit.page.fill("#up-alpha input[type=number]", "1")
+    visit.page.press("#up-alpha input[type=number]", "Enter")
+    visit.page.locator("#up-alpha input[type=number]").blur()
+    share = visit.page.locator(".up-share span >> nth=0")
+    playwright.expect(share).to_have_text("neighbours 100 %", timeout=PATIENCE_MS)
+    visit.page.click("#up-reset")
+    playwright.expect(share).not_to_have_text("neighbours 100 %", timeout=PATIENCE_MS)
+    playwright.expect(text).to_have_text(before, timeout=PATIENCE_MS)
+    assert visit.page.input_value("#up-ban textarea, #up-ban input") == ""
+
+
+def test_what_the_file_says_comes_first(visit: Visit, served: Served, tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text(
+        "parameters", f"{HOSTILE} fox\nNegative prompt: blur\nSteps: 20, Seed: 1, Size: 9x9"
+    )
+    path = tmp_path / "written.png"
+    Image.open(served.picture).save(path, pnginfo=info)
+    visit.upload(path)
+    visit.page.wait_for_selector(".up-written", timeout=PATIENCE_MS)
+    assert visit.page.inner_text(".up-written .up-text") == f"{HOSTILE} fox"
+    assert "AUTOMATIC1111" in visit.page.inner_text(".up-answer h2 >> nth=0")
+
+
+def test_many_pictures_give_a_table_to_download(
+    visit: Visit, served: Served, tmp_path: Path
+) -> None:
+    """A bad file is a row with its reason; the files hold what the table shows."""
+    bad = tmp_path / "bad.png"
+    bad.write_text("no picture")
+    copies = [tmp_path / f"{place}.png" for place in range(3)]
+    for copy in copies:
+        shutil.copy(served.picture, copy)
+    visit.page.click("button[role=tab]:has-text('Many pictures')")
+    visit.page.set_input_files("#up-files input[type=file]", [str(p) for p in (*copies, bad)])
+    visit.page.wait_for_function(
+        "document.querySelectorAll('#up-files tr, #up-files .file').length >= 4",
+        timeout=PATIENCE_MS,
+    )
+    visit.page.click("#up-start")
+    playwright.expect(visit.page.locator("#up-table")).to_contain_text(
+        "cannot read", timeout=2 * PATIENCE_MS
+    )
+    tables = []
+    for kind in ("csv", "parquet"):
+        with visit.page.expect_download(timeout=PATIENCE_MS) as download:
+            visit.page.click(f"#up-{kind}")
+        read = pl.read_csv if kind == "csv" else pl.read_parquet
+        tables.append(read(download.value.path()))
+    for table in tables:
+        assert table["image"].to_list() == ["0.png", "1.png", "2.png", "bad.png"]
+        assert table["status"].to_list() == ["success"] * 3 + ["failed"]
+        assert table["prompt"].n_unique() == 2
+
+
+def test_the_index_tab_searches_by_text(visit: Visit, served: Served) -> None:
+    visit.page.click("button[role=tab]:has-text('The index')")
+    assert "320 of 320 prompts" in visit.page.inner_text(".up-facts")
+    visit.page.fill("#up-search textarea, #up-search input", served.prompt)
+    visit.page.press("#up-search textarea, #up-search input", "Enter")
+    first = visit.page.locator("#up-found .up-text >> nth=0")
+    playwright.expect(first).to_have_text(served.prompt, timeout=PATIENCE_MS)
+
+
+def test_two_visitors_at_once(browser: Any, served: Served) -> None:
+    """Both ask before either has an answer; each gets the answer to their own picture."""
+    contexts = [browser.new_context() for _ in range(2)]
+    visits = [Visit(context.new_page()) for context in contexts]
+    for visit in visits:
+        visit.page.goto(served.url)
+        visit.page.wait_for_selector(".up-examples img", timeout=PATIENCE_MS)
+    for visit, place in zip(visits, (1, 2), strict=True):
+        visit.page.click(f".up-examples button >> nth={place}")
+    for visit, word in zip(visits, ("strawberries", "wheelbarrow"), strict=True):
+        truth = visit.page.locator(".up-truth")
+        playwright.expect(truth).to_contain_text(word, timeout=PATIENCE_MS)
+    for context in contexts:
+        context.close()
+
+
 def test_every_text_is_escaped() -> None:
     found = Candidate(HOSTILE, 0.5, 0.5, 0.004, 0, 0)
-    inversion = Inversion(HOSTILE, *[None] * 3, 0.5, (found,), (found,))  # type: ignore[arg-type]
+    inversion = Inversion(
+        HOSTILE, *[None] * 3, 0.5, (found,), (found,),  # type: ignore[arg-type]
+        phrases=(Origin(HOSTILE, "neighbor", f'"{HOSTILE}', 0),),
+        metadata_prompt=WrittenPrompt(HOSTILE, HOSTILE, HOSTILE),
+    )  # fmt: skip
     shown = write_answer(inversion, HOSTILE) + write_neighbors([(found, None)])
     assert "<img" not in shown
     assert "no picture stored" in shown

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from unprompt.index.errors import UnpromptError
-from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
+from unprompt.ui.cli_options import (
+    BanOption,
+    BundleOption,
+    ComposeOption,
+    ConfigArgument,
+    JsonOption,
+    OutputRun,
+    SetOption,
+)
 from unprompt.ui.cli_train import train_app
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -96,8 +104,28 @@ def invert(
         Path | None, typer.Option("--submission", help="Write vectors as imgId_eId,val csv.")
     ] = None,
     candidates: Annotated[
-        int, typer.Option("--candidates", "-n", min=1, help="Known prompts to list per picture.")
+        int,
+        typer.Option("--top-k", "--candidates", "-n", min=1, help="Known prompts to list."),
     ] = 5,
+    compose: ComposeOption = True,
+    ban: BanOption = None,
+    prefix: Annotated[str, typer.Option(help="Put before every prompt.")] = "",
+    suffix: Annotated[str, typer.Option(help="Put after every prompt.")] = "",
+    max_tokens: Annotated[int, typer.Option(min=3, help="CLIP tokens a prompt may have.")] = 77,
+    negative: Annotated[
+        bool, typer.Option("--negative", help="Give a negative prompt too.")
+    ] = False,
+    ignore_metadata: Annotated[
+        bool, typer.Option("--ignore-metadata", help="Do not report what the file itself says.")
+    ] = False,
+    k: Annotated[int | None, typer.Option(min=1, help="Neighbours, in place of the tuned.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=1e-3, help="Of the neighbours' softmax weights.")
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Weight of the neighbours; the head has the rest."),
+    ] = None,
 ) -> None:
     """Recover the prompts of pictures.
 
@@ -111,11 +139,47 @@ def invert(
       unprompt invert 'renders/*.webp' --json | jq .prompt
       unprompt invert 00000.tar --output prompts.parquet --bundle runs/mine/bundle
       unprompt invert images/ --submission submission.csv
+      unprompt invert picture.png --ban artists --ban 'close-up' --prefix 'best quality'
     """
+    from unprompt.inversion.ban import read_terms
+    from unprompt.inversion.inverter import Query
+    from unprompt.inversion.words import ComposeConfig
     from unprompt.ui.batch import InvertRequest, run_invert
 
-    request = InvertRequest(tuple(paths), bundle, as_json, output, submission, candidates)
+    words = ComposeConfig(max_tokens, read_terms(ban or []), prefix, suffix)
+    composed = compose and not (submission and not output)
+    query = Query(candidates, composed, negative, not ignore_metadata, words=words)
+    settings = {"k": k, "temperature": temperature, "alpha": alpha}
+    request = InvertRequest(tuple(paths), bundle, as_json, output, submission, query, settings)
     raise typer.Exit(run_invert(request))
+
+
+@app.command()
+def tune(
+    runs: Annotated[list[Path], typer.Argument(help="Finished run folders over one corpus.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Bundle folder for several runs together.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override one setting of `fit:`, e.g. neighbors=[50,100]."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tune neighbours, weights, prior and gate on validation; list what each choice gained.
+
+    One run is tuned in place. Several runs over one corpus become an ensemble: a bundle with all
+    their encoders, indexes and heads.
+
+    \b
+    Examples:
+      unprompt tune runs/mine
+      unprompt tune runs/mine --set per_dimension=true --json
+      unprompt tune runs/lite2 runs/vit --output bundles/both
+    """
+    from unprompt.ui.tune_command import run_tune
+
+    run_tune(runs, output, settings or [], as_json)
 
 
 @app.command("eval")
@@ -177,6 +241,10 @@ def demo(
     open_browser: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
     ] = True,
+    auth: Annotated[
+        str | None,
+        typer.Option(help="NAME:PASSWORD that visitors have to give.", envvar="UNPROMPT_AUTH"),
+    ] = None,
 ) -> None:
     """Open the page: drop an image, see its prompt. Listens on 127.0.0.1 only.
 
@@ -187,7 +255,7 @@ def demo(
     """
     from unprompt.ui.demo import run_demo
 
-    run_demo(bundle, port, open_browser)
+    run_demo(bundle, port, open_browser, auth)
 
 
 def main() -> None:

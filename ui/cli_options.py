@@ -20,3 +20,11 @@ SetOption = Annotated[
     typer.Option("--set", help="Override one setting, e.g. --set corpus.count=5000. Repeatable."),
 ]
 ConfigArgument = Annotated[str, typer.Argument(help="A preset's name, or a YAML file.")]
+ComposeOption = Annotated[
+    bool,
+    typer.Option("--compose/--no-compose", help="Compose a prompt, or give the best known one."),
+]
+BanOption = Annotated[
+    list[str] | None,
+    typer.Option("--ban", help="A term, a file with a term a line, or `artists`. Repeatable."),
+]

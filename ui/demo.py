@@ -24,19 +24,20 @@ from unprompt.ui.page_html import LoadedBundle
 POLL_SECONDS = 0.2
 
 
-def run_demo(bundle: Path | None, port: int, open_browser: bool) -> None:
+def run_demo(bundle: Path | None, port: int, open_browser: bool, auth: str | None = None) -> None:
     """Load a bundle (the starter if None) and serve its page until interrupted.
 
     Raises UnpromptError for a port that cannot be used, MissingDependencyError without Gradio.
     """
-    chosen = choose_port(port)
+    chosen, login = choose_port(port), _read_login(auth)
     load_gradio()
     folder = STARTER if bundle is None else bundle
     inverter = Inverter.load(folder)
+    _ = inverter.composer  # loaded now, not while the first visitor waits
     with _own_temporary_folder() as temporary:
         page = build_page(*describe(folder, inverter, temporary))
         try:
-            url = launch_page(page, chosen)
+            url = launch_page(page, chosen, login)
             print(f"unprompt is running at {url} (stop it with Ctrl-C)", flush=True)
             if open_browser:
                 webbrowser.open(url)
@@ -58,6 +59,15 @@ def describe(folder: Path, inverter: Inverter, temporary: Path) -> tuple[Answeri
     )
     examples = draw_examples(temporary / "examples") if draws_scenes else []
     return Answering(inverter, NeighborPictures(folder), examples, temporary), loaded
+
+
+def _read_login(auth: str | None) -> tuple[str, str] | None:
+    if auth is None:
+        return None
+    name, separator, password = auth.partition(":")
+    if not (name and separator and password):
+        raise ConfigError("--auth takes NAME:PASSWORD")
+    return name, password
 
 
 def choose_port(port: int) -> int:

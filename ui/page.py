@@ -4,6 +4,7 @@ from typing import Any
 
 from unprompt.index.errors import UnpromptError
 from unprompt.ui.gradio_library import load_gradio
+from unprompt.ui.page_batch import add_batch
 from unprompt.ui.page_events import Answering, Parts, add_endpoint, connect
 from unprompt.ui.page_html import (
     LoadedBundle,
@@ -12,6 +13,8 @@ from unprompt.ui.page_html import (
     write_header,
     write_invitation,
 )
+from unprompt.ui.page_index import add_index
+from unprompt.ui.page_settings import add_controls
 from unprompt.ui.page_style import COPY_SCRIPT, CSS, EXAMPLE_SCRIPT, PASTE_SCRIPT
 
 HOST = "127.0.0.1"
@@ -28,31 +31,46 @@ def build_page(answering: Answering, loaded: LoadedBundle) -> Any:
     kept = (KEPT_SECONDS, KEPT_SECONDS)
     with gr.Blocks(title="unprompt", analytics_enabled=False, delete_cache=kept) as page:
         gr.HTML(write_header(loaded), js_on_load=PASTE_SCRIPT)
-        with gr.Row(elem_id="up-body"):
-            with gr.Column(scale=2, min_width=280):
-                picture = _add_picture(gr)
-                chooser = _add_examples(gr, answering)
-            with gr.Column(scale=3, min_width=300):
-                answer = gr.HTML(write_invitation(), js_on_load=COPY_SCRIPT)
-        evidence = gr.HTML()
+        with gr.Tab("One picture"):
+            _add_single(gr, answering)
+        with gr.Tab("Many pictures"):
+            add_batch(gr, answering)
+        with gr.Tab("The index"):
+            add_index(gr, answering)
         gr.HTML(write_footer(loaded))
-        connect(gr, answering, Parts(picture, answer, evidence, chooser))
-        add_endpoint(gr, answering, picture)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
     return page
 
 
-def launch_page(page: Any, port: int) -> str:
-    """Serve the page on the loopback interface without blocking; returns its URL."""
+def _add_single(gr: Any, answering: Answering) -> None:
+    with gr.Row(elem_id="up-body"):
+        with gr.Column(scale=2, min_width=280):
+            picture = _add_picture(gr)
+            chooser = _add_examples(gr, answering)
+            controls = add_controls(gr, answering.inverter.blend)
+        with gr.Column(scale=3, min_width=300):
+            answer = gr.HTML(write_invitation(), js_on_load=COPY_SCRIPT)
+    evidence = gr.HTML()
+    connect(gr, answering, Parts(picture, answer, evidence, chooser, controls))
+    add_endpoint(gr, answering, picture)
+
+
+def launch_page(page: Any, port: int, auth: tuple[str, str] | None = None) -> str:
+    """Serve the page on the loopback interface without blocking; returns its URL.
+
+    With `auth` (a name and a password) everybody has to log in first.
+    """
     try:
         _, url, _ = page.launch(
             server_name=HOST,
             server_port=port,
+            auth=auth,
             share=False,
             prevent_thread_lock=True,
             quiet=True,
             show_error=False,
             max_file_size=MAX_UPLOAD,
+            allowed_paths=[],
             strict_cors=True,
             ssr_mode=False,
             mcp_server=False,

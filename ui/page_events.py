@@ -1,7 +1,8 @@
 """An uploaded file -> what the page shows, or what `/invert` returns; bad files become messages."""
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ from PIL import Image
 
 from unprompt.index.errors import UnpromptError, UnreadableImageError
 from unprompt.index.pictures import open_picture
-from unprompt.inversion.inverter import Inversion, Inverter
+from unprompt.inversion.inversion import Inversion
+from unprompt.inversion.inverter import Inverter, Query
+from unprompt.inversion.metadata import read_metadata
 from unprompt.ui.neighbor_pictures import NeighborPictures
+from unprompt.ui.page_answer import write_answer, write_neighbors
 from unprompt.ui.page_examples import Example
-from unprompt.ui.page_html import write_answer, write_fault, write_invitation, write_neighbors
-
-SHOWN = 8  # candidates, and neighbours
+from unprompt.ui.page_html import write_fault, write_invitation
+from unprompt.ui.page_settings import SHOWN, Controls, make_query, tuned_values
 
 # Gradio's own preprocessing decodes the file first and hides what is wrong with it; without it a
 # handler gets the upload as a dict, as the client sent it.
@@ -31,28 +34,41 @@ class Answering:
     pictures: NeighborPictures
     examples: Sequence[Example]
     uploads: Path
+    lock: threading.Lock = field(default_factory=threading.Lock)  # one tower, one at a time
 
-    def open(self, upload: dict[str, Any] | None) -> Image.Image:
-        """The picture of one uploaded file; raises UnreadableImageError for all else."""
+    def path(self, upload: dict[str, Any] | None) -> Path:
+        """Where an uploaded file lies; raises UnreadableImageError for anything else."""
         path = Path(str((upload or {}).get("path") or "/")).resolve()
         # The client names the path, and a message may quote the file's first bytes.
         if not upload or not path.is_relative_to(self.uploads.resolve()):
             raise UnreadableImageError("no picture arrived; upload one: drop, paste or pick it")
-        return open_picture(path, str(upload.get("orig_name") or path.name))
+        return path
 
-    def invert(self, picture: Image.Image) -> Inversion:
-        """The answer to one picture."""
-        return self.inverter.invert([picture], SHOWN)[0]
+    def invert(self, upload: dict[str, Any] | None, query: Query) -> Inversion:
+        """The answer to one uploaded picture, with what the file itself says."""
+        path = self.path(upload)
+        picture = open_picture(path, str((upload or {}).get("orig_name") or path.name))
+        return replace(self._invert(picture, query), metadata_prompt=read_metadata(path))
 
-    def show(self, picture: Image.Image, truth: str | None = None) -> tuple[str, str]:
+    def show(
+        self, upload: dict[str, Any] | None, query: Query, truth: str | None = None
+    ) -> tuple[str, str]:
         """The answer and its evidence as HTML."""
-        inversion = self.invert(picture)
+        inversion = self.invert(upload, query)
+        return write_answer(inversion, truth), write_neighbors(self._evidence(inversion))
+
+    def _invert(self, picture: Image.Image, query: Query) -> Inversion:
+        with self.lock:
+            return self.inverter.invert([picture], query)[0]
+
+    def _evidence(self, inversion: Inversion) -> list[Any]:
+        if inversion.outside:
+            return []  # its neighbours are classes, not pictures
         rows = self.inverter.index.rows
-        neighbors = [
+        return [
             (neighbor, self.pictures.picture(rows.row(neighbor.row, named=True)))
             for neighbor in inversion.neighbors
         ]
-        return write_answer(inversion, truth), write_neighbors(neighbors)
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,7 @@ class Parts:
     answer: Any
     evidence: Any
     chooser: Any  # None without examples
+    controls: Controls
 
     @property
     def all(self) -> list[Any]:
@@ -70,43 +87,70 @@ class Parts:
 
 
 def connect(gr: Any, answering: Answering, parts: Parts) -> None:
-    """An inversion as soon as a picture is there, by upload, paste or example."""
+    """An inversion as soon as a picture is there, and again when a setting is moved."""
+    tuned = answering.inverter.blend
+    controls = parts.controls
 
-    def show_upload(upload: dict[str, Any] | None) -> tuple[Any, str, str]:
+    def show_upload(upload: dict[str, Any] | None, *values: Any) -> tuple[Any, str, str]:
         try:
-            return gr.skip(), *answering.show(answering.open(upload))
+            return gr.skip(), *answering.show(upload, make_query(tuned, values))
         except UnpromptError as error:
             return None, write_fault(str(error)), ""
 
-    def show_example(click: gr.EventData) -> tuple[str, str, str]:
+    def show_example(click: gr.EventData, *values: Any) -> tuple[str, str, str]:
         example = answering.examples[int(click.place)]
-        return str(example.path), *answering.show(example.picture, example.prompt)
+        upload = {"path": str(example.path)}
+        shown = answering.show(upload, make_query(tuned, values), example.prompt)
+        return str(example.path), *shown
+
+    def show_again(upload: dict[str, Any] | None, *values: Any) -> tuple[Any, Any]:
+        if not upload:
+            return gr.skip(), gr.skip()
+        try:
+            path = answering.path(upload)
+            truth = next((e.prompt for e in answering.examples if e.path.name == path.name), None)
+            return answering.show(upload, make_query(tuned, values), truth)
+        except UnpromptError as error:
+            return write_fault(str(error)), ""
 
     def reset() -> tuple[str, str]:
         return write_invitation(), ""
 
+    asked = [parts.picture, *controls.values]
     shown = {"outputs": parts.all, "show_progress": "minimal", **FROM_PAGE}
-    parts.picture.upload(show_upload, parts.picture, **RAW, **shown)
+    again = {"outputs": parts.all[1:], "show_progress": "minimal", **FROM_PAGE}
+    parts.picture.upload(show_upload, asked, **RAW, **shown)
     parts.picture.clear(reset, None, [parts.answer, parts.evidence], **FROM_PAGE)
     if parts.chooser is not None:
-        parts.chooser.click(show_example, None, **shown)
+        parts.chooser.click(show_example, controls.values, **shown)
+    for slider in (controls.k, controls.temperature, controls.alpha, controls.tokens):
+        slider.release(show_again, asked, **RAW, **again)
+    for choice in (controls.weighting, controls.artists):
+        choice.input(show_again, asked, **RAW, **again)
+    controls.ban.blur(show_again, asked, **RAW, **again)
+    controls.ban.submit(show_again, asked, **RAW, **again)
+    back = controls.reset.click(
+        lambda: list(tuned_values(tuned)), None, controls.values, show_progress="hidden",
+        **FROM_PAGE,
+    )  # fmt: skip
+    back.then(show_again, asked, **RAW, **again)
 
 
 def add_endpoint(gr: Any, answering: Answering, picture: Any) -> None:
-    """`/invert`: a picture file -> (prompt, candidates), for gradio_client and plain HTTP."""
+    """`/invert`: a picture file -> (prompt, answer), for gradio_client and plain HTTP."""
 
-    def invert(picture: dict[str, Any] | None) -> tuple[str, list[dict[str, Any]]]:
-        """Recover the prompt of a picture: the best known prompt, and ranked candidates."""
+    def invert(picture: dict[str, Any] | None) -> tuple[str, dict[str, Any]]:
+        """Recover the prompt of a picture: the prompt, and all that is known about it."""
         try:
-            inversion = answering.invert(answering.open(picture))
+            inversion = answering.invert(picture, Query(SHOWN))
         except UnpromptError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        return inversion.prompt, [candidate._asdict() for candidate in inversion.candidates]
+        return inversion.prompt, inversion.as_json()
 
     # An endpoint needs a trigger; an unseen button is one that nobody can press.
     trigger = gr.Button(visible=False)
     results = [
         gr.Textbox(label="prompt", visible=False),
-        gr.JSON(label="candidates", visible=False),
+        gr.JSON(label="answer", visible=False),
     ]
     trigger.click(invert, picture, results, api_name="invert", **RAW, **ONE_AT_A_TIME)

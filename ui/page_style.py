@@ -55,6 +55,35 @@ html, body { background: var(--body-background-fill); }
 .up-copy:hover { border-color: var(--color-accent); }
 .up-copy:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 1px; }
 .up-copy.up-done { color: var(--color-accent); border-color: var(--color-accent); }
+.up-phrase { border-bottom: 2px solid transparent; }
+.up-phrase.up-neighbor { border-bottom-color: var(--color-accent); }
+.up-phrase.up-corpus { border-bottom: 2px dotted var(--color-accent); }
+.up-written { border-left: 4px solid var(--color-accent); }
+.up-trust {
+  display: grid; grid-template-columns: 1fr auto; gap: 4px 12px; margin: -12px 0 18px;
+  font-size: 14px; font-variant-numeric: tabular-nums;
+}
+.up-trust i, .up-trust u { display: block; height: 6px; border-radius: 3px; text-decoration: none; }
+.up-trust i { grid-column: 1 / -1; background: var(--border-color-primary); }
+.up-trust u { background: var(--color-accent); }
+.up-outside {
+  display: block; padding: 10px 14px; border-radius: 8px; margin-top: -12px;
+  border-left: 4px solid #d97706; background: var(--background-fill-secondary);
+}
+.up-parts { margin: 0 0 24px; }
+.up-share { display: flex; gap: 2px; font-size: 12px; line-height: 22px; color: #fff; }
+.up-share span {
+  flex: 1 1 0; min-width: 0; padding: 0 8px; overflow: hidden; white-space: nowrap;
+  text-overflow: ellipsis; background: #0f766e; border-radius: 4px 0 0 4px;
+}
+.up-share span { color: #fff !important; }
+.up-share span + span { background: #475569; border-radius: 0 4px 4px 0; text-align: right; }
+.up-weights { display: flex; gap: 2px; align-items: flex-end; height: 36px; margin-top: 6px; }
+.up-weights u { flex: 1; max-width: 28px; background: #0f766e; border-radius: 2px 2px 0 0; }
+.up-facts { width: 100%; font-size: 14px; border-collapse: collapse; margin-bottom: 16px; }
+.up-facts th { text-align: left; font-weight: 500; padding: 6px 16px 6px 0; white-space: nowrap; }
+.up-facts td { padding: 6px 0; overflow-wrap: anywhere; }
+.up-facts tr { border-top: 1px solid var(--border-color-primary); }
 .up-truth { margin: -12px 0 24px; font-size: 13px; color: var(--body-text-color-subdued); }
 .up-candidates { list-style: none; margin: 0; padding: 0; font-size: 15px; }
 .up-candidates li {

@@ -148,7 +148,7 @@ def _digest(lower: LowerPart, pairs: Pairs, preprocess: Preprocess) -> str:
 def _runner(lower: LowerPart, image_size: int) -> States:
     device = next(lower.tower.parameters()).device
     if device.type == "cpu":
-        from unprompt.index.runtime import compile_module
+        from unprompt.index.openvino_graph import compile_module
 
         return compile_module(lower, image_size)
 

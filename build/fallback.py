@@ -1,0 +1,101 @@
+"""A frozen tower, its ImageNet classes and the line around the corpus -> BUNDLE/fallback.
+
+It answers for pictures that are unlike anything in the index: encoder/, index/ (the classes as
+prompts), novelty.json (where "unlike" begins).
+"""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from PIL import Image
+
+from unprompt.build.config import FallbackConfig
+from unprompt.build.embed import decoded_blocks
+from unprompt.index.bundle import ENCODER, INDEX
+from unprompt.index.class_bank import read_class_bank
+from unprompt.index.construct import IndexContent, write_index
+from unprompt.index.durable import stable_id
+from unprompt.index.encoders import EncoderConfig, ImageEncoder, PromptEncoder
+from unprompt.index.factory import IndexConfig
+from unprompt.index.novelty import fit_novelty
+from unprompt.index.progress import SILENT, Progress
+from unprompt.index.runtime import export_encoder, load_encoder
+from unprompt.index.shards import done_shards, read_shard_rows
+from unprompt.index.tables import ROWS
+
+GENERATOR = "imagenet-1k"
+
+
+def make_fallback(
+    folder: Path,
+    shards: Path,
+    embedded: pl.DataFrame,
+    prompts: PromptEncoder,
+    config: FallbackConfig,
+    progress: Progress = SILENT,
+) -> None:
+    """Write the fallback of a corpus whose pictures lie in `shards`; `embedded` is METADATA."""
+    encoder_config = EncoderConfig(model=config.model, output="pooled", storage="int8")
+    export_encoder(encoder_config, folder / ENCODER)
+    encoder = load_encoder(folder / ENCODER)
+    _write_classes(folder / INDEX, config.model, encoder.space, prompts)
+    known, held_out = (
+        _sample(embedded, split, config.novelty.sample) for split in ("train", "validation")
+    )
+    keys = _encode(shards, known | held_out, encoder, progress)
+    novelty = fit_novelty(
+        np.stack([keys[image] for image in sorted(known & set(keys))]),
+        np.stack([keys[image] for image in sorted(held_out & set(keys))]),
+        encoder.space,
+        config.novelty,
+    )
+    novelty.save(folder)
+    progress.note(
+        f"fallback: pictures over a residual of {novelty.description.threshold:.3f} are outside"
+    )
+
+
+def _write_classes(folder: Path, model: str, space: str, prompts: PromptEncoder) -> None:
+    bank = read_class_bank(model)
+    ids = [stable_id(prompt) for prompt in bank.prompts]
+    count = len(ids)
+    rows = pl.DataFrame(
+        {
+            "row": range(count),
+            "row_id": range(count),
+            "image_id": range(count),
+            "prompt_id": ids,
+            "prompt": bank.prompts,
+            "key": [str(place) for place in range(count)],
+            "seed": [0] * count,
+            "generator": [GENERATOR] * count,
+        },
+        schema=ROWS,
+    )
+    content = IndexContent(
+        rows, bank.keys, prompts.encode(bank.prompts), space, prompts.space, "class"
+    )
+    write_index(folder, content, bank.keys[:0], IndexConfig(factory="SQ8"))
+
+
+def _sample(embedded: pl.DataFrame, split: str, count: int) -> set[int]:
+    """Ids of at most `count` pictures of a split, drawn by a hash: the same ones every time."""
+    ids = embedded.filter(embedded["split"] == split)["image_id"].to_list()
+    return set(sorted(ids, key=lambda image: stable_id("novelty", image))[:count])
+
+
+def _encode(
+    shards: Path, wanted: set[int], encoder: ImageEncoder, progress: Progress
+) -> dict[int, np.ndarray]:
+    """Keys of the wanted pictures, by image id; one that cannot be read is left out."""
+    found: dict[int, np.ndarray] = {}
+    numbers = done_shards(shards)
+    for number in progress.track(numbers, "look at known pictures", len(numbers), 0):
+        rows = read_shard_rows(shards, number).filter(pl.col("image_id").is_in(list(wanted)))
+        ids = dict(zip(rows["key"].to_list(), rows["image_id"].to_list(), strict=True))
+        for block in decoded_blocks(shards, number, set(ids)):
+            readable = [(key, part) for key, part in block if isinstance(part, Image.Image)]
+            vectors = encoder.encode([picture for _, picture in readable])
+            found.update((ids[key], v) for (key, _), v in zip(readable, vectors, strict=True))
+    return found

@@ -1,0 +1,142 @@
+"""Prompts -> the phrases they are made of, and a bank of a corpus' phrases with their vectors.
+
+A phrase begins at a comma or at a connector ("in", "next to", "in the style of"), so that phrases
+can be exchanged and the text still reads.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from unprompt.index.durable import write_atomically
+from unprompt.index.encoders import PromptEncoder
+from unprompt.index.errors import DamagedFileError
+from unprompt.index.tables import check_schema, read_table, write_table
+
+TABLE, VECTORS = "phrases.parquet", "phrases.npy"
+PHRASES = pl.Schema({"connector": pl.String, "body": pl.String, "count": pl.Int64})
+PLACES = (
+    "to the right of", "to the left of", "in the style of", "in the middle of", "on the surface of",
+    "on top of", "in front of", "next to", "surrounded by", "trending on", "inspired by", "made of",
+    "painted by", "illustrated by", "art by", "beside", "behind", "inside", "between", "among",
+    "above", "below", "under", "over", "against", "through", "during", "without", "with", "near",
+    "into", "from", "featuring", "wearing", "holding", "riding", "drawn in", "painted in", "at",
+    "by", "as", "like", "for", "in", "on", "of", "and",
+)  # fmt: skip
+POSES = ("standing", "sitting", "posing", "floating", "lying", "hanging", "flying", "looking")
+_CONNECTOR = (
+    f"(?:(?:{'|'.join(POSES)}) )?(?:{'|'.join(re.escape(place) for place in PLACES)})" + r"(?=\s)"
+)
+_START = re.compile(_CONNECTOR, re.IGNORECASE)
+_BREAK = re.compile(
+    rf"(?P<comma>\s*,\s*)(?P<after>{_CONNECTOR})?|\s(?P<between>{_CONNECTOR})", re.IGNORECASE
+)
+ARTICLES = ("A", "An", "The", "One", "Two", "Three", "Four", "Five", "Some", "Many")
+_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+
+
+class Phrase(NamedTuple):
+    """A piece of a prompt: what joins it to the text before, its connector, and the rest."""
+
+    joint: str  # ", " or " ", "" at the start
+    connector: str  # "" where it has none
+    body: str
+
+    @property
+    def text(self) -> str:
+        """Connector and body."""
+        return " ".join(part for part in (self.connector, self.body) if part)
+
+
+def split_phrases(prompt: str) -> tuple[Phrase, ...]:
+    """The phrases of a prompt; joined again they give its words back."""
+    prompt = " ".join(prompt.split())
+    first = _START.match(prompt)
+    joint, connector, start = "", first[0] if first else "", first.end() if first else 0
+    phrases: list[Phrase] = []
+    for match in [*_BREAK.finditer(prompt, start), None]:
+        body = prompt[start : match.start() if match else None].strip().rstrip(".").strip()
+        if body or connector:
+            phrases.append(Phrase(joint if phrases else "", connector, body))
+        if match:
+            joint = ", " if match["comma"] else " "
+            connector = match["after"] or match["between"] or ""
+            start = match.end()
+    return tuple(phrases)
+
+
+def join_phrases(phrases: Sequence[Phrase]) -> str:
+    """Phrases -> a prompt."""
+    parts = [
+        (phrase.joint or " " if place else "") + phrase.text for place, phrase in enumerate(phrases)
+    ]
+    return "".join(parts)
+
+
+def as_entry(phrase: Phrase) -> Phrase:
+    """The phrase as a bank holds it: without a joint, its article small."""
+    first, _, rest = phrase.body.partition(" ")
+    body = f"{first.lower()} {rest}" if rest and first in ARTICLES else phrase.body
+    return Phrase("", phrase.connector.lower(), body)
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words, in order."""
+    return [match[0].lower() for match in _WORD.finditer(text)]
+
+
+class PhraseBank(NamedTuple):
+    """The phrases that a corpus uses most, and their vectors."""
+
+    phrases: tuple[Phrase, ...]
+    counts: np.ndarray  # (p,) prompts that hold each
+    vectors: np.ndarray  # (p, d_prompt) float32 unit length
+
+
+def make_bank(
+    prompts: Iterable[str], encoder: PromptEncoder, size: int, least: int = 2
+) -> PhraseBank:
+    """The `size` most frequent phrases of the prompts, each in at least `least` of them."""
+    counter: Counter[Phrase] = Counter()
+    for prompt in prompts:
+        counter.update({as_entry(phrase) for phrase in split_phrases(prompt)})
+    kept = [(phrase, count) for phrase, count in counter.most_common() if count >= least]
+    # ties in alphabetical order: the same corpus gives the same bank
+    kept = sorted(kept, key=lambda item: (-item[1], item[0]))[:size]
+    phrases = tuple(phrase for phrase, _ in kept)
+    counts = np.array([count for _, count in kept], dtype=np.int64)
+    return PhraseBank(phrases, counts, encoder.encode([phrase.text for phrase in phrases]))
+
+
+def save_bank(folder: Path, bank: PhraseBank) -> None:
+    """Write the vectors (fp16), then the table."""
+    with write_atomically(folder / VECTORS) as temporary, temporary.open("wb") as handle:
+        np.save(handle, np.ascontiguousarray(bank.vectors, dtype=np.float16))
+    rows = [
+        (phrase.connector, phrase.body, int(count))
+        for phrase, count in zip(bank.phrases, bank.counts, strict=True)
+    ]
+    write_table(folder / TABLE, pl.DataFrame(rows, schema=PHRASES, orient="row"), PHRASES)
+
+
+def load_bank(folder: Path) -> PhraseBank:
+    """Read a bank back; raises DamagedFileError where table and vectors do not fit."""
+    table = check_schema(read_table(folder / TABLE, PHRASES), PHRASES, str(folder / TABLE))
+    try:
+        vectors = np.load(folder / VECTORS, allow_pickle=False).astype(np.float32)
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(f"{folder / VECTORS} is broken: {error}") from error
+    if len(vectors) != table.height:
+        raise DamagedFileError(
+            f"{folder} has {table.height} phrases but {len(vectors)} vectors; run "
+            "`unprompt build CONFIG --stage fit` again"
+        )
+    phrases = tuple(
+        Phrase("", row["connector"], row["body"]) for row in table.iter_rows(named=True)
+    )
+    return PhraseBank(phrases, table["count"].to_numpy(), vectors)

@@ -1,0 +1,78 @@
+"""`unprompt tune`: finished runs -> a tuned blend in their bundle, a table of what was tried."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unprompt.build.corpus import read_corpus
+from unprompt.index.bundle import SEAL, read_bundle
+from unprompt.index.errors import ConfigError
+from unprompt.index.settings import read_settings, write_settings
+from unprompt.inversion.blend import Blend
+from unprompt.inversion.ensemble import FinishedRun, tune_runs, write_tuned
+from unprompt.inversion.fit_config import FitConfig
+
+
+def run_tune(
+    folders: Sequence[Path], output: Path | None, settings: Sequence[str], as_json: bool
+) -> None:
+    """Tune one run in place, or several into a new bundle; print what was tried."""
+    runs = [_finished(folder) for folder in folders]
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"two runs have the same folder name: {', '.join(names)}; rename one")
+    if len(runs) > 1 and output is None:
+        raise ConfigError("several runs make a new bundle; name its folder with --output")
+    config = read_settings(FitConfig, _parse(settings), "--set")
+    tuned = tune_runs(runs, config)
+    bundle = output or runs[0].bundle
+    name = read_bundle(runs[0].bundle).name if len(runs) == 1 else bundle.name
+    write_tuned(tuned, runs, bundle, name)
+    if as_json:
+        report = {
+            "bundle": str(bundle),
+            "blend": write_settings(tuned.blend),
+            "calibration_error": tuned.confidence.calibration_error,
+        }
+        print(json.dumps(report, indent=2))
+        return
+    print(trials_table(tuned.blend))
+    print(f"\n{bundle}: validation cosine {tuned.blend.validation_cosine:.4f}, calibration error ")
+    print(f"{tuned.confidence.calibration_error:.4f}")
+
+
+def trials_table(blend: Blend) -> str:
+    """What was tried, as a Markdown table."""
+    lines = ["| choice | validation cosine | gain | kept |", "| --- | ---: | ---: | --- |"]
+    lines += [
+        f"| {trial.what} | {trial.validation_cosine:.4f} | {trial.gain:+.4f} "
+        f"| {'yes' if trial.kept else 'no'} |"
+        for trial in blend.tried
+    ]
+    return "\n".join(lines)
+
+
+def _finished(folder: Path) -> FinishedRun:
+    bundle, embeddings = folder / "bundle", folder / "embeddings" / "image"
+    if not (bundle / SEAL).is_file() or not embeddings.is_dir():
+        raise ConfigError(
+            f"{folder} is not a finished run (wanted {bundle} and {embeddings}); run "
+            "`unprompt build` first"
+        )
+    return FinishedRun(folder.name, bundle, embeddings, read_corpus(folder / "corpus").targets_of)
+
+
+def _parse(settings: Sequence[str]) -> dict[str, Any]:
+    parsed = {}
+    for setting in settings:
+        name, separator, value = setting.partition("=")
+        if not separator:
+            raise ConfigError(f"--set takes key=value, got {setting!r}")
+        try:
+            parsed[name.strip().removeprefix("fit.")] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {setting}: the value is not valid YAML: {error}") from error
+    return parsed

@@ -97,6 +97,7 @@ def served(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "gradio"))
         inverter = Inverter.load(tiny_run / "bundle")
+        assert inverter.composer is not None  # loaded before the clock of a test runs
         row = inverter.index.rows.row(7, named=True)
         drawn = ScenesRenderer(128).render([row["prompt"]], [row["seed"]])[0]
         Image.fromarray(drawn).save(folder / "query.png")

@@ -2,7 +2,10 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -13,6 +16,7 @@ from unprompt.inversion.inverter import Inverter, Query
 from unprompt.inversion.metadata import WrittenPrompt
 
 BATCH = 32
+DECODERS = 4  # threads that open pictures
 
 
 @dataclass(frozen=True)
@@ -30,44 +34,56 @@ class BatchRecord:
         return "failed" if self.inversion is None else "success"
 
 
+class _Loaded(NamedTuple):
+    """A picture that was opened, or why it could not be."""
+
+    picture: Image.Image | None
+    fault: str | None
+    written: WrittenPrompt | None
+
+
 def invert_pictures(
     inverter: Inverter,
     pictures: Iterable[PictureInput],
     query: Query = Query(),
     batch_size: int = BATCH,
 ) -> Iterator[BatchRecord]:
-    """Invert pictures in batches, keeping their order."""
-    waiting: list[PictureInput] = []
-    for picture in pictures:
-        waiting.append(picture)
-        if len(waiting) == batch_size:
-            yield from _invert_batch(inverter, waiting, query)
-            waiting = []
-    if waiting:
-        yield from _invert_batch(inverter, waiting, query)
+    """Invert pictures in batches, keeping their order; the next batch is decoded meanwhile."""
+    with ThreadPoolExecutor(DECODERS) as pool:
+        ahead: tuple[list[PictureInput], list[Future[_Loaded]]] | None = None
+        for block in _blocks(iter(pictures), batch_size):
+            following = block, [pool.submit(_load, picture, query.metadata) for picture in block]
+            if ahead is not None:
+                yield from _invert_batch(inverter, *ahead, query)
+            ahead = following
+        if ahead is not None:
+            yield from _invert_batch(inverter, *ahead, query)
+
+
+def _blocks(pictures: Iterator[PictureInput], size: int) -> Iterator[list[PictureInput]]:
+    while block := list(islice(pictures, size)):
+        yield block
+
+
+def _load(picture: PictureInput, metadata: bool) -> _Loaded:
+    try:
+        loaded = picture.load()
+    except UnreadableImageError as error:
+        return _Loaded(None, str(error), None)
+    return _Loaded(loaded, None, picture.read_metadata() if metadata else None)
 
 
 def _invert_batch(
-    inverter: Inverter, pictures: list[PictureInput], query: Query
+    inverter: Inverter, pictures: list[PictureInput], loading: list[Future[_Loaded]], query: Query
 ) -> Iterator[BatchRecord]:
-    loaded: list[Image.Image] = []
-    faults: list[str | None] = []
-    written: list[WrittenPrompt | None] = []
-    for picture in pictures:
-        try:
-            loaded.append(picture.load())
-            faults.append(None)
-            written.append(picture.read_metadata() if query.metadata else None)
-        except UnreadableImageError as error:
-            faults.append(str(error))
-    answers = iter(
-        replace(answer, metadata_prompt=found)
-        for answer, found in zip(inverter.invert(loaded, query), written, strict=True)
-    )
-    for picture, fault in zip(pictures, faults, strict=True):
-        answer = next(answers) if fault is None else None
+    loaded = [future.result() for future in loading]
+    answers = iter(inverter.invert([one.picture for one in loaded if one.picture], query))
+    for picture, one in zip(pictures, loaded, strict=True):
         name, image_id = printable(picture.name), printable(picture.image_id)
-        yield BatchRecord(name, image_id, answer, None if fault is None else printable(fault))
+        if one.fault is not None:
+            yield BatchRecord(name, image_id, None, printable(one.fault))
+        else:
+            yield BatchRecord(name, image_id, replace(next(answers), metadata_prompt=one.written))
 
 
 def printable(name: str) -> str:

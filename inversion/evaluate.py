@@ -1,20 +1,26 @@
 """A built run -> one score a method on its held-out test pictures: mean cosine, 95% interval, n."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
-from unprompt.index.bundle import BLEND, HEAD, INDEX
+from unprompt.index.bundle import BLEND, CONFIDENCE, HEAD, INDEX
+from unprompt.index.durable import stable_id
 from unprompt.index.encoders import to_unit_length
+from unprompt.index.errors import ConfigError
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.inversion.blend import Blend, load_blend
+from unprompt.inversion.confidence import load_confidence
 from unprompt.inversion.fit import Targets, labelled_keys
 from unprompt.inversion.head import RegressionHead, load_head
 from unprompt.inversion.knn import estimate
 from unprompt.inversion.member import estimate_prompts
+from unprompt.inversion.words import Composer
 
 RESAMPLES = 2000
 
@@ -33,13 +39,67 @@ class MethodScore:
         return {**asdict(self), "ci95": list(self.ci95)}
 
 
-def evaluate_run(bundle: Path, embeddings: Path, targets: Targets) -> list[MethodScore]:
-    """Score every method on the test split of a run, the baselines first."""
+class Examined(NamedTuple):
+    """What every method said of the held-out test pictures of a run."""
+
+    rows: pl.DataFrame  # METADATA
+    truth: np.ndarray  # (n, d_prompt) unit length
+    vectors: Mapping[str, np.ndarray]  # (n, d_prompt) by method
+    expected: np.ndarray | None  # (n,) cosines to expect of the blend
+
+    @property
+    def cosines(self) -> np.ndarray:
+        """Cosine of the blend to the truth, (n,)."""
+        return np.einsum("nd,nd->n", self.vectors["blend"], self.truth).astype(np.float64)
+
+    def scores(self) -> list[MethodScore]:
+        """One score a method, the baselines first."""
+        return [score(method, found, self.truth) for method, found in self.vectors.items()]
+
+
+def examine_run(bundle: Path, embeddings: Path, targets: Targets) -> Examined:
+    """Ask every method about the test split of a run."""
     index = PromptIndex.load(bundle / INDEX)
     head = load_head(bundle / HEAD, index.manifest.space)
     test = labelled_keys(embeddings, "test", targets)
-    found = predict_all([(index, head)], [test.keys], load_blend(bundle / BLEND))
-    return [score(method, vectors, test.truth) for method, vectors in found.items()]
+    blend = load_blend(bundle / BLEND)
+    vectors = predict_all([(index, head)], [test.keys], blend)
+    expected = None
+    if (bundle / CONFIDENCE).is_file():
+        signals = estimate_prompts([(index, head)], [test.keys], blend).signals
+        expected = load_confidence(bundle / CONFIDENCE)(signals)
+    return Examined(test.rows, test.truth, vectors, expected)
+
+
+def score_texts(examined: Examined, composer: Composer, count: int) -> tuple[MethodScore, float]:
+    """Composed prompts for `count` of the answers, scored as text, and the median seconds of one.
+
+    The pictures are drawn by their ids, so that every run over the corpus scores the same ones.
+    Raises ConfigError without a prompt encoder.
+    """
+    if composer.encoder is None:
+        raise ConfigError("scoring composed prompts needs the prompt encoder: the extra `build`")
+    ids = examined.rows["image_id"].to_list()
+    chosen = sorted(range(len(ids)), key=lambda place: stable_id("texts", ids[place]))[:count]
+    texts, seconds = [], []
+    for place in chosen:
+        begun = time.perf_counter()
+        texts.append(composer.compose(examined.vectors["blend"][place]).text)
+        seconds.append(time.perf_counter() - begun)
+    vectors = composer.encoder.encode(texts)
+    found = score("composed text", vectors, examined.truth[chosen])
+    return found, float(np.median(seconds))
+
+
+def breakdown(examined: Examined, groups: pl.Series) -> list[MethodScore]:
+    """The blend's score in each group of test pictures, largest group first; `groups` is (n,)."""
+    names = groups.cast(pl.String).fill_null("unknown")
+    counted = names.value_counts(sort=True, name="count")
+    return [
+        score(name, examined.vectors["blend"][mask], examined.truth[mask])
+        for name in counted[names.name].to_list()
+        for mask in [(names == name).to_numpy()]
+    ]
 
 
 def predict_all(

@@ -1,4 +1,4 @@
-"""What a user names to the pictures in it: files, folders, patterns, tars -> pictures, lazily."""
+"""What a user names to the pictures in it: files, folders, patterns, tars, parquet, lazily."""
 
 import glob
 import os
@@ -13,8 +13,9 @@ from unprompt.index.errors import DamagedFileError, UnreadableImageError
 from unprompt.index.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES, PictureLimits, open_picture
 from unprompt.index.tars import TarMember, read_member, tar_members
 from unprompt.inversion.metadata import WrittenPrompt, read_metadata
+from unprompt.inversion.parquet_inputs import loaders, parquet_pictures
 
-TAR_SUFFIX = ".tar"
+TAR_SUFFIX, PARQUET_SUFFIX = ".tar", ".parquet"
 LOOKED_FOR = "looked for " + " ".join(PICTURE_SUFFIXES)
 
 
@@ -68,7 +69,8 @@ def _match(pattern: str) -> list[str]:
     found = [
         match
         for match in sorted(glob.iglob(pattern, recursive=True))
-        if (_is_picture(match) or _is_tar(match)) and not os.path.isdir(match)
+        if (_is_picture(match) or _is_tar(match) or match.lower().endswith(PARQUET_SUFFIX))
+        and not os.path.isdir(match)
     ]
     if not found:
         raise UnreadableImageError(
@@ -101,6 +103,8 @@ def _stream(sources: Sequence[str], limit: PictureLimits) -> Iterator[PictureInp
                 yield _unreadable(path, fault)
             elif _is_tar(path):
                 yield from _read_tar(path, limit)
+            elif path.lower().endswith(PARQUET_SUFFIX):
+                yield from _read_parquet(path, limit)
             else:
                 load = partial(open_picture, Path(path), path, limit)
                 yield PictureInput(path, Path(path), load, partial(read_metadata, Path(path)))
@@ -132,6 +136,14 @@ def _read_tar(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
         return
     if count == 0:
         yield _unreadable(path, f"no pictures in the tar; {LOOKED_FOR}")
+
+
+def _read_parquet(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
+    try:
+        for name, row in parquet_pictures(path):
+            yield PictureInput(name, Path(path), *loaders(path, row, name, limit))
+    except UnreadableImageError as error:
+        yield _unreadable(path, str(error))
 
 
 def _load_member(path: str, member: TarMember, limit: PictureLimits) -> Image.Image:

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,6 +22,7 @@ from unprompt.index.tables import write_table
 from unprompt.inversion.batch import BatchRecord
 from unprompt.inversion.inversion import Candidate
 
+TABLE_ROWS = 500  # rows turned into a table at a time
 FORMATS = (".parquet", ".csv", ".jsonl")
 CANDIDATE = pl.Struct({"prompt": pl.String, "score": pl.Float64, "row_id": pl.Int64})
 NEIGHBOR = pl.Struct(
@@ -72,20 +74,35 @@ class ResultsLog:
 
     def finish(self) -> int:
         """Turn the partial file into the results file; returns the number of rows."""
-        rows = list(self.rows())
         suffix = self.output.suffix.lower()
         if suffix == ".parquet":
-            write_table(self.output, results_table(rows))
+            table = pl.concat(self._tables())
+            write_table(self.output, table)
+            count = table.height
         elif suffix == ".csv":
-            table = results_table(rows).select(CSV_COLUMNS)
+            table = pl.concat(part.select(CSV_COLUMNS) for part in self._tables())
             with write_atomically(self.output) as temporary:
                 table.write_csv(temporary)
+            count = table.height
         else:
-            with write_atomically(self.output) as temporary:
-                lines = (json.dumps(_readable(row), ensure_ascii=False) + "\n" for row in rows)
-                temporary.write_text("".join(lines), encoding="utf-8")
+            count = 0
+            with (
+                write_atomically(self.output) as temporary,
+                temporary.open("w", encoding="utf-8") as out,
+            ):
+                for row in self.rows():
+                    out.write(json.dumps(_readable(row), ensure_ascii=False) + "\n")
+                    count += 1
         self.partial.unlink()
-        return len(rows)
+        return count
+
+    def _tables(self) -> Iterator[pl.DataFrame]:
+        """The rows as compact tables, so that no more than a block is held as Python values."""
+        rows = self.rows()
+        dim = next((len(decode_vector(r["vector"])) for r in self.rows() if r["vector"]), 384)
+        while block := list(islice(rows, TABLE_ROWS)):
+            yield results_table(block, dim)
+        yield results_table([], dim)
 
     def vectors(self) -> Iterator[tuple[str, np.ndarray]]:
         """(image_id, vector) of every picture that could be inverted, in order."""
@@ -146,9 +163,8 @@ def record_row(record: BatchRecord) -> dict[str, Any]:
     }
 
 
-def results_table(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Rows of `record_row` as a table; `vector` is an array of 384 float32, or null."""
-    dim = next((len(decode_vector(r["vector"])) for r in rows if r["vector"]), 384)
+def results_table(rows: list[dict[str, Any]], dim: int) -> pl.DataFrame:
+    """Rows of `record_row` as a table; `vector` is an array of `dim` float32, or null."""
     schema: dict[str, Any] = {
         "image": pl.String,
         "image_id": pl.String,

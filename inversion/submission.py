@@ -1,11 +1,14 @@
-"""(image id, vector (d,)) pairs -> the competition's csv: a line `imgId_eId,val` a number."""
+"""(image id, vector (d,)) pairs <-> the competition's csv: a line `imgId_eId,val` a number."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from unprompt.index.durable import write_atomically
+from unprompt.index.encoders import PromptEncoder, to_unit_length
+from unprompt.index.errors import ConfigError
 
 HEADER = "imgId_eId,val"
 
@@ -23,3 +26,44 @@ def write_submission(path: Path, vectors: Iterable[tuple[str, np.ndarray]]) -> i
             out.writelines(f"{image_id}_{place},{value!s}\n" for place, value in enumerate(values))
             count += 1
     return count
+
+
+def read_submission(path: Path) -> tuple[list[str], np.ndarray]:
+    """Image ids and their vectors (n, d); raises ConfigError where the file is no submission."""
+    try:
+        table = pl.read_csv(path, schema_overrides={"imgId_eId": pl.String, "val": pl.Float64})
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ConfigError(f"cannot read {path}: {error}; wanted a csv of {HEADER}") from error
+    if table.columns != HEADER.split(",") or table.height == 0:
+        raise ConfigError(f"{path} has columns {table.columns}, wanted {HEADER} and a row")
+    parts = table.select(
+        pl.col("imgId_eId").str.extract(r"^(.*)_\d+$").alias("image"),
+        pl.col("imgId_eId").str.extract(r"_(\d+)$").cast(pl.Int64).alias("place"),
+        "val",
+    )
+    grouped = parts.group_by("image", maintain_order=True).agg(pl.col("val").sort_by("place"))
+    lengths = grouped["val"].list.len().unique().to_list()
+    if len(lengths) > 1 or parts.null_count().sum_horizontal()[0]:
+        raise ConfigError(f"{path}: every image needs as many numbers as the others, all present")
+    return grouped["image"].to_list(), np.array(grouped["val"].to_list(), dtype=np.float32)
+
+
+def match_truth(
+    submission: Path, prompts: Path, encoder: PromptEncoder
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors of a submission and those of the true prompts (csv of imgId,prompt), row by row.
+
+    Raises ConfigError where an image has no prompt.
+    """
+    images, vectors = read_submission(submission)
+    try:
+        table = pl.read_csv(prompts, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ConfigError(f"cannot read {prompts}: {error}; wanted imgId,prompt") from error
+    if not {"imgId", "prompt"} <= set(table.columns):
+        raise ConfigError(f"{prompts} has columns {table.columns}, wanted imgId and prompt")
+    truth = dict(zip(table["imgId"].to_list(), table["prompt"].to_list(), strict=True))
+    missing = [image for image in images if truth.get(image) is None]
+    if missing:
+        raise ConfigError(f"{prompts} has no prompt for {len(missing)} images, first {missing[0]}")
+    return to_unit_length(vectors), encoder.encode([truth[image] for image in images])

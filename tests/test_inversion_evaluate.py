@@ -10,7 +10,7 @@ from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.inversion.blend import MAIN, Blend, load_blend, mean_cosine
-from unprompt.inversion.evaluate import evaluate_run, predict_all, score
+from unprompt.inversion.evaluate import breakdown, examine_run, predict_all, score
 from unprompt.inversion.fit import labelled_keys
 from unprompt.inversion.fit_config import FitConfig
 from unprompt.inversion.head import HeadDescription, LinearHead
@@ -18,7 +18,8 @@ from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.knn import KnnConfig
 from unprompt.inversion.tune import MemberKeys, tune_blend
 from unprompt.ui.config import load_config
-from unprompt.ui.workflow import score_run
+from unprompt.ui.eval_report import lengths
+from unprompt.ui.workflow import examine
 
 METHODS = ("constant", "nearest prompt", "knn", "head", "blend")
 AXES = np.eye(3, dtype=np.float32)
@@ -93,7 +94,8 @@ def test_a_split_without_pictures_says_what_to_set(tiny_run: Path) -> None:
 
 
 def test_the_tiny_run_scored(tiny_run: Path) -> None:
-    scores, leaks = score_run(tiny_run, load_config("scenes-tiny"))
+    found = examine(tiny_run, load_config("scenes-tiny"))
+    scores, leaks = found.scores, found.leaks
     by_method = {found.method: found for found in scores}
     assert tuple(name for name in by_method if name != "even blend") == METHODS
     assert leaks["highest_cosine"] < leaks["threshold"]
@@ -113,5 +115,9 @@ def test_what_was_tuned_is_what_answers(tiny_run: Path) -> None:
     estimates = Inverter.load(tiny_run / "bundle").estimate([validation.keys])
     found = mean_cosine(estimates.blend, validation.truth)
     assert found == pytest.approx(blend.validation_cosine, abs=1e-3)
-    test = evaluate_run(tiny_run / "bundle", tiny_run / "embeddings" / "image", corpus.targets_of)
-    assert test[-1].method == "blend"
+    test = examine_run(tiny_run / "bundle", tiny_run / "embeddings" / "image", corpus.targets_of)
+    assert test.scores()[-1].method == "blend" and len(test.expected) == len(test.truth)
+    groups = breakdown(test, lengths(test.rows))
+    assert sum(group.n for group in groups) == len(test.truth)
+    weighted = sum(group.n * group.mean_cosine for group in groups) / len(test.truth)
+    assert weighted == pytest.approx(test.cosines.mean())

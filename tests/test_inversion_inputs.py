@@ -5,6 +5,7 @@ import os
 import tarfile
 from pathlib import Path
 
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -254,3 +255,41 @@ def test_listing_opens_nothing(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(UnreadableImageError, match="No such file"):
         found[0].load()
+
+
+def picture_bytes(colour: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("form", ["bytes", "struct", "named"])
+def test_parquet_of_pictures(tmp_path: Path, form: str) -> None:
+    """More rows than a block; one holds no picture and stops nothing."""
+    contents = [picture_bytes("red") if row % 2 else picture_bytes("blue") for row in range(130)]
+    contents[77] = b"no picture"
+    names = [f"p{row}.png" for row in range(130)]
+    columns: dict[str, object] = {"image": contents}
+    if form == "struct":
+        structs = [{"bytes": c, "path": n} for c, n in zip(contents, names, strict=True)]
+        columns = {"text": ["x"] * 130, "image": structs}
+    elif form == "named":
+        columns = {"file_name": names, "jpg": contents}
+    pl.DataFrame(columns).write_parquet(tmp_path / "a.parquet")
+    found = list(find_pictures([str(tmp_path / "a.parquet")]))
+    assert len(found) == 130
+    wanted = "00000003" if form == "bytes" else "p3.png"
+    assert found[3].name == f"{tmp_path}/a.parquet/{wanted}"
+    assert found[3].load().getpixel((0, 0)) == (255, 0, 0)
+    assert found[128].load().getpixel((0, 0)) == (0, 0, 255)
+    with pytest.raises(UnreadableImageError, match="cannot read the picture"):
+        found[77].load()
+
+
+def test_parquet_without_pictures(tmp_path: Path) -> None:
+    pl.DataFrame({"prompt": ["a fox"]}).write_parquet(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_text("no parquet")
+    for name, reason in (("a", "no column of pictures"), ("b", "cannot read")):
+        [found] = find_pictures([str(tmp_path / f"{name}.parquet")])
+        with pytest.raises(UnreadableImageError, match=reason):
+            found.load()

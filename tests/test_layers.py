@@ -39,7 +39,7 @@ OWNERS = {
     },
     "peft": {"inversion/train/adapters.py"},
     "accelerate": {"inversion/train/launch.py"},
-    "matplotlib": {"inversion/train/curves.py"},
+    "matplotlib": {"inversion/train/curves.py", "ui/eval_report.py"},
     "faiss": {"index/faiss_library.py"},
     "openvino": {"index/openvino_graph.py"},
     "torch": {

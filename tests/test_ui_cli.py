@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -194,6 +195,40 @@ def test_eval_json(cli: Cli, tiny_run: Path) -> None:
     table = cli("eval", "scenes-tiny", "--output", tiny_run)
     assert f"{methods['blend']['mean_cosine']:.4f}" in table.out
     assert "leak check" in table.err
+
+
+def test_eval_report_and_texts(cli: Cli, tiny_run: Path) -> None:
+    found = cli("eval", "scenes-tiny", "--output", tiny_run, "--texts", 8, "--report", "--json")
+    summary = json.loads(found.out)
+    assert summary["methods"][-1]["method"] == "composed text" and summary["methods"][-1]["n"] == 8
+    assert 0 <= summary["calibration_error"] < 0.3 and summary["compose_seconds"] > 0
+    page = (tiny_run / "report" / "report.md").read_text()
+    for title in ("## Trust", "## By source", "## By length", "## Worst cases", "leak check"):
+        assert title in page
+    linked = re.findall(r"!\[[^]]*\]\(([^)]+)\)", page)
+    assert len(linked) >= 14 and all((tiny_run / "report" / name).is_file() for name in linked)
+
+
+def test_a_submission_is_scored_against_true_prompts(
+    cli: Cli, tiny_run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    """Vectors of the prompts themselves score 1; those of the pictures score less."""
+    from unprompt.index.minilm import load_prompt_encoder
+    from unprompt.inversion.submission import write_submission
+
+    prompts = {"a": 'a red fox, "in" snow', "b": "two dogs"}
+    table = pl.DataFrame({"imgId": list(prompts), "prompt": list(prompts.values())})
+    table.write_csv(tmp_path / "truth.csv")
+    vectors = load_prompt_encoder().encode(list(prompts.values()))
+    write_submission(tmp_path / "own.csv", zip(prompts, vectors, strict=True))
+    found = cli("eval", tmp_path / "own.csv", "--truth", tmp_path / "truth.csv", "--json")
+    report = json.loads(found.out)
+    assert report["mean_cosine"] == pytest.approx(1.0, abs=1e-4) and report["n"] == 2
+    write_submission(tmp_path / "other.csv", [("c", vectors[0])])
+    refused = cli("eval", tmp_path / "other.csv", "--truth", tmp_path / "truth.csv")
+    assert refused.code == 1 and "no prompt for 1 images, first c" in refused.err
+    wrong = cli("eval", tmp_path / "truth.csv", "--truth", tmp_path / "truth.csv")
+    assert wrong.code == 1 and "imgId_eId,val" in wrong.err
 
 
 def test_invert_for_people_and_as_json(cli: Cli, tiny_run: Path, pictures: Path) -> None:

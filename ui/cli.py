@@ -188,6 +188,14 @@ def evaluate(
     output: OutputRun = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
+    texts: Annotated[int, typer.Option(min=0, help="Score so many composed prompts as well.")] = 0,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write RUN/report with plots, groups and cases.")
+    ] = False,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="Score CONFIG, a submission csv, against this csv of imgId,prompt."),
+    ] = None,
 ) -> None:
     """Score every method on held-out pictures, building first what is missing.
 
@@ -196,11 +204,15 @@ def evaluate(
     \b
     Examples:
       unprompt eval scenes-small
-      unprompt eval scenes-tiny --json
+      unprompt eval scenes-tiny --texts 40 --report
+      unprompt eval submission.csv --truth prompts.csv
     """
-    from unprompt.ui.evaluate import run_eval
+    from unprompt.ui.evaluate import run_eval, score_submission
 
-    run_eval(config, output, settings or [], as_json)
+    if truth is not None:
+        score_submission(Path(config), truth, as_json)
+        return
+    run_eval(config, output, settings or [], as_json, texts, report)
 
 
 @index_app.command("info")

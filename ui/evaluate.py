@@ -1,4 +1,4 @@
-"""`unprompt eval`: a config's name -> a table of scores, or JSON."""
+"""`unprompt eval`: a config's name, or a submission -> a table of scores, JSON, or a report."""
 
 import json
 import sys
@@ -6,44 +6,70 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unprompt.inversion.evaluate import MethodScore
+from unprompt.index.errors import ConfigError
+from unprompt.index.pictures import open_picture
+from unprompt.index.shards import ImageShards
+from unprompt.inversion.evaluate import MethodScore, score
+from unprompt.inversion.submission import match_truth
 from unprompt.ui.build import run_folder
 from unprompt.ui.config import load_config
+from unprompt.ui.eval_report import Report, score_table, write_report
 from unprompt.ui.progress import choose_progress
-from unprompt.ui.workflow import build_run, score_run
+from unprompt.ui.workflow import build_run, examine, make_run
 
 
-def run_eval(name: str, output: Path | None, settings: Sequence[str], as_json: bool) -> None:
-    """Build the run if it is not whole, score it, print."""
+def run_eval(
+    name: str,
+    output: Path | None,
+    settings: Sequence[str],
+    as_json: bool,
+    texts: int = 0,
+    report: bool = False,
+) -> None:
+    """Build the run if it is not whole, score it, print; write RUN/report if asked to."""
     config = load_config(name, settings)
     folder = run_folder(output, config)
-    build_run(folder, config, progress=choose_progress())
-    scores, leaks = score_run(folder, config)
+    progress = choose_progress()
+    build_run(folder, config, progress=progress)
+    found = examine(folder, config, texts)
+    scores = found.scores
+    if report:
+        shards = ImageShards(make_run(folder, config).images)
+        page = write_report(
+            folder / "report",
+            Report(
+                config.build.name, scores, found.examined, found.sources, leak_line(found.leaks)
+            ),
+            lambda row: open_picture(shards.image(row["image_path"]), row["image_path"]),
+        )
+        progress.note(f"report: {page}")
     if as_json:
-        report = {
+        summary = {
             "run": config.build.name,
             "methods": [s.as_json() for s in scores],
-            "leaks": leaks,
+            "leaks": found.leaks,
+            "calibration_error": found.calibration_error,
+            "compose_seconds": found.compose_seconds,
         }
-        print(json.dumps(report, indent=2))
+        print(json.dumps(summary, indent=2))
         return
     print(score_table(scores))
-    print(leak_line(leaks), file=sys.stderr)
+    if found.calibration_error is not None:
+        print(f"calibration error {found.calibration_error:.4f}", file=sys.stderr)
+    if found.compose_seconds is not None:
+        print(f"composing a prompt: median {1000 * found.compose_seconds:.0f} ms", file=sys.stderr)
+    print(leak_line(found.leaks), file=sys.stderr)
 
 
-def score_table(scores: Sequence[MethodScore]) -> str:
-    """The scores as a Markdown table, readable as it is."""
-    lines = [
-        "| method         | mean cosine | 95% interval     |    n |",
-        "| -------------- | ----------: | ---------------- | ---: |",
-    ]
-    for score in scores:
-        low, high = score.ci95
-        lines.append(
-            f"| {score.method:<14} | {score.mean_cosine:>11.4f} | {low:.4f} - {high:.4f}  "
-            f"| {score.n:>4} |"
-        )
-    return "\n".join(lines)
+def score_submission(submission: Path, truth: Path, as_json: bool) -> None:
+    """Score a submission file against the true prompts, as the competition did."""
+    from unprompt.index.minilm import load_prompt_encoder
+
+    if not submission.is_file():
+        raise ConfigError(f"--truth scores a submission; there is no file {submission}")
+    vectors, wanted = match_truth(submission, truth, load_prompt_encoder())
+    found: MethodScore = score(submission.name, vectors, wanted)
+    print(json.dumps(found.as_json(), indent=2) if as_json else score_table([found], "submission"))
 
 
 def leak_line(leaks: dict[str, Any]) -> str:

@@ -5,9 +5,11 @@ RUN/corpus  RUN/images  RUN/train  RUN/bundle/encoder  RUN/embeddings  RUN/bundl
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from unprompt.build.corpus import read_corpus
 from unprompt.build.leaks import check_leaks
@@ -22,9 +24,10 @@ from unprompt.index.runtime import trained_on
 from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
 from unprompt.inversion.blend import Blend
-from unprompt.inversion.evaluate import MethodScore, evaluate_run
+from unprompt.inversion.confidence import calibration_error, measure_reliability
+from unprompt.inversion.evaluate import Examined, MethodScore, examine_run, score_texts
 from unprompt.inversion.fit import fit_bundle
-from unprompt.inversion.inverter import STARTER
+from unprompt.inversion.inverter import STARTER, Inverter
 from unprompt.ui.config import FIT, TRAIN, RunConfig
 from unprompt.ui.train import export_folder, train_folder, train_run, train_settings
 
@@ -82,17 +85,47 @@ def discard_changed(folder: Path, config: RunConfig) -> None:
         ledger.forget(FIT)
 
 
-def score_run(folder: Path, config: RunConfig) -> tuple[list[MethodScore], dict[str, Any]]:
-    """Scores of a finished run's methods, and the leak check between its splits."""
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found out about a finished run."""
+
+    examined: Examined
+    scores: list[MethodScore]
+    sources: pl.Series  # of each test picture's prompt
+    leaks: dict[str, Any]
+    calibration_error: float | None
+    compose_seconds: float | None  # median of one prompt
+
+
+def examine(folder: Path, config: RunConfig, texts: int = 0) -> Evaluation:
+    """Scores of a finished run's methods, and the leak check between its splits.
+
+    `texts` is the number of composed prompts to score too; they take a fraction of a second each.
+    """
     run = make_run(folder, config)
     corpus = read_corpus(run.corpus)
     threshold = config.build.corpus.leak_threshold
     highest = check_leaks(corpus.prompts, to_unit_length(corpus.targets), threshold)
-    scores = evaluate_run(run.bundle, run.image_embeddings, corpus.targets_of)
+    examined = examine_run(run.bundle, run.image_embeddings, corpus.targets_of)
+    scores, seconds = examined.scores(), None
+    if texts:
+        composer = Inverter.load(run.bundle).composer
+        if composer is None:
+            raise ConfigError(f"{run.bundle} has no phrases to compose prompts of: `fit.phrases`")
+        found, seconds = score_texts(examined, composer, texts)
+        scores.append(found)
+    error = None
+    if examined.expected is not None:
+        error = calibration_error(measure_reliability(examined.expected, examined.cosines))
     seen = trained_on(run.bundle / ENCODER)
     foreign = seen is not None and seen != config.build.corpus.held_out_digest
     leaks = {"threshold": threshold, "highest_cosine": highest, "tower_of_another_corpus": foreign}
-    return scores, {**leaks, **corpus.report["kept"]}
+    sources = examined.rows.select("prompt_id").join(
+        corpus.prompts.select("prompt_id", "source"), on="prompt_id", how="left",
+        maintain_order="left",
+    )["source"]  # fmt: skip
+    kept = corpus.report["kept"]
+    return Evaluation(examined, scores, sources, {**leaks, **kept}, error, seconds)
 
 
 def _fit(run: BuildRun, config: RunConfig, again: bool, progress: Progress) -> None:

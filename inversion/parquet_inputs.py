@@ -1,0 +1,89 @@
+"""A parquet file with encoded pictures -> picture inputs, a block of rows in memory at a time.
+
+Takes what the field writes: a column of bytes, or Hugging Face's struct of `bytes` and `path`.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from PIL import Image
+
+from unprompt.index.errors import UnreadableImageError
+from unprompt.index.pictures import PictureLimits, open_picture
+from unprompt.inversion.metadata import WrittenPrompt, read_metadata
+
+COLUMNS = ("image", "jpg", "png", "webp", "bytes", "img")
+NAMES = ("path", "file_name", "filename", "key", "id")
+BLOCK = 64
+
+
+def parquet_pictures(path: str) -> Iterator[tuple[str, int]]:
+    """(name, row) of every row; raises UnreadableImageError where no column holds pictures."""
+    column = _picture_column(path)
+    scan = pl.scan_parquet(path)
+    schema = scan.collect_schema()
+    named = next((name for name in NAMES if schema.get(name) == pl.String), None)
+    if named is not None:
+        names = scan.select(named).collect()[named].to_list()
+    elif "path" in _fields(schema[column]):
+        names = scan.select(pl.col(column).struct.field("path")).collect()["path"].to_list()
+    else:
+        names = [None] * int(scan.select(pl.len()).collect().item())
+    for row, name in enumerate(names):
+        yield f"{path}/{name or f'{row:08d}'}", row
+
+
+def load_row(path: str, row: int, name: str, limit: PictureLimits) -> Image.Image:
+    """The picture of one row as RGB; raises UnreadableImageError."""
+    content = _content(path, row)
+    if not content:
+        raise UnreadableImageError(f"cannot read the picture {name}: the row holds no bytes")
+    return open_picture(content, name, limit)
+
+
+def read_row_metadata(path: str, row: int) -> WrittenPrompt | None:
+    """What the picture of one row says of its own making."""
+    content = _content(path, row)
+    return read_metadata(content) if content else None
+
+
+def loaders(path: str, row: int, name: str, limit: PictureLimits) -> tuple[Any, Any]:
+    """`load` and `read_metadata` of a PictureInput."""
+    return partial(load_row, path, row, name, limit), partial(read_row_metadata, path, row)
+
+
+def _picture_column(path: str) -> str:
+    try:
+        schema = pl.scan_parquet(path).collect_schema()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UnreadableImageError(f"cannot read {path}: {error}") from error
+    for column in (*COLUMNS, *schema):
+        kind = schema.get(column)
+        if kind == pl.Binary:
+            return column
+        if kind is not None and _fields(kind).get("bytes") == pl.Binary:
+            return column
+    raise UnreadableImageError(
+        f"{path} has no column of pictures; wanted bytes, or a struct with `bytes`, got "
+        f"{', '.join(schema)}"
+    )
+
+
+def _fields(kind: pl.DataType) -> dict[str, Any]:
+    return dict(kind.to_schema()) if isinstance(kind, pl.Struct) else {}
+
+
+def _content(path: str, row: int) -> bytes | None:
+    block = _block(path, row // BLOCK, Path(path).stat().st_mtime_ns)
+    content = block[row % BLOCK]
+    return content.get("bytes") if isinstance(content, dict) else content
+
+
+@lru_cache(maxsize=2)
+def _block(path: str, number: int, changed: int) -> list[Any]:
+    column = _picture_column(path)
+    table = pl.scan_parquet(path).select(column).slice(number * BLOCK, BLOCK).collect()
+    return table[column].to_list()

@@ -1,0 +1,157 @@
+"""What was examined -> a report to look at: report.md with plots and the best and worst cases."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from PIL import Image
+
+from unprompt.index.durable import write_atomically
+from unprompt.inversion.confidence import calibration_error, measure_reliability
+from unprompt.inversion.evaluate import Examined, MethodScore, breakdown
+
+CASES = 6
+LENGTHS = (5, 10, 15, 20)  # words; the borders between the groups
+Pictures = Callable[[dict[str, Any]], Image.Image | None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that goes into a report."""
+
+    name: str
+    scores: Sequence[MethodScore]
+    examined: Examined
+    sources: pl.Series  # of each test picture's prompt
+    leaks: str
+
+
+def write_report(folder: Path, report: Report, pictures: Pictures) -> Path:
+    """Write report.md, its plots and its pictures into `folder`; returns the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _plot_methods(report.scores, folder / "methods.png")
+    parts = [
+        f"# {report.name}",
+        "",
+        score_table(report.scores),
+        "",
+        "![mean cosine by method](methods.png)",
+        "",
+        report.leaks,
+        "",
+        *_trust(report.examined, folder),
+        "## By source",
+        "",
+        score_table(breakdown(report.examined, report.sources), "source"),
+        "",
+        "## By length of the prompt",
+        "",
+        score_table(breakdown(report.examined, lengths(report.examined.rows)), "words"),
+        "",
+        *_cases(report.examined, folder, pictures),
+    ]
+    page = folder / "report.md"
+    with write_atomically(page) as temporary:
+        temporary.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    return page
+
+
+def score_table(scores: Sequence[MethodScore], column: str = "method") -> str:
+    """The scores as a Markdown table, readable as it is."""
+    width = max(14, *(len(score.method) for score in scores))
+    lines = [
+        f"| {column:<{width}} | mean cosine | 95% interval     |    n |",
+        f"| {'-' * width} | ----------: | ---------------- | ---: |",
+    ]
+    for score in scores:
+        low, high = score.ci95
+        lines.append(
+            f"| {score.method:<{width}} | {score.mean_cosine:>11.4f} | {low:.4f} - {high:.4f}  "
+            f"| {score.n:>4} |"
+        )
+    return "\n".join(lines)
+
+
+def lengths(rows: pl.DataFrame) -> pl.Series:
+    """Each prompt's length in words, as a group."""
+    counts = rows["caption"].str.split(" ").list.len().to_numpy()
+    edges = (0, *LENGTHS)
+    names = [f"{low + 1} to {high}" for low, high in zip(edges, LENGTHS, strict=False)]
+    names.append(f"over {LENGTHS[-1]}")
+    return pl.Series("words", [names[place] for place in np.searchsorted(LENGTHS, counts)])
+
+
+def _trust(examined: Examined, folder: Path) -> list[str]:
+    if examined.expected is None:
+        return []
+    bins = measure_reliability(examined.expected, examined.cosines)
+    figure, axes = _figure(5, 5)
+    found = [part.found for part in bins]
+    expected = [part.expected for part in bins]
+    limits = [min(found + expected) - 0.02, max(found + expected) + 0.02]
+    axes.plot(limits, limits, color="grey", linewidth=1)
+    axes.plot(expected, found, marker="o")
+    axes.set_xlabel("expected cosine")
+    axes.set_ylabel("mean cosine found")
+    _save(figure, folder / "reliability.png")
+    return [
+        "## Trust",
+        "",
+        f"Calibration error on the test pictures: {calibration_error(bins):.4f}.",
+        "",
+        "![expected and found](reliability.png)",
+        "",
+    ]
+
+
+def _cases(examined: Examined, folder: Path, pictures: Pictures) -> list[str]:
+    """The worst and the best answers, with their pictures where they are still there."""
+    order = np.argsort(examined.cosines, kind="stable")
+    lines = []
+    for title, places in (("Worst", order[:CASES]), ("Best", order[::-1][:CASES])):
+        lines += [f"## {title} cases", "", "| picture | cosine | prompt |", "| --- | ---: | --- |"]
+        for place in places:
+            row = examined.rows.row(int(place), named=True)
+            picture = pictures(row)
+            shown = ""
+            if picture is not None:
+                name = f"{title.lower()}-{row['image_path']}.webp"
+                with write_atomically(folder / name) as temporary:
+                    picture.convert("RGB").save(temporary, "WEBP", quality=85)
+                shown = f"![]({name})"
+            prompt = row["caption"].replace("|", "\\|")
+            lines.append(f"| {shown} | {examined.cosines[place]:.3f} | {prompt} |")
+        lines.append("")
+    return lines
+
+
+def _plot_methods(scores: Sequence[MethodScore], path: Path) -> None:
+    figure, axes = _figure(7, 0.5 * len(scores) + 1)
+    names = [score.method for score in scores][::-1]
+    values = [score.mean_cosine for score in scores][::-1]
+    errors = [
+        [s.mean_cosine - s.ci95[0] for s in scores][::-1],
+        [s.ci95[1] - s.mean_cosine for s in scores][::-1],
+    ]
+    axes.barh(names, values, xerr=errors, capsize=3)
+    axes.set_xlabel("mean cosine to the true prompt's vector")
+    _save(figure, path)
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _save(figure: Any, path: Path) -> None:
+    with write_atomically(path) as temporary:
+        figure.canvas.print_figure(temporary, dpi=110, format="png")

@@ -27,8 +27,8 @@ def test_a_tower_has_its_published_size(name: str) -> None:
     assert all(parameter.is_meta for parameter in trunk.parameters())
     assert len(tower.blocks) == known.blocks
     millions = sum(parameter.numel() for parameter in trunk.parameters()) / 1e6
-    # without the projection that open_clip puts on a timm trunk: at most 1.2 million
-    assert known.millions - 1.6 < millions < known.millions + 0.01
+    # without the projection that open_clip puts on a timm trunk, of ConvNeXt an MLP of 3.5 million
+    assert known.millions - 3.6 < millions < known.millions + 0.02
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -36,9 +36,14 @@ def test_the_winners_layout_fits_every_tower(name: str) -> None:
     tower = build_on_meta(name)
     whole = sum(p.numel() for p in tower.parameters())
     layout = apply_layout(tower, TuningConfig(frozen=0.4, lora=0.4))
-    learning = {n: p.numel() for n, p in tower.named_parameters() if p.requires_grad}
+    learning = {
+        n.replace(".base_layer", ""): p.numel()
+        for n, p in tower.named_parameters()
+        if p.requires_grad
+    }
+    bare = build_on_meta(name)  # without adapters, whose own layers would be listed too
     for number in range(layout.boundary, layout.full_from):
-        names = tower.lora_targets(number)
+        names = bare.lora_targets(number)
         assert names
         assert all(any(f"{name}." in key for key in learning) for name in names)
     assert 0.05 < sum(learning.values()) / whole < 0.5

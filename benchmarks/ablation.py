@@ -32,6 +32,8 @@ BASE: dict[str, Any] = {
         "stages": [{"epochs": 3, "learning_rate": 1e-3}],
         "batch_size": 64, "layer_decay": 1.0, "ema": None,
     },
+    "fit": {"neighbors": [20, 50, 100], "phrases": 0},
+    "fallback": None,
 }  # fmt: skip
 FROZEN = {"encoder.output": "features", "train": None, "index.whiten": 256}
 # name -> what it shows, and the settings that differ from BASE
@@ -63,6 +65,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1)))
     parser.add_argument("--only", nargs="*", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--epochs", type=int, help="shorter runs, to try the benchmark out")
+    parser.add_argument(
+        "--finished", action="store_true", help="report what is trained, train nothing"
+    )
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     asked = parser.parse_args()
     jobs = [
@@ -72,8 +77,11 @@ def main() -> None:
         if seed == 0 or name != "frozen"  # its ridge has no seed
     ]
     shared = {_pictures(_config(name, 0, asked.epochs)): name for name in asked.only}
-    for name in shared.values():
-        _share_pictures(name, asked)
+    if asked.finished:
+        jobs = [job for job in jobs if _is_trained(asked.runs / f"{job[0]}-{job[1]}")]
+    else:
+        for name in shared.values():
+            _share_pictures(name, asked)
     with ThreadPoolExecutor(asked.jobs) as pool:
         found = list(pool.map(lambda job: _score(*job), jobs))
     table: dict[str, list[dict[str, float]]] = {}
@@ -123,6 +131,10 @@ def _share_pictures(name: str, asked: argparse.Namespace) -> None:
     _unprompt(content, run, "build", "--stage", "corpus", "--stage", "images", threads=0)
 
 
+def _is_trained(run: Path) -> bool:
+    return (run / "bundle" / "index" / "manifest.json").is_file()
+
+
 def _score(name: str, seed: int, asked: argparse.Namespace) -> dict[str, float]:
     content = _config(name, seed, asked.epochs)
     run, shared = asked.runs / f"{name}-{seed}", asked.runs / _pictures(content)
@@ -133,7 +145,8 @@ def _score(name: str, seed: int, asked: argparse.Namespace) -> dict[str, float]:
             shutil.copy(shared / "stages" / f"{part}.json", run / "stages")
     threads = max(1, (os.cpu_count() or 1) // asked.jobs)
     if "clip" in content:
-        _unprompt(content, run, "train", "clip", threads=threads)
+        if not asked.finished:
+            _unprompt(content, run, "train", "clip", threads=threads)
         content["encoder"]["model"] = f"local-dir:{run / 'clip' / 'export'}"
     report = json.loads(_unprompt(content, run, "eval", "--json", threads=threads))
     scores = {entry["method"]: entry["mean_cosine"] for entry in report["methods"]}
@@ -158,6 +171,7 @@ def _unprompt(content: dict[str, Any], run: Path, *command: str, threads: int) -
 
 
 def _report(table: dict[str, list[dict[str, float]]]) -> str:
+    asked_seeds = max(len(runs) for runs in table.values())
     lines = [
         "# What each part of training is worth",
         "",
@@ -170,9 +184,10 @@ def _report(table: dict[str, list[dict[str, float]]]) -> str:
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for name, runs in table.items():
+        what = VARIANTS[name][0] + (f" ({len(runs)} seeds)" if 1 < len(runs) < asked_seeds else "")
         gain = statistics.mean(run["blend"] - run["head"] for run in runs)
         cells = " | ".join(_cell([run[method] for run in runs]) for method in METHODS)
-        lines.append(f"| {VARIANTS[name][0]} | {cells} | {gain:+.4f} |")
+        lines.append(f"| {what} | {cells} | {gain:+.4f} |")
     return "\n".join([*lines, "", "![the same as a plot](ablation.png)", ""])
 
 

@@ -332,9 +332,8 @@ def test_settings_answer_again_and_go_back_to_tuned(visit: Visit, served: Served
 
 def test_what_the_file_says_comes_first(visit: Visit, served: Served, tmp_path: Path) -> None:
     info = PngInfo()
-    info.add_text(
-        "parameters", f"{HOSTILE} fox\nNegative prompt: blur\nSteps: 20, Seed: 1, Size: 9x9"
-    )
+    drawn = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 64x64, Model: sd2"
+    info.add_text("parameters", f"{HOSTILE} fox\nNegative prompt: blur\n{drawn}")
     path = tmp_path / "written.png"
     Image.open(served.picture).save(path, pnginfo=info)
     visit.upload(path)

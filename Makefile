@@ -12,7 +12,7 @@ help:  ## Show this list.
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[cpu,build,scenes,train,demo,dev]'
+	$(BIN)/python -m pip install --quiet -e '.[cpu,build,scenes,render,train,ray,hub,demo,dev]'
 	touch $(STAMP)
 
 demo: $(STAMP)  ## Install into .venv and open the demo on the bundled starter.

@@ -19,7 +19,7 @@ from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.shards import failed_rows, read_rows
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.config import RunConfig, load_config
-from unprompt.ui.workflow import build_run, score_run
+from unprompt.ui.workflow import build_run, examine
 
 OUTSIDE = ["a quixotic zeppelin of regret", "portrait by nobody, 8k"]
 SMALL = (
@@ -98,9 +98,9 @@ def test_text_keys_index_the_prompts_themselves(files_run: Path, prompt_file: Pa
     manifest = read_index_manifest(folder / "bundle" / "index")
     assert (manifest.keys, manifest.factory, manifest.dim) == ("text", "Flat", 384)
     assert manifest.ntotal == manifest.prompts == 72
-    scores, leaks = score_run(folder, config)
-    assert [s.method for s in scores][0] == "constant"
-    assert leaks["highest_cosine"] < 0.8
+    found = examine(folder, config)
+    assert found.scores[0].method == "constant"
+    assert found.leaks["highest_cosine"] < 0.8
 
 
 def test_several_seeds_a_prompt_are_several_rows_of_one_prompt(

@@ -22,7 +22,7 @@ from unprompt.index.trained_tower import read_result
 from unprompt.inversion.train.metrics import read_metrics
 from unprompt.ui.config import load_config
 from unprompt.ui.train import train_run
-from unprompt.ui.workflow import build_run, score_run
+from unprompt.ui.workflow import build_run, examine
 
 LIMIT_SECONDS = 180
 
@@ -78,7 +78,7 @@ def test_training_builds_a_bundle_that_beats_the_constant_vector(run: Path, tmp_
     path = write_config(tmp_path, tower=tower, stages=stages, tuning=tuning)
     config = load_config(str(path))
     build_run(run, config)
-    scores = {score.method: score.mean_cosine for score in score_run(run, config)[0]}
+    scores = {score.method: score.mean_cosine for score in examine(run, config).scores}
     assert scores["head"] > scores["constant"] + 0.01
     head = json.loads((run / "bundle" / "head" / "config.json").read_text())
     assert head["kind"] == "encoder"

@@ -40,7 +40,7 @@ class MethodScore:
 
 
 class Examined(NamedTuple):
-    """What every method said of the held-out test pictures of a run."""
+    """What every method said of the held-out pictures of a run."""
 
     rows: pl.DataFrame  # METADATA
     truth: np.ndarray  # (n, d_prompt) unit length
@@ -57,18 +57,18 @@ class Examined(NamedTuple):
         return [score(method, found, self.truth) for method, found in self.vectors.items()]
 
 
-def examine_run(bundle: Path, embeddings: Path, targets: Targets) -> Examined:
-    """Ask every method about the test split of a run."""
+def examine_run(bundle: Path, embeddings: Path, targets: Targets, split: str = "test") -> Examined:
+    """Ask every method about one held-out split of a run."""
     index = PromptIndex.load(bundle / INDEX)
     head = load_head(bundle / HEAD, index.manifest.space)
-    test = labelled_keys(embeddings, "test", targets)
+    held_out = labelled_keys(embeddings, split, targets)
     blend = load_blend(bundle / BLEND)
-    vectors = predict_all([(index, head)], [test.keys], blend)
+    vectors = predict_all([(index, head)], [held_out.keys], blend)
     expected = None
     if (bundle / CONFIDENCE).is_file():
-        signals = estimate_prompts([(index, head)], [test.keys], blend).signals
+        signals = estimate_prompts([(index, head)], [held_out.keys], blend).signals
         expected = load_confidence(bundle / CONFIDENCE)(signals)
-    return Examined(test.rows, test.truth, vectors, expected)
+    return Examined(held_out.rows, held_out.truth, vectors, expected)
 
 
 def score_texts(examined: Examined, composer: Composer, count: int) -> tuple[MethodScore, float]:

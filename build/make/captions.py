@@ -54,6 +54,10 @@ class PromptVectors:
         for start, part in zip(self._starts, self._parts, strict=False):
             yield slice(int(start), int(start) + len(part)), to_unit_length(part)
 
+    def whole(self) -> np.ndarray:
+        """All vectors (n, d) float32."""
+        return self.take(np.arange(len(self)))
+
     def take(self, rows: np.ndarray) -> np.ndarray:
         """The vectors of ascending rows, float32."""
         found = []

@@ -18,9 +18,9 @@ from unprompt.index.tables import check_schema, write_table
 
 MADE = pl.Schema(
     {
-        "prompt": pl.String,
-        "method": pl.String,
-        "parents": pl.List(pl.String),  # the captions, terms or examples that it was made of
+        "prompt": pl.String(),
+        "method": pl.String(),
+        "parents": pl.List(pl.String()),  # the captions, terms or examples that it was made of
     }
 )
 SUFFIXES = (".parquet", ".jsonl", ".txt")

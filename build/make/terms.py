@@ -28,7 +28,7 @@ class Terms(NamedTuple):
 
 def shipped_terms() -> Terms:
     """The lists and templates that ship with unprompt."""
-    folder = files("unprompt.build.make").joinpath("terms")
+    folder = files("unprompt.build.make").joinpath("lists")
     return _as_terms({entry.name[:-4]: _lines(entry) for entry in folder.iterdir()}, "the package")
 
 

@@ -162,7 +162,7 @@ def _from_marks(text: str) -> list[str]:
 def _from_lines(text: str) -> list[str]:
     """Every line of an answer without marks, but for what is said to the reader."""
     lines = [line.strip() for line in text.splitlines()]
-    return [line for line in lines if line and not _is_talk(line)]
+    return [line for line in lines if re.search(r"\w", line) and not _is_talk(line)]
 
 
 def _is_talk(line: str) -> bool:

@@ -131,10 +131,13 @@ class ChatClient:
                 self._request(message), timeout=self.endpoint.timeout_seconds
             ) as response:
                 content = response.read(LARGEST_BODY_BYTES)
+                left_bytes = response.length
         except urllib.error.HTTPError as error:
             raise self._refusal(error) from error
         except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
             raise _Busy(f"no answer ({getattr(error, 'reason', None) or error!r})") from error
+        if left_bytes and len(content) < LARGEST_BODY_BYTES:
+            raise _Busy(f"the answer was cut short, {left_bytes} bytes are missing")
         try:
             return read_completion(json.loads(content))
         except (ValueError, RecursionError) as error:

@@ -43,6 +43,8 @@ def extract_terms(prompts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     for prompt in prompts:
         for slot, term in {*_terms_of(prompt)}:
             counts[slot][term] += 1
+    for medium in counts["medium"]:  # "a painting" is no thing to paint
+        del counts["subject"][medium]
     adjectives = _adjectives(counts["subject"])
     found = {
         slot: _frequent(_without(counter, adjectives) if slot == "subject" else counter)

@@ -234,8 +234,10 @@ def test_a_finished_run_chooses_what_to_render_next(
     cosines = pl.read_parquet(run / "report" / "cosines.parquet")
     assert cosines.schema == COSINES
     assert dict(cosines["split"].value_counts().iter_rows()) == {"validation": 40, "test": 40}
-    # the same figures as a score of the run
-    scored = json.loads(cli("eval", "scenes-tiny", "-o", run, "--json").out)
+    # `eval --report` writes the same file, and its score is the mean of it
+    (run / "report" / "cosines.parquet").unlink()
+    scored = json.loads(cli("eval", "scenes-tiny", "-o", run, "--json", "--report").out)
+    assert pl.read_parquet(run / "report" / "cosines.parquet").equals(cosines)
     blend = next(score for score in scored["methods"] if score["method"] == "blend")
     mean = cosines.filter(pl.col("split") == "test")["cosine"].mean()
     assert blend["mean_cosine"] == pytest.approx(mean, abs=1e-9)

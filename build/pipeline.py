@@ -209,11 +209,18 @@ class BuildRun:
         encoder = load_encoder(self.bundle / ENCODER)
         embed_images(self.images, self.image_embeddings, prompts, encoder, self._progress)
         if self.config.embed.keys == "text":
-            from unprompt.index.clip import ClipTextEncoder, load_clip
+            self.embed_texts()
 
-            train = prompts.filter(prompts["split"] == "train")
-            texts = ClipTextEncoder(load_clip(self.config.encoder))
-            encode_prompts(self.embeddings / "text", train, texts, self._progress)
+    def embed_texts(self) -> Path:
+        """Encode the train prompts with the CLIP's text tower; returns the embeddings' folder."""
+        from unprompt.index.clip import ClipTextEncoder, load_clip
+
+        prompts = read_corpus(self.corpus).prompts
+        train = prompts.filter(prompts["split"] == "train")
+        texts = ClipTextEncoder(load_clip(self.config.encoder))
+        folder = self.embeddings / "text"
+        encode_prompts(folder, train, texts, self._progress)
+        return folder
 
     def _make_fallback(self) -> None:
         if self.config.fallback is None:

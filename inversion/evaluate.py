@@ -9,18 +9,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.index.bundle import BLEND, CONFIDENCE, HEAD, INDEX
+from unprompt.index.bundle import BLEND, CONFIDENCE, ENCODER, HEAD, INDEX
 from unprompt.index.durable import stable_id
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.runtime import read_description
 from unprompt.inversion.blend import Blend, load_blend
+from unprompt.inversion.composer import Composer
 from unprompt.inversion.confidence import load_confidence
 from unprompt.inversion.fit import Targets, labelled_keys
 from unprompt.inversion.head import RegressionHead, load_head
 from unprompt.inversion.knn import estimate
 from unprompt.inversion.member import estimate_prompts
-from unprompt.inversion.words import Composer
+from unprompt.inversion.text_bank import estimate_from_texts
 
 RESAMPLES = 2000
 
@@ -40,7 +42,7 @@ class MethodScore:
 
 
 class Examined(NamedTuple):
-    """What every method said of the held-out pictures of a run."""
+    """What every method said of the held-out test pictures of a run."""
 
     rows: pl.DataFrame  # METADATA
     truth: np.ndarray  # (n, d_prompt) unit length
@@ -57,18 +59,32 @@ class Examined(NamedTuple):
         return [score(method, found, self.truth) for method, found in self.vectors.items()]
 
 
-def examine_run(bundle: Path, embeddings: Path, targets: Targets, split: str = "test") -> Examined:
-    """Ask every method about one held-out split of a run."""
+class TextBank(NamedTuple):
+    """Known prompts as a CLIP's text tower sees them."""
+
+    keys: np.ndarray  # (n, d_image), of the same joint space as the pictures' keys
+    targets: np.ndarray  # (n, d_prompt)
+
+
+def examine_run(
+    bundle: Path, embeddings: Path, targets: Targets, bank: TextBank | None = None
+) -> Examined:
+    """Ask every method about the test split of a run; with `bank` the text bank too.
+
+    A tower that predicts prompt vectors needs no bank: the prompts' own vectors are one.
+    """
     index = PromptIndex.load(bundle / INDEX)
     head = load_head(bundle / HEAD, index.manifest.space)
-    held_out = labelled_keys(embeddings, split, targets)
+    test = labelled_keys(embeddings, "test", targets)
     blend = load_blend(bundle / BLEND)
-    vectors = predict_all([(index, head)], [held_out.keys], blend)
+    if bank is None and read_description(bundle / ENCODER).output == "prediction":
+        bank = _known_prompts(index)
+    vectors = predict_all([(index, head)], [test.keys], blend, bank)
     expected = None
     if (bundle / CONFIDENCE).is_file():
-        signals = estimate_prompts([(index, head)], [held_out.keys], blend).signals
+        signals = estimate_prompts([(index, head)], [test.keys], blend).signals
         expected = load_confidence(bundle / CONFIDENCE)(signals)
-    return Examined(held_out.rows, held_out.truth, vectors, expected)
+    return Examined(test.rows, test.truth, vectors, expected)
 
 
 def score_texts(examined: Examined, composer: Composer, count: int) -> tuple[MethodScore, float]:
@@ -106,12 +122,14 @@ def predict_all(
     members: Sequence[tuple[PromptIndex, RegressionHead]],
     keys: Sequence[np.ndarray],
     blend: Blend,
+    bank: TextBank | None = None,
 ) -> Mapping[str, np.ndarray]:
     """Prompt vectors (n, d_prompt) by method, for the keys (n, d_image) of each member.
 
     `constant` answers every picture with the mean of the index' targets, `nearest prompt` with
     the prompt of the nearest picture alone, `knn` with the neighbours as they serve best without a
-    head. `even blend` is the blend before the gate, where there is one.
+    head. `text bank` compares the picture with prompts instead of pictures. `even blend` is the
+    blend before the gate, where there is one.
     """
     index = members[0][0]
     estimates = estimate_prompts(members, keys, blend)
@@ -120,12 +138,20 @@ def predict_all(
     found = {
         "constant": np.repeat(index.mean_target[None], len(keys[0]), axis=0),
         "nearest prompt": to_unit_length(nearest),
-        "knn": alone.vectors,
-        "head": estimates.head,
     }
+    if bank is not None:
+        found["text bank"] = estimate_from_texts(keys[0], bank.keys, bank.targets)
+    found |= {"knn": alone.vectors, "head": estimates.head}
     if blend.gate is not None:
         found["even blend"] = estimate_prompts(members, keys, replace(blend, gate=None)).blend
     return {**found, "blend": estimates.blend}
+
+
+def _known_prompts(index: PromptIndex) -> TextBank:
+    """The index' prompts, each once, as vectors of the prompt space."""
+    first = np.sort(np.unique(index.prompt_ids, return_index=True)[1])
+    vectors = to_unit_length(np.asarray(index.targets[first], dtype=np.float32))
+    return TextBank(vectors, vectors)
 
 
 def score(method: str, vectors: np.ndarray, truth: np.ndarray, seed: int = 0) -> MethodScore:

@@ -13,6 +13,7 @@ from unprompt.index.encoders import ImageEncoder
 from unprompt.index.errors import ConfigError
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.inversion.blend import Blend, load_blend
+from unprompt.inversion.composer import Composer
 from unprompt.inversion.confidence import Confidence, load_confidence
 from unprompt.inversion.fallback import Fallback, Outlook, load_fallback
 from unprompt.inversion.head import RegressionHead
@@ -21,7 +22,7 @@ from unprompt.inversion.knn import KnnEstimate
 from unprompt.inversion.member import Estimates, Member, estimate_prompts, load_members
 from unprompt.inversion.phrases import load_bank
 from unprompt.inversion.prompt_encoder import load_matching_encoder
-from unprompt.inversion.words import ComposeConfig, Composer
+from unprompt.inversion.words import ComposeConfig
 
 STARTER = Path(__file__).parent / "starter"
 

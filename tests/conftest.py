@@ -16,6 +16,7 @@ from unprompt.index.factory import IndexConfig
 from unprompt.index.manifest import IndexManifest
 from unprompt.index.tables import ROWS
 
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # waiting threads that spin slow a shared machine down
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
 

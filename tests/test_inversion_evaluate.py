@@ -1,5 +1,6 @@
 """Scores: the mean and its interval, the baselines by hand, and the tiny run scored for real."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from unprompt.index.encoders import to_unit_length
-from unprompt.index.errors import ConfigError
+from unprompt.index.errors import ConfigError, CorpusError
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.inversion.blend import MAIN, Blend, load_blend, mean_cosine
 from unprompt.inversion.evaluate import breakdown, examine_run, predict_all, score
@@ -16,6 +17,7 @@ from unprompt.inversion.fit_config import FitConfig
 from unprompt.inversion.head import HeadDescription, LinearHead
 from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.knn import KnnConfig
+from unprompt.inversion.text_bank import estimate_from_texts
 from unprompt.inversion.tune import MemberKeys, tune_blend
 from unprompt.ui.config import load_config
 from unprompt.ui.eval_report import lengths
@@ -66,6 +68,39 @@ def test_baselines_by_hand(tmp_path: Path, content: Any, make_index: Any) -> Non
     assert score("constant", found["constant"], AXES[[0, 2]]).mean_cosine == pytest.approx(
         3**-0.5, abs=1e-4
     )
+
+
+def test_a_text_bank_by_hand() -> None:
+    """Two texts at distances 0.2 and 0.4: the notebooks' weights, and their targets' mean."""
+    picture = np.array([[1.0, 0.0]], dtype=np.float32)
+    texts = np.array([[0.8, 0.6], [0.6, 0.8]], dtype=np.float32)
+    near, far = 1 / (0.2**6 + 1e-4), 1 / (0.4**6 + 1e-4)
+    found = estimate_from_texts(picture, texts, AXES[:2])
+    wanted = np.array([[near, far, 0.0]]) / np.hypot(near, far)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    with pytest.raises(CorpusError, match="text tower of the same CLIP"):
+        estimate_from_texts(picture, AXES, AXES)
+
+
+def test_a_clip_is_scored_on_a_bank_of_prompts(tmp_path: Path, cli: Any) -> None:
+    """The offline CLIP's text tower is MiniLM: its bank is the corpus' own target vectors."""
+    small = (
+        "--set",
+        "corpus.count=120",
+        "--set",
+        "corpus.validation=15",
+        "--set",
+        "corpus.test=15",
+    )
+    clip = ("--set", "encoder.output=embedding", "--set", "index.whiten=0")
+    run = ("eval", "scenes-tiny", "-o", tmp_path / "run", *small, *clip, "--json")
+    methods = [found["method"] for found in json.loads(cli(*run).out)["methods"]]
+    assert "text bank" not in methods
+    methods = [found["method"] for found in json.loads(cli(*run, "--text-bank").out)["methods"]]
+    assert methods.index("text bank") == methods.index("knn") - 1
+    features = ("eval", "scenes-tiny", "-o", tmp_path / "other", *small, "--text-bank")
+    refused = cli(*features)
+    assert refused.code == 1 and "encoder.output: embedding" in refused.err
 
 
 def test_tuning_takes_the_best_setting(tmp_path: Path, content: Any, make_index: Any) -> None:

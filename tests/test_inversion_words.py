@@ -13,6 +13,7 @@ from unprompt.index.clip_tokens import count_clip_tokens
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.inversion.ban import BanList, read_terms
+from unprompt.inversion.composer import Composer
 from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.phrases import (
     Phrase,
@@ -23,7 +24,8 @@ from unprompt.inversion.phrases import (
     split_phrases,
     words,
 )
-from unprompt.inversion.words import SMALL_WORDS, ComposeConfig, Composer
+from unprompt.inversion.pieces import SMALL_WORDS
+from unprompt.inversion.words import ComposeConfig
 
 PROMPTS = (
     "a red fox in the style of a comic book, at golden hour",
@@ -166,8 +168,8 @@ def test_token_counts_are_those_of_clip() -> None:
 
 
 def test_when_everything_is_banned(composer: Composer, vectors: np.ndarray) -> None:
-    every = tuple({word for phrase in composer._bank.phrases for word in words(phrase.text)})
-    rows = composer._index.rows["prompt"]
+    every = tuple({word for phrase in composer._source.bank.phrases for word in words(phrase.text)})
+    rows = composer._source.index.rows["prompt"]
     every += tuple({word for prompt in rows for word in words(prompt)})
     assert composer.compose(vectors[0], config=ComposeConfig(ban=every)).text == ""
 
@@ -186,6 +188,6 @@ def test_negative_prompt_points_away(composer: Composer, vectors: np.ndarray) ->
 def test_without_a_prompt_encoder_a_known_prompt_answers(
     composer: Composer, vectors: np.ndarray
 ) -> None:
-    plain = Composer(composer._index, composer._bank, None, count_clip_tokens)
+    plain = Composer(composer._source.index, composer._source.bank, None, count_clip_tokens)
     made = plain.compose(vectors[0])
-    assert made.text.rstrip(".") in {p.rstrip(".") for p in composer._index.rows["prompt"]}
+    assert made.text.rstrip(".") in {p.rstrip(".") for p in composer._source.index.rows["prompt"]}

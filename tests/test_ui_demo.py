@@ -12,7 +12,7 @@ import sys
 import urllib.request
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +190,9 @@ def test_a_known_picture_gives_its_prompt(visit: Visit, served: Served) -> None:
         " ".join(phrases.nth(place).get_attribute("title") for place in range(phrases.count()))
     )
     assert visit.page.locator(".up-candidates li").count() == 8
-    assert re.search(r"score 0\.\d{3} · share", visit.page.inner_text(".up-candidates li >> nth=0"))
+    assert re.search(
+        r"score 0\.\d{3} · weight −?\d+\.\d %", visit.page.inner_text(".up-candidates li >> nth=0")
+    )
     widths = visit.page.eval_on_selector_all(".up-tiles img", "all => all.map(i => i.naturalWidth)")
     assert len(widths) == 8 and min(widths) == 128  # as stored, not drawn again
     assert served.prompt in visit.page.inner_text(".up-tiles")
@@ -249,6 +251,25 @@ def test_a_bad_file_gives_a_message_and_the_page_goes_on(
     visit.upload(served.picture)
     assert shared_words(visit.answer(), served.prompt) >= 0.5
     assert visit.page.locator(".up-fault").count() == 0
+
+
+def test_a_file_over_the_limit_is_refused_and_the_page_goes_on(
+    browser: Any, served: Served, tmp_path: Path
+) -> None:
+    """Gradio refuses it while it arrives: nothing of it reaches the inverter."""
+    large = tmp_path / "large.png"
+    large.write_bytes(served.picture.read_bytes() + bytes(21 * 2**20))
+    context = browser.new_context()
+    visit = Visit(context.new_page())
+    visit.page.goto(served.url)
+    visit.page.wait_for_selector(".up-examples img", timeout=PATIENCE_MS)
+    visit.upload(large)
+    toast = visit.page.locator(".toast-body, .toast-wrap").first
+    playwright.expect(toast).to_contain_text(re.compile("maximum|exceed|size", re.IGNORECASE))
+    assert visit.page.locator(".up-prompt").count() == 0
+    visit.upload(served.picture)
+    assert shared_words(visit.answer(), served.prompt) >= 0.5
+    context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -408,7 +429,10 @@ def test_every_text_is_escaped() -> None:
     shown = write_answer(inversion, HOSTILE) + write_neighbors([(found, None)])
     assert "<img" not in shown
     assert "no picture stored" in shown
-    assert "share &lt;1 %" in shown
+    assert "weight 0.4 %" in shown
+    against = found._replace(weight=-0.031)
+    shown = write_answer(replace(inversion, candidates=(against,), neighbors=(found, against)))
+    assert "weight −3.1 %" in shown and shown.count("up-against") == 1
 
 
 def test_the_command_serves_until_interrupted_and_leaves_nothing(

@@ -17,6 +17,13 @@ def evaluate(
     report: Annotated[
         bool, typer.Option("--report", help="Write RUN/report with plots, groups and cases.")
     ] = False,
+    text_bank: Annotated[
+        bool,
+        typer.Option(
+            "--text-bank",
+            help="Score a search among the prompts themselves too, by a CLIP's text tower.",
+        ),
+    ] = False,
     truth: Annotated[
         Path | None,
         typer.Option(help="Score CONFIG, a submission csv, against this csv of imgId,prompt."),
@@ -37,7 +44,7 @@ def evaluate(
     if truth is not None:
         score_submission(Path(config), truth, as_json)
         return
-    run_eval(config, output, settings or [], as_json, texts, report)
+    run_eval(config, output, settings or [], as_json, texts, report, text_bank)
 
 
 def tune(

@@ -3,20 +3,26 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from unprompt.build.corpus import read_corpus
-from unprompt.index.bundle import SEAL
+from unprompt.index.bundle import BLEND, CONFIDENCE, HEAD, INDEX, SEAL
 from unprompt.index.errors import ConfigError
+from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.tables import COSINES, write_table
-from unprompt.inversion.evaluate import Examined, examine_run
+from unprompt.inversion.blend import load_blend
+from unprompt.inversion.confidence import load_confidence
+from unprompt.inversion.fit import LabelledKeys, labelled_keys
+from unprompt.inversion.head import load_head
+from unprompt.inversion.member import estimate_prompts
 
 FILE = Path("report", "cosines.parquet")
 HELD_OUT = ("validation", "test")
 
 
 def write_cosines(run: Path, splits: Sequence[str] = HELD_OUT) -> Path:
-    """Answer the held-out pictures again and write a row a picture; returns the file's path."""
+    """Answer the held-out pictures of these splits, write a row a picture; the file's path."""
     bundle, embeddings = run / "bundle", run / "embeddings" / "image"
     unknown = sorted(set(splits) - set(HELD_OUT))
     if unknown:
@@ -27,17 +33,23 @@ def write_cosines(run: Path, splits: Sequence[str] = HELD_OUT) -> Path:
             "`unprompt build` first"
         )
     targets = read_corpus(run / "corpus").targets_of
-    found = [_cosines(examine_run(bundle, embeddings, targets, split)) for split in splits]
+    found = [_answer(bundle, labelled_keys(embeddings, split, targets)) for split in splits]
     write_table(run / FILE, pl.concat(found), COSINES)
     return run / FILE
 
 
-def _cosines(examined: Examined) -> pl.DataFrame:
-    expected = pl.Series([None] * len(examined.cosines), dtype=pl.Float64)
-    if examined.expected is not None:
-        expected = pl.Series(examined.expected, dtype=pl.Float64)
-    return examined.rows.select(
+def _answer(bundle: Path, held_out: LabelledKeys) -> pl.DataFrame:
+    """COSINES of the blend's answers to one split."""
+    index = PromptIndex.load(bundle / INDEX)
+    head = load_head(bundle / HEAD, index.manifest.space)
+    estimates = estimate_prompts([(index, head)], [held_out.keys], load_blend(bundle / BLEND))
+    cosines = np.einsum("nd,nd->n", estimates.blend, held_out.truth).astype(np.float64)
+    expected = pl.Series([None] * len(cosines), dtype=pl.Float64)
+    if (bundle / CONFIDENCE).is_file():
+        told = load_confidence(bundle / CONFIDENCE)(estimates.signals)
+        expected = pl.Series(told, dtype=pl.Float64)
+    return held_out.rows.select(
         "image_id", "prompt_id", pl.col("caption").alias("prompt"), "split"
     ).with_columns(
-        pl.Series("cosine", examined.cosines, pl.Float64), expected.alias("expected_cosine")
+        pl.Series("cosine", cosines, pl.Float64), expected.alias("expected_cosine")
     )

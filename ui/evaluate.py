@@ -26,13 +26,14 @@ def run_eval(
     as_json: bool,
     texts: int = 0,
     report: bool = False,
+    text_bank: bool = False,
 ) -> None:
     """Build the run if it is not whole, score it, print; write RUN/report if asked to."""
     config = load_config(name, settings)
     folder = run_folder(output, config)
     progress = choose_progress()
     build_run(folder, config, progress=progress)
-    found = examine(folder, config, texts)
+    found = examine(folder, config, texts, text_bank)
     scores = found.scores
     if report:
         shards = ImageShards(make_run(folder, config).images)

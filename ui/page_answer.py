@@ -7,7 +7,7 @@ from PIL import Image
 
 from unprompt.inversion.inversion import Candidate, Inversion
 from unprompt.inversion.words import Origin
-from unprompt.ui.page_html import copy_button, inline_picture, percent
+from unprompt.ui.page_html import copy_button, inline_picture, percent, weight
 
 SHOWN_WEIGHTS = 12
 
@@ -27,7 +27,8 @@ def write_answer(inversion: Inversion, truth: str | None = None) -> str:
         f"{_trust(inversion)}{drawn_from}{_parts(inversion)}"
         f'<h2>Candidates</h2><ol class="up-candidates">{rows}</ol>'
         '<p class="up-note">Score: cosine of the known prompt&#x27;s vector to the recovered one. '
-        "Share: its weight in the nearest-neighbour estimate.</p></section>"
+        "Weight: what it counts in the nearest-neighbour estimate, below zero where it counts "
+        "against.</p></section>"
     )
 
 
@@ -96,8 +97,9 @@ def _parts(inversion: Inversion) -> str:
     alpha = inversion.alpha
     most = max((abs(n.weight) for n in inversion.neighbors), default=0.0) or 1.0
     bars = "".join(
-        f'<u style="height:{max(4.0, 100 * abs(n.weight) / most):.0f}%" '
-        f'title="{escape(f"{percent(n.weight, plain=True)}: {n.prompt}")}"></u>'
+        f"<u{' class=up-against' if n.weight < 0 else ''} "
+        f'style="height:{max(4.0, 100 * abs(n.weight) / most):.0f}%" '
+        f'title="{escape(f"{weight(n.weight)}: {n.prompt}")}"></u>'
         for n in inversion.neighbors[:SHOWN_WEIGHTS]
     )
     return (
@@ -114,7 +116,7 @@ def _candidate(place: int, candidate: Candidate) -> str:
     return (
         f'<li data-copied><span class="up-place">{place}</span>'
         f'<div><span class="up-text">{escape(candidate.prompt)}</span>'
-        f"<small>score {candidate.score:.3f} · share {percent(candidate.weight)}</small></div>"
+        f"<small>score {candidate.score:.3f} · weight {weight(candidate.weight)}</small></div>"
         f"{copy_button(candidate.prompt, f'Copy candidate {place}')}</li>"
     )
 
@@ -127,6 +129,6 @@ def _tile(neighbor: Candidate, picture: Image.Image | None) -> str:
     )
     return (
         f"<figure>{shown}<figcaption><span>{escape(neighbor.prompt)}</span>"
-        f"<small>similarity {neighbor.similarity:.3f} · share {percent(neighbor.weight)}</small>"
+        f"<small>similarity {neighbor.similarity:.3f} · weight {weight(neighbor.weight)}</small>"
         "</figcaption></figure>"
     )

@@ -90,10 +90,14 @@ def inline_picture(picture: Image.Image) -> str:
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def percent(share: float, plain: bool = False) -> str:
-    """A share as text; `plain` is not yet escaped."""
-    less = "<" if plain else "&lt;"
-    return f"{less}1 %" if 0 < share < 0.01 else f"{share * 100:.0f} %"
+def percent(share: float) -> str:
+    """A share as text."""
+    return "&lt;1 %" if 0 < share < 0.01 else f"{share * 100:.0f} %"
+
+
+def weight(share: float) -> str:
+    """A neighbour's weight as text, its sign with it: local ridge weighs some below zero."""
+    return f"{'−' if share <= -0.0005 else ''}{abs(share) * 100:.1f} %"
 
 
 def _plural(noun: str, count: int) -> str:

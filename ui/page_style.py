@@ -80,6 +80,7 @@ html, body { background: var(--body-background-fill); }
 .up-share span + span { background: #475569; border-radius: 0 4px 4px 0; text-align: right; }
 .up-weights { display: flex; gap: 2px; align-items: flex-end; height: 36px; margin-top: 6px; }
 .up-weights u { flex: 1; max-width: 28px; background: #0f766e; border-radius: 2px 2px 0 0; }
+.up-weights .up-against { background: #b45309; }
 .up-facts { width: 100%; font-size: 14px; border-collapse: collapse; margin-bottom: 16px; }
 .up-facts th { text-align: left; font-weight: 500; padding: 6px 16px 6px 0; white-space: nowrap; }
 .up-facts td { padding: 6px 0; overflow-wrap: anywhere; }

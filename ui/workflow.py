@@ -11,11 +11,12 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.build.corpus import read_corpus
+from unprompt.build.corpus import Corpus, read_corpus
 from unprompt.build.leaks import check_leaks
 from unprompt.build.pipeline import STAGES, BuildRun, TowerSources
 from unprompt.index.bundle import CARD, ENCODER, INDEX, seal_bundle
 from unprompt.index.durable import write_atomically
+from unprompt.index.embeddings import read_embeddings
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.manifest import read_index_manifest
@@ -25,7 +26,13 @@ from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
 from unprompt.inversion.blend import Blend
 from unprompt.inversion.confidence import calibration_error, measure_reliability
-from unprompt.inversion.evaluate import Examined, MethodScore, examine_run, score_texts
+from unprompt.inversion.evaluate import (
+    Examined,
+    MethodScore,
+    TextBank,
+    examine_run,
+    score_texts,
+)
 from unprompt.inversion.fit import fit_bundle
 from unprompt.inversion.inverter import STARTER, Inverter
 from unprompt.ui.config import FIT, TRAIN, RunConfig
@@ -97,16 +104,18 @@ class Evaluation:
     compose_seconds: float | None  # median of one prompt
 
 
-def examine(folder: Path, config: RunConfig, texts: int = 0) -> Evaluation:
+def examine(folder: Path, config: RunConfig, texts: int = 0, text_bank: bool = False) -> Evaluation:
     """Scores of a finished run's methods, and the leak check between its splits.
 
     `texts` is the number of composed prompts to score too; they take a fraction of a second each.
+    `text_bank` encodes the known prompts with the CLIP's text tower and searches them too.
     """
     run = make_run(folder, config)
     corpus = read_corpus(run.corpus)
     threshold = config.build.corpus.leak_threshold
     highest = check_leaks(corpus.prompts, to_unit_length(corpus.targets), threshold)
-    examined = examine_run(run.bundle, run.image_embeddings, corpus.targets_of)
+    bank = _text_bank(run, corpus) if text_bank else None
+    examined = examine_run(run.bundle, run.image_embeddings, corpus.targets_of, bank)
     scores, seconds = examined.scores(), None
     if texts:
         composer = Inverter.load(run.bundle).composer
@@ -126,6 +135,20 @@ def examine(folder: Path, config: RunConfig, texts: int = 0) -> Evaluation:
     )["source"]  # fmt: skip
     kept = corpus.report["kept"]
     return Evaluation(examined, scores, sources, {**leaks, **kept}, error, seconds)
+
+
+def _text_bank(run: BuildRun, corpus: Corpus) -> TextBank | None:
+    output = run.config.encoder.output
+    if output == "prediction":
+        return None  # the prompts' own vectors are one
+    if output != "embedding":
+        raise ConfigError(
+            "--text-bank needs a tower whose vectors lie in one space with texts: "
+            f"`encoder.output: embedding` or a trained one's `prediction`, this run has {output!r}"
+        )
+    found = read_embeddings(run.embed_texts())
+    keys = to_unit_length(found.vectors)
+    return TextBank(keys, corpus.targets_of(found.rows["prompt_id"]))
 
 
 def _fit(run: BuildRun, config: RunConfig, again: bool, progress: Progress) -> None:

@@ -135,6 +135,14 @@ def read_embeddings(folder: Path, verify: bool = False) -> Embeddings:
     return Embeddings(pl.concat(tables), np.concatenate(blocks), info)
 
 
+def open_vectors(folder: Path) -> list[np.ndarray]:
+    """The vectors of all finished parts, in order, left on disk: (n_i, d) float16 each."""
+    info = read_embeddings_info(folder)
+    return [
+        _load_vectors(_paths(folder, part, info.keys)[0], info.dim) for part in done_parts(folder)
+    ]
+
+
 def _load_vectors(path: Path, dim: int) -> np.ndarray:
     try:
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -51,6 +51,17 @@ ROWS = pl.Schema(
     }
 )
 
+COSINES = pl.Schema(
+    {
+        "image_id": pl.UInt64,
+        "prompt_id": pl.UInt64,
+        "prompt": pl.String,
+        "split": pl.String,
+        "cosine": pl.Float64,  # between the recovered and the true prompt's vector
+        "expected_cosine": pl.Float64,  # what the answer itself expects; null where it does not
+    }
+)
+
 
 def check_schema(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
     """`table` with exactly the columns of `schema`, in its order; raises CorpusError otherwise."""

@@ -9,6 +9,7 @@ import typer
 
 from unprompt.index.errors import UnpromptError
 from unprompt.ui.cli_invert import invert
+from unprompt.ui.cli_make import make_app
 from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
 from unprompt.ui.cli_score import evaluate, tune
 from unprompt.ui.cli_train import train_app
@@ -30,6 +31,7 @@ index_app = typer.Typer(
 )
 app.add_typer(index_app)
 app.add_typer(train_app)
+app.add_typer(make_app)
 
 
 def _version(shown: bool) -> None:

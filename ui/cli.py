@@ -11,6 +11,7 @@ from unprompt.index.errors import UnpromptError
 from unprompt.ui.cli_invert import invert
 from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
 from unprompt.ui.cli_score import evaluate, tune
+from unprompt.ui.cli_sources import sources
 from unprompt.ui.cli_train import train_app
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -89,6 +90,7 @@ def build(
 app.command()(invert)
 app.command()(tune)
 app.command("eval")(evaluate)
+app.command()(sources)
 
 
 @index_app.command("info")

@@ -10,6 +10,8 @@ import polars as pl
 
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.tally import Tally
+from unprompt.index.errors import UnreadableImageError
+from unprompt.index.pictures import DEFAULT_LIMITS
 
 PAIRS = pl.Schema(
     {
@@ -36,8 +38,9 @@ OpenUnit = Callable[[Path, CollectionConfig], AbstractContextManager[Fetch]]
 class PairReader:
     """How a kind lists its pairs and opens their pictures."""
 
-    list: ListPairs
+    rows: ListPairs
     open: OpenUnit
+    find: Callable[[Path], list[Path]] | None = None  # the units with pictures, where not all have
 
 
 def pairs_frame(rows: pl.DataFrame) -> pl.DataFrame:
@@ -51,4 +54,21 @@ def pairs_frame(rows: pl.DataFrame) -> pl.DataFrame:
     extra = [name for name in rows.columns if name not in PAIRS]
     return rows.with_columns(missing).select(
         *(pl.col(name).cast(kind) for name, kind in PAIRS.items()), *extra
+    )
+
+
+def read_picture_file(path: Path) -> bytes:
+    """The bytes of a picture file; raises UnreadableImageError for a missing or a huge one."""
+    try:
+        if path.stat().st_size > DEFAULT_LIMITS.max_bytes:
+            raise too_large(str(path))
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def too_large(name: str) -> UnreadableImageError:
+    """Refuses a picture before it is read."""
+    return UnreadableImageError(
+        f"cannot read {name}: it is larger than {DEFAULT_LIMITS.max_bytes / 2**20:g} MiB"
     )

@@ -15,6 +15,7 @@ PIECE = 1 << 20  # characters
 LONGEST_ITEM = 64 << 20
 _DECODER = json.JSONDecoder()
 _SPACE = " \t\r\n"
+_ENDS = tuple(f",:]}}{_SPACE}")  # of a value
 
 
 def stream_items(path: Path, key: str) -> Iterator[Any]:
@@ -102,8 +103,8 @@ class _Text:
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._window, self._at)
-                # a number at the end of the window may go on behind it
-                if end < len(self._window) or not self._grow():
+                # a number may go on behind the window, as 10 does in 10.5
+                if self._window[end : end + 1] in _ENDS or not self._grow():
                     self._at = end
                     return value
             except (ValueError, RecursionError) as error:

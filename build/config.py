@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from unprompt.build.sources.collection import CollectionConfig
+from unprompt.build.sources.kinds import check_collections
 from unprompt.build.split import SplitConfig
 from unprompt.index.durable import digest_json
 from unprompt.index.encoders import EncoderConfig
@@ -19,11 +21,13 @@ from unprompt.index.settings import STRICT, write_settings
 class CorpusConfig:
     """Where prompts come from, which are dropped as near-duplicates, and how they are split."""
 
-    source: Literal["scenes", "files", "shards"] = "scenes"
+    # collections gives prompts to render; pairs their pictures too; embeddings their vectors
+    source: Literal["scenes", "files", "shards", "collections", "pairs", "embeddings"] = "scenes"
     count: int = 1000  # prompts to sample, for the source `scenes`
     seed: int = 0
     paths: tuple[str, ...] = ()  # prompt files, or one folder of image shards
     column: str | None = None  # of a csv, tsv, parquet or jsonl file
+    collections: tuple[CollectionConfig, ...] = ()  # for collections, pairs, embeddings
     dedupe_threshold: float | None = 0.8  # MiniLM cosine; none keeps near-duplicates
     leak_threshold: float = 0.8  # held-out prompts stay under this cosine to all others
     validation: int = 100
@@ -33,7 +37,8 @@ class CorpusConfig:
     def __post_init__(self) -> None:
         if self.source == "scenes" and self.count < 1:
             raise ConfigError(f"corpus.count must be >= 1, got {self.count}")
-        if self.source != "scenes" and not self.paths:
+        check_collections(self.source, self.collections)
+        if self.source in ("files", "shards") and not self.paths:
             raise ConfigError(f"corpus.source {self.source} needs corpus.paths")
         if self.source == "shards" and len(self.paths) != 1:
             raise ConfigError(f"corpus.source shards takes one folder, got {len(self.paths)} paths")
@@ -45,6 +50,8 @@ class CorpusConfig:
         """Names the held-out prompts; the same for every `max_train` of one corpus."""
         settings = write_settings(self)
         del settings["max_train"]
+        if not self.collections:  # as runs from before there were any
+            del settings["collections"]
         return digest_json(settings)
 
     @property
@@ -109,4 +116,14 @@ class BuildConfig:
             raise ConfigError(
                 "embed.keys text needs `encoder.output: embedding`: only a CLIP's joint space "
                 "holds pictures and texts side by side"
+            )
+        if self.corpus.source == "embeddings" and self.encoder.output != "embedding":
+            raise ConfigError(
+                "corpus.source embeddings needs `encoder:` with the model that made the vectors "
+                "and `output: embedding`, what clip-retrieval stores"
+            )
+        if self.corpus.source == "embeddings" and self.fallback is not None:
+            raise ConfigError(
+                "corpus.source embeddings brings no pictures to learn what is outside from: set "
+                "`fallback: null`"
             )

@@ -11,6 +11,7 @@ from unprompt.build.clean import make_prompts_table
 from unprompt.build.config import CorpusConfig
 from unprompt.build.dedupe import drop_near_duplicates
 from unprompt.build.encode_prompts import encode_prompts
+from unprompt.build.sources.collect import SPOOL, collect
 from unprompt.build.sources.prompts import read_prompts
 from unprompt.build.split import split_prompts
 from unprompt.index.durable import read_json, stable_id, write_atomically, write_json
@@ -47,7 +48,7 @@ def make_corpus(
     folder: Path, config: CorpusConfig, encoder: PromptEncoder, progress: Progress = SILENT
 ) -> Corpus:
     """Collect, clean, encode, de-duplicate and split; `report.json` comes last."""
-    collected, read_report = collect_prompts(config)
+    collected, read_report = collect_prompts(config, folder.with_name(SPOOL), progress)
     encode_prompts(folder / ENCODED, collected, encoder, progress)
     # as fp16 keeps them, so that every later check sees what is stored
     vectors = to_unit_length(read_embeddings(folder / ENCODED).vectors)
@@ -80,10 +81,18 @@ def read_corpus(folder: Path) -> Corpus:
     return Corpus(prompts, targets, read_json(folder / REPORT_FILE))
 
 
-def collect_prompts(config: CorpusConfig) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The distinct prompts of the source as a PROMPTS table, and counts of what was read."""
+def collect_prompts(
+    config: CorpusConfig, spool: Path, progress: Progress = SILENT
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The distinct prompts of the source as a PROMPTS table, and counts of what was read.
+
+    `spool` is a folder for what collections gave, so that a killed run reads no file twice.
+    """
     report: dict[str, Any] = {}
-    if config.source == "files":
+    if config.collections:
+        raw, counts = collect(config.collections, spool, progress)
+        report = {"collections": counts}
+    elif config.source == "files":
         read = read_prompts([Path(path) for path in config.paths], config.column)
         raw, report = read.table, asdict(read.report)
     elif config.source == "shards":

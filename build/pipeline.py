@@ -9,15 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from unprompt.build.assemble import assemble_index
 from unprompt.build.config import BuildConfig
+from unprompt.build.copy_pairs import Plan, copy_pairs
 from unprompt.build.corpus import make_corpus, read_corpus
 from unprompt.build.embed import embed_images
 from unprompt.build.encode_prompts import encode_prompts
 from unprompt.build.images import render_images
+from unprompt.build.take_embeddings import check_texts, has_text_vectors, take_embeddings
 from unprompt.index.bundle import ENCODER, FALLBACK, INDEX
 from unprompt.index.durable import read_json
 from unprompt.index.embeddings import read_embeddings
+from unprompt.index.encoders import ImageEncoder
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.runtime import DESCRIPTION
@@ -176,15 +181,15 @@ class BuildRun:
         self._progress.note(f"corpus: {corpus.report['collected']} prompts -> {kept}")
 
     def _render(self, retry_failed: bool) -> None:
-        if self.config.corpus.source == "shards":
+        if self.config.corpus.source in ("shards", "embeddings"):
             return
-        failed = render_images(
-            self.images,
-            read_corpus(self.corpus).prompts,
-            self.config.render,
-            retry_failed,
-            self._progress,
-        )
+        prompts, render = read_corpus(self.corpus).prompts, self.config.render
+        if self.config.corpus.source == "pairs":
+            collections = self.config.corpus.collections
+            plan = Plan(prompts, collections, render.images_per_shard, render.workers)
+            failed = copy_pairs(self.images, plan, retry_failed, self._progress)
+        else:
+            failed = render_images(self.images, prompts, render, retry_failed, self._progress)
         if failed:
             self._progress.note(
                 f"images: {failed} rows failed, see status and error_message in the parquet "
@@ -207,7 +212,10 @@ class BuildRun:
 
         prompts = read_corpus(self.corpus).prompts
         encoder = load_encoder(self.bundle / ENCODER)
-        embed_images(self.images, self.image_embeddings, prompts, encoder, self._progress)
+        if self.config.corpus.source == "embeddings":
+            self._take_embeddings(prompts, encoder)
+        else:
+            embed_images(self.images, self.image_embeddings, prompts, encoder, self._progress)
         if self.config.embed.keys == "text":
             self.embed_texts()
 
@@ -221,6 +229,15 @@ class BuildRun:
         folder = self.embeddings / "text"
         encode_prompts(folder, train, texts, self._progress)
         return folder
+
+    def _take_embeddings(self, prompts: pl.DataFrame, encoder: ImageEncoder) -> None:
+        (collection,) = self.config.corpus.collections
+        if has_text_vectors(collection):
+            from unprompt.index.clip import ClipTextEncoder, load_clip
+
+            lowest = check_texts(collection, ClipTextEncoder(load_clip(self.config.encoder)))
+            self._progress.note(f"embed: text vectors made again, lowest cosine {lowest:.3f}")
+        take_embeddings(collection, self.image_embeddings, prompts, encoder, self._progress)
 
     def _make_fallback(self) -> None:
         if self.config.fallback is None:

@@ -45,16 +45,22 @@ def stats_path(folder: Path, shard: int) -> Path:
 
 
 def write_shard(
-    folder: Path, shard: int, rows: pl.DataFrame, encoded: Sequence[bytes | None], extension: str
+    folder: Path,
+    shard: int,
+    rows: pl.DataFrame,
+    encoded: Sequence[bytes | None],
+    extension: str | Sequence[str],
 ) -> None:
     """Write one shard; the same rows give the same bytes. A failed row has None in `encoded`.
 
-    Fills `key`, `shard` and `sha256`; raises CorpusError where rows and pictures do not agree.
+    `extension` is the format of all pictures, or of each. Fills `key`, `shard` and `sha256`;
+    raises CorpusError where rows and pictures do not agree.
     """
-    table = complete_rows(shard, rows, encoded, extension)
+    extensions = [extension] * rows.height if isinstance(extension, str) else list(extension)
+    table = complete_rows(shard, rows, encoded, extensions)
     with write_atomically(tar_path(folder, shard)) as temporary:
         stats_path(folder, shard).unlink(missing_ok=True)
-        write_tar(temporary, _samples(table, encoded, extension))
+        write_tar(temporary, _samples(table, encoded, extensions))
     write_table(parquet_path(folder, shard), table, IMAGES)
     successes = sum(content is not None for content in encoded)
     failures = table.filter(pl.col("status") == "failed")["error_message"].fill_null("failed")
@@ -72,10 +78,11 @@ def write_shard(
 
 
 def _samples(
-    table: pl.DataFrame, encoded: Sequence[bytes | None], extension: str
+    table: pl.DataFrame, encoded: Sequence[bytes | None], extensions: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
     """(name, content) of picture, prompt and row, for each row with a picture."""
-    for row, content in zip(table.iter_rows(named=True), encoded, strict=True):
+    rows = table.iter_rows(named=True)
+    for row, content, extension in zip(rows, encoded, extensions, strict=True):
         if content is not None:
             yield f"{row['key']}.{extension}", content
             yield f"{row['key']}.txt", row["prompt"].encode()

@@ -51,6 +51,7 @@ OWNERS = {
         "index/faiss_library.py",
     },
     "torchvision": {"inversion/train/augment.py"},
+    "datasets": {"build/sources/hugging_face.py"},
 }
 TRAINING = "inversion/train/"  # torch is at home there; its settings and lists need none
 WITHOUT_TORCH = (

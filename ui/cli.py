@@ -12,6 +12,7 @@ from unprompt.ui.cli_invert import invert
 from unprompt.ui.cli_make import make_app
 from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
 from unprompt.ui.cli_score import evaluate, tune
+from unprompt.ui.cli_sources import sources
 from unprompt.ui.cli_train import train_app
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -91,6 +92,7 @@ def build(
 app.command()(invert)
 app.command()(tune)
 app.command("eval")(evaluate)
+app.command()(sources)
 
 
 @index_app.command("info")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from unprompt.index.errors import UnpromptError
+from unprompt.ui.cli_clean import clean
 from unprompt.ui.cli_invert import invert
 from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
 from unprompt.ui.cli_score import evaluate, tune
@@ -86,6 +87,7 @@ def build(
     run_build(config, output, stage, settings or [], retry_failed, overwrite)
 
 
+app.command()(clean)
 app.command()(invert)
 app.command()(tune)
 app.command("eval")(evaluate)

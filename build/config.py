@@ -1,10 +1,13 @@
 """What a build is made of: a YAML file or preset -> frozen settings, one section a stage."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from unprompt.build.cleaning.config import CleanConfig
+from unprompt.build.duplicates.config import DuplicatesConfig
+from unprompt.build.folds import FoldsConfig
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.kinds import check_collections
 from unprompt.build.split import SplitConfig
@@ -15,6 +18,9 @@ from unprompt.index.factory import IndexConfig
 from unprompt.index.novelty import NoveltyConfig
 from unprompt.index.pictures import PictureFormat
 from unprompt.index.settings import STRICT, write_settings
+
+# Settings of a corpus that the first version did not have.
+_LATER = ("collections", "clean", "duplicates", "folds", "fold")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -33,6 +39,10 @@ class CorpusConfig:
     validation: int = 100
     test: int = 100
     max_train: int | None = None  # train prompts kept after the leak filter; none keeps all
+    clean: CleanConfig | None = None  # none leaves prompts as they are written
+    duplicates: DuplicatesConfig = Field(default_factory=DuplicatesConfig)
+    folds: FoldsConfig | None = None
+    fold: int | None = None  # the fold that is held out for validation, in place of `validation`
 
     def __post_init__(self) -> None:
         if self.source == "scenes" and self.count < 1:
@@ -44,20 +54,44 @@ class CorpusConfig:
             raise ConfigError(f"corpus.source shards takes one folder, got {len(self.paths)} paths")
         if self.max_train is not None and self.max_train < 1:
             raise ConfigError(f"corpus.max_train must be >= 1, got {self.max_train}")
+        folds = 0 if self.folds is None else self.folds.count
+        if self.fold is not None and not 0 <= self.fold < folds:
+            raise ConfigError(
+                f"corpus.fold must be one of corpus.folds.count = {folds} folds, got {self.fold}; "
+                "set corpus.folds, e.g. {count: 10, threshold: 0.7}"
+            )
 
     @property
     def held_out_digest(self) -> str:
         """Names the held-out prompts; the same for every `max_train` of one corpus."""
-        settings = write_settings(self)
+        settings = self.written
         del settings["max_train"]
-        if not self.collections:  # as runs from before there were any
-            del settings["collections"]
         return digest_json(settings)
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The settings as JSON, those that came later only where they are used.
+
+        So that a corpus of an older version keeps its digests.
+        """
+        settings, unused = write_settings(self), write_settings(CorpusConfig())
+        return {
+            name: value
+            for name, value in settings.items()
+            if name not in _LATER or value != unused[name]
+        }
+
+    @property
+    def cosine_threshold(self) -> float | None:
+        """At which MiniLM cosine a prompt falls for an earlier one."""
+        own = self.duplicates.cosine
+        return self.dedupe_threshold if own is None else own
 
     @property
     def split(self) -> SplitConfig:
         """The settings of the split."""
-        return SplitConfig(self.validation, self.test, self.leak_threshold, self.seed)
+        validation = self.validation if self.fold is None else 0
+        return SplitConfig(validation, self.test, self.leak_threshold, self.seed)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -87,7 +87,7 @@ class BuildRun:
     def settings(self, stage: str) -> dict[str, Any]:
         """All settings that decide what `stage` writes, those of earlier stages included."""
         whole = write_settings(self.config)
-        corpus = {"corpus": whole["corpus"]}
+        corpus = {"corpus": self.config.corpus.written}
         # how many processes render changes nothing in the pictures
         render = {name: value for name, value in whole["render"].items() if name != "workers"}
         images = {**corpus, "render": render}

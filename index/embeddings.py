@@ -113,6 +113,12 @@ def done_parts(folder: Path) -> list[int]:
     return sorted(int(path.stem.split("_")[1]) for path in (folder / "stats").glob("stats_*.json"))
 
 
+def vector_paths(folder: Path) -> list[Path]:
+    """The .npy files of all finished parts, in order: for vectors that do not fit into memory."""
+    keys = read_embeddings_info(folder).keys
+    return [_paths(folder, part, keys)[0] for part in done_parts(folder)]
+
+
 def read_embeddings(folder: Path, verify: bool = False) -> Embeddings:
     """All finished parts of `folder`, in order; raises DamagedFileError where a part is broken."""
     info = read_embeddings_info(folder)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from unprompt.index.errors import UnpromptError
+from unprompt.ui.cli_clean import clean
 from unprompt.ui.cli_invert import invert
 from unprompt.ui.cli_make import make_app
 from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
@@ -89,6 +90,7 @@ def build(
     run_build(config, output, stage, settings or [], retry_failed, overwrite)
 
 
+app.command()(clean)
 app.command()(invert)
 app.command()(tune)
 app.command("eval")(evaluate)

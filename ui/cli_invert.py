@@ -56,7 +56,7 @@ def invert(
       unprompt invert images/ --submission submission.csv
       unprompt invert picture.png --ban artists --ban 'close-up' --prefix 'best quality'
     """
-    from unprompt.inversion.ban import read_terms
+    from unprompt.index.terms import read_terms
     from unprompt.inversion.inverter import Query
     from unprompt.inversion.words import ComposeConfig
     from unprompt.ui.batch import InvertRequest, run_invert

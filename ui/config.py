@@ -59,7 +59,7 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(f"{name} must hold sections such as `corpus:`, got {content!r}")
     content.setdefault("name", path.stem)
     for override in overrides:
-        _set(content, override)
+        override_setting(content, override)
     fit = content.pop(FIT, None) or {}
     train, clip = content.pop(TRAIN, None), content.pop(CLIP, None)
     return RunConfig(
@@ -70,7 +70,8 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     )
 
 
-def _set(content: dict[str, Any], override: str) -> None:
+def override_setting(content: dict[str, Any], override: str) -> None:
+    """Put the value of `section.key=value` into `content`; raises ConfigError where it cannot."""
     name, separator, text = override.partition("=")
     if not separator:
         raise ConfigError(f"--set takes section.key=value, got {override!r}")

@@ -18,6 +18,7 @@ from unprompt.index.durable import digest_file
 from unprompt.index.errors import ConfigError, CorpusError
 from unprompt.index.progress import Progress
 from unprompt.index.settings import write_settings
+from unprompt.index.terms import read_terms as read_banned
 from unprompt.inversion import ban
 from unprompt.ui.progress import choose_progress
 
@@ -70,7 +71,7 @@ def run_modify(
     captions: Source, corpus: Source, bans: Sequence[str], config: ModifyConfig, to: Destination
 ) -> None:
     """Captions with the modifiers of a corpus appended."""
-    banned = ban.read_terms(bans)
+    banned = read_banned(bans)
 
     def make(progress: Progress) -> Made:
         prompts = read_captions(corpus.paths, corpus.column).table["prompt"]

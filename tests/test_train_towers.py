@@ -150,6 +150,26 @@ def test_what_learned_is_saved_and_put_back(family: str, tmp_path: Path) -> None
         torch.testing.assert_close(other.eval()(pixels()), tower(pixels()), atol=0, rtol=0)
 
 
+@pytest.mark.parametrize("family", ["efficientnet", "convnext", "clip_vit", "blip2"])
+def test_computing_activations_again_changes_nothing(family: str, tmp_path: Path) -> None:
+    found = []
+    for checkpointing in (False, True):
+        tower = make_tower(family, tmp_path / str(checkpointing))
+        tower.checkpointing = checkpointing
+        step(tower, TuningConfig(frozen=0.2, lora=0.2, rank=2, alpha=4))
+        found.append(tower.state_dict())
+    without, again = found
+    statistics = [name for name in without if "running_" in name or "num_batches" in name]
+    assert bool(statistics) == (family == "efficientnet")
+    start = make_tower(family, tmp_path / "start").state_dict()
+    moved = [name for name in statistics if not torch.equal(without[name], start[name])]
+    assert len(moved) > len(statistics) / 3 or not statistics
+    for name, tensor in without.items():
+        torch.testing.assert_close(again[name], tensor, atol=1e-6, rtol=1e-5, msg=name)
+    for name in statistics:
+        assert torch.equal(again[name], without[name]), f"{name} counted the batch twice"
+
+
 @pytest.mark.parametrize("family", ["clip_vit", "timm_vit", "eva", "blip2"])
 def test_a_larger_input_keeps_the_embedding_of_a_coarser_grid(family: str, tmp_path: Path) -> None:
     tower = make_tower(family, tmp_path)

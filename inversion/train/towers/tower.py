@@ -1,10 +1,13 @@
 """What every image tower is to the trainer: pixels (n, 3, s, s) -> features (n, d), in blocks."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.checkpoint import checkpoint
 
 State = tuple[Tensor, ...]  # what one block hands to the next, each (n, ...)
@@ -84,7 +87,13 @@ class Tower(nn.Module):
         """The blocks from `boundary` on."""
         for number in range(boundary, len(self.blocks)):
             if self.checkpointing and torch.is_grad_enabled():
-                state = checkpoint(self.block, number, state, use_reentrant=False)
+                state = checkpoint(
+                    self.block,
+                    number,
+                    state,
+                    use_reentrant=False,
+                    context_fn=partial(_forward_and_again, self.blocks[number]),
+                )
             else:
                 state = self.block(number, state)
         return state
@@ -92,3 +101,28 @@ class Tower(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Normalised pixels (n, 3, s, s) -> features (n, d)."""
         return self.tail(self.climb(self.stem(pixels), 0))
+
+
+def _forward_and_again(
+    block: nn.Module,
+) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """What surrounds a checkpointed block in the forward pass, and when it is computed again."""
+    return nullcontext(), _spared_statistics(block)
+
+
+@contextmanager
+def _spared_statistics(block: nn.Module) -> Iterator[None]:
+    """Running statistics keep their values: the forward pass has counted the batch already."""
+    kept = [
+        (layer, name, buffer)
+        for layer in block.modules()
+        if isinstance(layer, _NormBase) and layer.training
+        for name, buffer in layer.named_buffers(recurse=False)
+    ]
+    for layer, name, buffer in kept:
+        setattr(layer, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for layer, name, buffer in kept:
+            setattr(layer, name, buffer)

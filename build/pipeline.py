@@ -36,6 +36,12 @@ class TowerSources:
     training: Mapping[str, Any] | None = None  # all settings that decide what was trained
 
 
+def pictures_of(folder: Path) -> Path:
+    """The image shards of a run whatever its config: rendered in its folder, or brought along."""
+    corpus = StageLedger(folder).settings("corpus")["corpus"]
+    return Path(corpus["paths"][0]) if corpus["source"] == "shards" else folder / "images"
+
+
 class BuildRun:
     """One run folder and the config that fills it."""
 
@@ -198,9 +204,7 @@ class BuildRun:
         if bundle is not None:
             copy_encoder(bundle / ENCODER, folder)
         else:
-            trained = self._towers.trained
-            corpus = None if trained is None else self.config.corpus.held_out_digest
-            export_encoder(self.config.encoder, folder, trained, corpus)
+            export_encoder(self.config.encoder, folder, self._towers.trained)
 
     def _embed(self) -> None:
         from unprompt.index.runtime import load_encoder
@@ -212,7 +216,8 @@ class BuildRun:
             from unprompt.index.clip import ClipTextEncoder, load_clip
 
             train = prompts.filter(prompts["split"] == "train")
-            texts = ClipTextEncoder(load_clip(self.config.encoder))
+            clip = load_clip(self.config.encoder, trained=self._towers.trained)
+            texts = ClipTextEncoder(clip)
             encode_prompts(self.embeddings / "text", train, texts, self._progress)
 
     def _make_fallback(self) -> None:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from tiny_towers import FAMILIES, SIZE, blip2, make_tower, save_blip2
 from torch import Tensor
 
+from unprompt.index.blip2 import load_blip2
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.image_graph import build_image_graph
 from unprompt.index.preprocess import Preprocess
@@ -25,7 +26,6 @@ from unprompt.inversion.train.layout import (
     parameter_groups,
     set_training_mode,
 )
-from unprompt.inversion.train.towers.blip2 import load_blip2
 from unprompt.inversion.train.towers.tower import Tower
 
 ALL = [*FAMILIES, "blip2"]

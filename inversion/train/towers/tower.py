@@ -49,6 +49,11 @@ class Tower(nn.Module):
         """Tensors of the tail that belong to no module of it, such as a projection."""
         return []
 
+    @property
+    def beside_tokens(self) -> Sequence[nn.Module | nn.Parameter]:
+        """What of the tail `tokens` does not pass through; it cannot learn below a Q-Former."""
+        return []
+
     @abstractmethod
     def stem(self, pixels: Tensor) -> State:
         """Normalised pixels (n, 3, s, s) -> the state that enters the first block."""
@@ -73,7 +78,10 @@ class Tower(nn.Module):
         """Take another input size, positional embeddings interpolated; a CNN needs nothing."""
 
     def tokens(self, state: State) -> Tensor:
-        """State after the last block -> tokens (n, t, d_token), for a Q-Former head."""
+        """State after the last block -> tokens (n, t, d_token), for a Q-Former head.
+
+        The same numbers as `unprompt.index.image_graph.image_tokens` gives.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no tokens")
 
     def lower(self, pixels: Tensor, boundary: int) -> State:

@@ -41,6 +41,12 @@ class TowerSources:
     training: Mapping[str, Any] | None = None  # all settings that decide what was trained
 
 
+def pictures_of(folder: Path) -> Path:
+    """The image shards of a run whatever its config: rendered in its folder, or brought along."""
+    corpus = StageLedger(folder).settings("corpus")["corpus"]
+    return Path(corpus["paths"][0]) if corpus["source"] == "shards" else folder / "images"
+
+
 class BuildRun:
     """One run folder and the config that fills it."""
 
@@ -203,9 +209,7 @@ class BuildRun:
         if bundle is not None:
             copy_encoder(bundle / ENCODER, folder)
         else:
-            trained = self._towers.trained
-            corpus = None if trained is None else self.config.corpus.held_out_digest
-            export_encoder(self.config.encoder, folder, trained, corpus)
+            export_encoder(self.config.encoder, folder, self._towers.trained)
 
     def _embed(self) -> None:
         from unprompt.index.runtime import load_encoder
@@ -225,7 +229,7 @@ class BuildRun:
 
         prompts = read_corpus(self.corpus).prompts
         train = prompts.filter(prompts["split"] == "train")
-        texts = ClipTextEncoder(load_clip(self.config.encoder))
+        texts = ClipTextEncoder(load_clip(self.config.encoder, trained=self._towers.trained))
         folder = self.embeddings / "text"
         encode_prompts(folder, train, texts, self._progress)
         return folder

@@ -18,7 +18,7 @@ from unprompt.index.errors import DamagedFileError
 from unprompt.index.openvino_graph import GRAPH, WEIGHTS, Graph, save_module
 from unprompt.index.preprocess import Preprocess
 from unprompt.index.settings import read_settings, write_settings
-from unprompt.index.trained_tower import FILES, TOWER
+from unprompt.index.trained_tower import FILES, TOWER, read_result
 
 DESCRIPTION = "encoder.json"
 
@@ -52,14 +52,14 @@ def export_encoder(
     config: EncoderConfig,
     folder: Path,
     trained: Path | None = None,
-    trained_on: str | None = None,
 ) -> dict[str, Any]:
     """Write the tower that `config` names into `folder` and return its description.
 
-    `trained` is an export of `unprompt train head`; what it holds goes into the folder as well,
-    and `trained_on`, the corpus whose held-out prompts it has not seen.
+    `trained` is an export of `unprompt train head`; what it holds goes into the folder as well. The
+    description says which corpus the tower was trained on, whose held-out prompts it has not seen.
     """
     from unprompt.index.clip import load_clip
+    from unprompt.index.open_clip_folder import read_trained_on
 
     clip = load_clip(config, "cpu" if config.runtime == "openvino" else None, trained)
     files: dict[str, str] = {}
@@ -77,7 +77,9 @@ def export_encoder(
         "config": write_settings(config),
         "preprocess": write_settings(clip.preprocess),
         "files": files,
-        "trained_on": trained_on,
+        "trained_on": read_result(trained).trained_on
+        if trained is not None
+        else read_trained_on(config.model),
     }
     write_json(folder / DESCRIPTION, description)
     return description

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from tiny_towers import FAMILIES, SIZE, blip2, make_tower, save_blip2
 from torch import Tensor
 
+from unprompt.index.blip2 import load_blip2
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.image_graph import build_image_graph
 from unprompt.index.preprocess import Preprocess
@@ -25,7 +26,6 @@ from unprompt.inversion.train.layout import (
     parameter_groups,
     set_training_mode,
 )
-from unprompt.inversion.train.towers.blip2 import load_blip2
 from unprompt.inversion.train.towers.tower import Tower
 
 ALL = [*FAMILIES, "blip2"]
@@ -148,6 +148,26 @@ def test_what_learned_is_saved_and_put_back(family: str, tmp_path: Path) -> None
     load_trainable_state(other, copy.deepcopy(trainable_state(tower)))
     with torch.no_grad():
         torch.testing.assert_close(other.eval()(pixels()), tower(pixels()), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("family", ["efficientnet", "convnext", "clip_vit", "blip2"])
+def test_computing_activations_again_changes_nothing(family: str, tmp_path: Path) -> None:
+    found = []
+    for checkpointing in (False, True):
+        tower = make_tower(family, tmp_path / str(checkpointing))
+        tower.checkpointing = checkpointing
+        step(tower, TuningConfig(frozen=0.2, lora=0.2, rank=2, alpha=4))
+        found.append(tower.state_dict())
+    without, again = found
+    statistics = [name for name in without if "running_" in name or "num_batches" in name]
+    assert bool(statistics) == (family == "efficientnet")
+    start = make_tower(family, tmp_path / "start").state_dict()
+    moved = [name for name in statistics if not torch.equal(without[name], start[name])]
+    assert len(moved) > len(statistics) / 3 or not statistics
+    for name, tensor in without.items():
+        torch.testing.assert_close(again[name], tensor, atol=1e-6, rtol=1e-5, msg=name)
+    for name in statistics:
+        assert torch.equal(again[name], without[name]), f"{name} counted the batch twice"
 
 
 @pytest.mark.parametrize("family", ["clip_vit", "timm_vit", "eva", "blip2"])

@@ -42,8 +42,10 @@ OWNERS = {
     "matplotlib": {"inversion/train/curves.py", "ui/eval_report.py"},
     "faiss": {"index/faiss_library.py"},
     "openvino": {"index/openvino_graph.py"},
+    "ray": {"index/engine_ray.py"},
     "torch": {
         "index/clip.py",
+        "index/devices.py",
         "index/image_graph.py",
         "index/minilm.py",
         "index/offline_towers.py",

@@ -104,7 +104,6 @@ class RenderConfig:
     images_per_shard: int = 500
     format: PictureFormat = "jpg"
     quality: int = 95  # of jpg and lossy webp
-    workers: int | None = None  # processes; none takes one a core
 
     def __post_init__(self) -> None:
         if not 1 <= self.images_per_shard <= 10_000:

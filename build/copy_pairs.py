@@ -4,23 +4,26 @@ The bytes of jpg, png and webp files are kept; other formats become png. A pictu
 read, and a row without one, becomes a row with status `failed`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from unprompt.build.engine import map_local
+from unprompt.build.images import Rendered
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.filters import keep_rows
 from unprompt.build.sources.kinds import find_kind
 from unprompt.build.sources.pairs import PAIRS, Fetch, PairReader
 from unprompt.build.sources.tally import Tally
 from unprompt.index.durable import stable_id
+from unprompt.index.engine import LOCAL, Demand, EngineConfig, map_shards
 from unprompt.index.errors import ConfigError, CorpusError, UnpromptError
 from unprompt.index.pictures import encode_picture, open_picture, to_array
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.shards import failed_rows, is_done, write_shard
+from unprompt.index.shards import failed_rows, is_done, pending, write_shard
 from unprompt.index.tables import IMAGES
 
 AHEAD = 64  # shards planned before they are written
@@ -62,13 +65,25 @@ class Plan(NamedTuple):
     prompts: pl.DataFrame  # PROMPTS
     collections: tuple[CollectionConfig, ...]
     per_shard: int
-    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class CopyWork:
+    """Shards to files, in whichever process it is loaded."""
+
+    def load(self, threads: int | None) -> Callable[[CopyJob], None]:
+        """The function that copies one shard."""
+        return copy_shard
 
 
 def copy_pairs(
-    folder: Path, plan: Plan, retry_failed: bool = False, progress: Progress = SILENT
-) -> int:
-    """Copy what is missing and return how many rows failed; finished shards are not touched.
+    folder: Path,
+    plan: Plan,
+    retry_failed: bool = False,
+    progress: Progress = SILENT,
+    engine: EngineConfig = LOCAL,
+) -> Rendered:
+    """Copy what is missing of this process' share; finished shards are not touched.
 
     Pictures of prompts that the corpus dropped or excluded stay where they are. `retry_failed`
     writes the shards again that hold a failed row.
@@ -76,22 +91,23 @@ def copy_pairs(
     retried: set[int] = set()
     if retry_failed and is_done(folder, 0):
         retried = set(failed_rows(folder)["shard"].to_list())
-    jobs: list[CopyJob] = []
+    jobs: dict[int, CopyJob] = {}
     shard = -1
     for shard, rows in enumerate(plan_shards(plan, progress)):
-        if shard in retried or not is_done(folder, shard):
-            jobs.append(CopyJob(folder, shard, rows, plan.collections))
+        if engine.own([shard]) and (shard in retried or not is_done(folder, shard)):
+            jobs[shard] = CopyJob(folder, shard, rows, plan.collections)
         if len(jobs) == AHEAD:
-            _run(jobs, plan.workers)
-            jobs = []
-    _run(jobs, plan.workers)
+            _run(jobs, engine)
+            jobs = {}
+    _run(jobs, engine)
     if shard < 0:
         raise CorpusError("no picture of the collections belongs to a prompt that the corpus kept")
-    return failed_rows(folder).height
+    left = len(pending(folder, range(shard + 1)))
+    return Rendered(0 if left else failed_rows(folder).height, left)
 
 
-def _run(jobs: Sequence[CopyJob], workers: int | None) -> None:
-    for _ in map_local(copy_shard, jobs, workers):
+def _run(jobs: Mapping[int, CopyJob], engine: EngineConfig) -> None:
+    for _ in map_shards(CopyWork(), jobs, engine, Demand(os.cpu_count() or 1)):
         pass
 
 

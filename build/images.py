@@ -1,7 +1,9 @@
 """Prompts and seeds -> RUN/images: numbered webdataset shards, one pure function call a shard."""
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -9,9 +11,10 @@ from typing import NamedTuple
 import polars as pl
 
 from unprompt.build.config import RenderConfig
-from unprompt.build.engine import map_local
 from unprompt.build.render.renderer import Renderer
+from unprompt.index.devices import cuda_devices
 from unprompt.index.durable import stable_id
+from unprompt.index.engine import LOCAL, Demand, EngineConfig, map_shards
 from unprompt.index.errors import PromptError
 from unprompt.index.pictures import encode_picture
 from unprompt.index.progress import SILENT, Progress
@@ -19,6 +22,13 @@ from unprompt.index.shards import failed_rows, iterate_images, pending, write_sh
 from unprompt.index.tables import IMAGES
 
 SEED_RANGE = 2**32
+
+
+class Rendered(NamedTuple):
+    """How a call of `render_images` left the folder."""
+
+    failed: int  # rows without a picture, once all shards are there
+    left: int  # shards that other processes have still to make
 
 
 class ShardJob(NamedTuple):
@@ -67,8 +77,9 @@ def render_images(
     config: RenderConfig,
     retry_failed: bool = False,
     progress: Progress = SILENT,
-) -> int:
-    """Render what is missing and return how many rows failed; finished shards are not touched.
+    engine: EngineConfig = LOCAL,
+) -> Rendered:
+    """Render what is missing of this process' share; finished shards are not touched.
 
     A prompt that cannot be drawn becomes a row with status `failed`; `retry_failed` renders the
     shards again that hold one, keeping their other pictures.
@@ -79,14 +90,32 @@ def render_images(
     retried = set()
     if retry_failed and len(left) < len(starts):
         retried = set(failed_rows(folder)["shard"].to_list())
-    jobs = [
-        ShardJob(folder, n, rows.slice(starts[n], config.images_per_shard), config, n in retried)
-        for n in sorted({*left, *retried})
-    ]
-    done = map_local(render_shard, jobs, config.workers)
-    for _ in progress.track(done, "render shards", len(starts), len(starts) - len(jobs)):
+    own = engine.own(range(len(starts)))
+    jobs = {
+        n: ShardJob(folder, n, rows.slice(starts[n], config.images_per_shard), config, n in retried)
+        for n in sorted({*left, *retried}.intersection(own))
+    }
+    done = map_shards(RenderWork(), jobs, engine, _demand(config))
+    for _ in progress.track(done, "render shards", len(own), len(own) - len(jobs)):
         pass
-    return failed_rows(folder).height
+    others = len(pending(folder, range(len(starts))))
+    return Rendered(0 if others else failed_rows(folder).height, others)
+
+
+@dataclass(frozen=True)
+class RenderWork:
+    """Shards to files, in whichever process it is loaded; the renderer stays loaded there."""
+
+    def load(self, threads: int | None) -> Callable[[ShardJob], None]:
+        """The function that makes one shard."""
+        return render_shard
+
+
+def _demand(config: RenderConfig) -> Demand:
+    """Drawing takes a core; any other renderer takes a GPU where there is one."""
+    if config.renderer == "scenes":
+        return Demand(os.cpu_count() or 1)
+    return Demand(devices=cuda_devices())
 
 
 def render_shard(job: ShardJob) -> None:

@@ -106,6 +106,13 @@ class ClipTextEncoder:
         return np.concatenate(blocks)
 
 
+def load_text_tower(
+    config: EncoderConfig, threads: int | None = None, trained: Path | None = None
+) -> ClipTextEncoder:
+    """The text side of the CLIP that `config` names; OMP_NUM_THREADS rules torch's threads."""
+    return ClipTextEncoder(load_clip(config, trained=trained))
+
+
 def load_clip(
     config: EncoderConfig, device: str | None = None, trained: Path | None = None
 ) -> Clip:

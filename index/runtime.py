@@ -26,13 +26,14 @@ DESCRIPTION = "encoder.json"
 class OpenVinoEncoder:
     """An exported tower; one picture at a time for a query, full batches for bulk work."""
 
-    def __init__(self, folder: Path, description: dict[str, Any]):
+    def __init__(self, folder: Path, description: dict[str, Any], threads: int | None = None):
         self.space: str = description["space"]
         self.dim: int = description["dim"]
         config = read_settings(EncoderConfig, description["config"], str(folder / DESCRIPTION))
         self._batch_size = config.batch_size
         self._preprocess = read_settings(Preprocess, description["preprocess"], str(folder))
-        self._graph = Graph(folder, self._preprocess.image_size, config.precision)
+        size_px = self._preprocess.image_size
+        self._graph = Graph(folder, size_px, config.precision, threads)
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images -> unit vectors (n, d) float32."""
@@ -101,14 +102,23 @@ def read_description(folder: Path) -> EncoderConfig:
     return read_settings(EncoderConfig, read_json(folder / DESCRIPTION)["config"], origin)
 
 
+def read_identity(folder: Path) -> tuple[str, int]:
+    """Space and dimension of an exported encoder, without loading it."""
+    description = read_json(folder / DESCRIPTION)
+    return str(description["space"]), int(description["dim"])
+
+
 def trained_on(folder: Path) -> str | None:
     """The digest of the corpus that an exported tower was trained on, None if on none of ours."""
     digest = read_json(folder / DESCRIPTION).get("trained_on")
     return None if digest is None else str(digest)
 
 
-def load_encoder(folder: Path) -> ImageEncoder:
-    """The image encoder that `export_encoder` wrote; raises DamagedFileError if a file changed."""
+def load_encoder(folder: Path, threads: int | None = None) -> ImageEncoder:
+    """The image encoder that `export_encoder` wrote; raises DamagedFileError if a file changed.
+
+    `threads` limits OpenVINO, which takes every core otherwise.
+    """
     description = read_json(folder / DESCRIPTION)
     for name, digest in description["files"].items():
         path = folder / name
@@ -119,7 +129,7 @@ def load_encoder(folder: Path) -> ImageEncoder:
             )
     config = read_settings(EncoderConfig, description["config"], str(folder / DESCRIPTION))
     if config.runtime == "openvino":
-        return OpenVinoEncoder(folder, description)
+        return OpenVinoEncoder(folder, description, threads)
     from unprompt.index.clip import load_clip
 
     trained = folder if TOWER in description["files"] else None

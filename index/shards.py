@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.index.durable import digest_file, read_json, write_atomically, write_json
+from unprompt.index.durable import (
+    digest_file,
+    read_json,
+    remove_temporaries,
+    write_atomically,
+    write_json,
+)
 from unprompt.index.errors import CorpusError, DamagedFileError
 from unprompt.index.img2dataset import from_img2dataset
 from unprompt.index.pictures import PICTURE_SUFFIXES
@@ -58,10 +64,11 @@ def write_shard(
     """
     extensions = [extension] * rows.height if isinstance(extension, str) else list(extension)
     table = complete_rows(shard, rows, encoded, extensions)
-    with write_atomically(tar_path(folder, shard)) as temporary:
+    tar, parquet = tar_path(folder, shard), parquet_path(folder, shard)
+    with write_atomically(tar, shared=True) as temporary:
         stats_path(folder, shard).unlink(missing_ok=True)
         write_tar(temporary, _samples(table, encoded, extensions))
-    write_table(parquet_path(folder, shard), table, IMAGES)
+    write_table(parquet, table, IMAGES, shared=True)
     successes = sum(content is not None for content in encoded)
     failures = table.filter(pl.col("status") == "failed")["error_message"].fill_null("failed")
     stats = {
@@ -69,12 +76,10 @@ def write_shard(
         "successes": successes,
         "failed": table.height - successes,
         "status_dict": {"success": successes, **Counter(failures)},
-        "sha256": {
-            "tar": digest_file(tar_path(folder, shard)),
-            "parquet": digest_file(parquet_path(folder, shard)),
-        },
+        "sha256": {"tar": digest_file(tar), "parquet": digest_file(parquet)},
     }
-    write_json(stats_path(folder, shard), stats)
+    write_json(stats_path(folder, shard), stats, shared=True)
+    remove_temporaries(tar, parquet, stats_path(folder, shard))
 
 
 def _samples(

@@ -68,7 +68,7 @@ class StageLedger:
 
     def _write(self, stage: str, settings: Mapping[str, Any], state: str) -> None:
         record = {"digest": digest_json(settings), "settings": settings, "state": state}
-        write_json(self._path(stage), record)
+        write_json(self._path(stage), record, shared=True)
 
     def _path(self, stage: str) -> Path:
         return self.run / FOLDER / f"{stage}.json"

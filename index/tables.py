@@ -90,10 +90,12 @@ def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
     return check_schema(table, schema, str(path))
 
 
-def write_table(path: Path, table: pl.DataFrame, schema: pl.Schema | None = None) -> None:
+def write_table(
+    path: Path, table: pl.DataFrame, schema: pl.Schema | None = None, shared: bool = False
+) -> None:
     """Write a parquet file under a temporary name, then rename it; same rows, same bytes."""
     checked = table if schema is None else check_schema(table, schema, str(path))
-    with write_atomically(path) as temporary:
+    with write_atomically(path, shared) as temporary:
         try:
             checked.write_parquet(temporary, compression="zstd", statistics=False)
         except pl.exceptions.PolarsError as error:  # its way to say that the disk is full

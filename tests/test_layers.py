@@ -39,9 +39,11 @@ OWNERS = {
     "matplotlib": {"inversion/train/curves.py", "ui/eval_report.py"},
     "faiss": {"index/faiss_library.py"},
     "openvino": {"index/openvino_graph.py"},
+    "ray": {"index/engine_ray.py"},
     "torch": {
         "index/blip2.py",
         "index/clip.py",
+        "index/devices.py",
         "index/image_graph.py",
         "index/image_only.py",
         "index/minilm.py",

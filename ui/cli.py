@@ -9,6 +9,15 @@ import typer
 
 from unprompt.index.errors import UnpromptError
 from unprompt.ui.cli_clean import clean
+from unprompt.ui.cli_engine import (
+    AddressOption,
+    CpusOption,
+    EngineOption,
+    GpusOption,
+    ShardOption,
+    WorkersOption,
+    read_engine,
+)
 from unprompt.ui.cli_invert import invert
 from unprompt.ui.cli_make import make_app
 from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
@@ -73,6 +82,12 @@ def build(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the stages that other settings made.")
     ] = False,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    ray_address: AddressOption = None,
+    shard: ShardOption = None,
 ) -> None:
     """Build an index and a bundle from prompts: render, embed, index, fit.
 
@@ -84,10 +99,13 @@ def build(
       unprompt build my-corpus.yaml --output runs/mine
       unprompt build scenes-small --stage corpus --stage images
       unprompt build scenes-tiny --set corpus.count=800 --output runs/bigger
+      unprompt build my-corpus.yaml --engine ray --ray-address auto --workers 2:16
+      unprompt build my-corpus.yaml --stage images --shard $SLURM_ARRAY_TASK_ID/8
     """
     from unprompt.ui.build import run_build
 
-    run_build(config, output, stage, settings or [], retry_failed, overwrite)
+    chosen = read_engine(engine, workers, cpus, gpus, ray_address, shard)
+    run_build(config, output, stage, settings or [], retry_failed, overwrite, chosen)
 
 
 app.command()(clean)

@@ -83,9 +83,7 @@ class BuildRun:
         """All settings that decide what `stage` writes, those of earlier stages included."""
         whole = write_settings(self.config)
         corpus = {"corpus": whole["corpus"]}
-        # how many processes render changes nothing in the pictures
-        render = {name: value for name, value in whole["render"].items() if name != "workers"}
-        images = {**corpus, "render": render}
+        images = {**corpus, "render": self.config.render.deciding}
         if stage == "corpus":
             return corpus
         if stage == "encoder":

@@ -12,6 +12,7 @@ from unprompt.ui.cli_invert import invert
 from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
 from unprompt.ui.cli_score import evaluate, tune
 from unprompt.ui.cli_train import train_app
+from unprompt.ui.rerender import rerender
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 EPILOG = "Every command has examples: unprompt COMMAND --help"
@@ -88,6 +89,7 @@ def build(
 
 app.command()(invert)
 app.command()(tune)
+app.command()(rerender)
 app.command("eval")(evaluate)
 
 

@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.cleaning.config import CleanConfig
 from unprompt.build.duplicates.config import DuplicatesConfig
 from unprompt.build.folds import FoldsConfig
+from unprompt.build.render.diffusion.config import DiffusionConfig
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.kinds import check_collections
 from unprompt.build.split import SplitConfig
@@ -16,9 +17,10 @@ from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError
 from unprompt.index.factory import IndexConfig
 from unprompt.index.novelty import NoveltyConfig
-from unprompt.index.pictures import PictureFormat
+from unprompt.index.pictures import PictureFormat, PictureQuality, check_quality
 from unprompt.index.settings import STRICT, write_settings
 
+SCENES_PX = 256
 # Settings of a corpus that the first version did not have.
 _LATER = ("collections", "clean", "duplicates", "folds", "fold")
 
@@ -98,12 +100,15 @@ class CorpusConfig:
 class RenderConfig:
     """How prompts become pictures. Ignored for the corpus source `shards`, which has pictures."""
 
-    renderer: Literal["scenes"] = "scenes"
-    size_px: int = 256
+    renderer: Literal["scenes", "diffusers"] = "scenes"
+    size_px: int = SCENES_PX  # of scenes; a pipeline has height and width
     seeds_per_prompt: int = 1  # renders of a train prompt; held-out prompts get one
     images_per_shard: int = 500
     format: PictureFormat = "jpg"
-    quality: int = 95  # of jpg and lossy webp
+    quality: PictureQuality = 95  # of jpg and webp; `lossless` for webp
+    output_px: int | None = None  # shorter side of the stored picture; none keeps it as drawn
+    seed_set: str = ""  # another name gives every prompt other seeds
+    diffusion: DiffusionConfig | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.images_per_shard <= 10_000:
@@ -115,6 +120,36 @@ class RenderConfig:
                 f"render.seeds_per_prompt must be >= 1 and render.size_px >= 32, got "
                 f"{self.seeds_per_prompt} and {self.size_px}"
             )
+        if (self.renderer == "diffusers") != (self.diffusion is not None):
+            raise ConfigError(
+                "render.renderer diffusers and the section render.diffusion go together, got "
+                f"{self.renderer} and {'one' if self.diffusion else 'none'}; it needs a `model:`"
+            )
+        if self.diffusion is not None and self.size_px != SCENES_PX:
+            raise ConfigError("render.size_px is for scenes; set render.diffusion.height and width")
+        if self.output_px is not None and self.output_px < 32:
+            raise ConfigError(f"render.output_px must be >= 32, got {self.output_px}")
+        check_quality(self.format, self.quality)
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide the pictures; later ones only where they are used."""
+        settings = write_settings(self)
+        for name in ("output_px", "seed_set", "diffusion"):
+            if not settings[name]:
+                del settings[name]
+        if self.diffusion is not None:
+            del settings["size_px"]
+            settings["diffusion"] = self.diffusion.deciding
+        return settings
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What a row says of how its picture was stored; scenes say it only if it was shrunk."""
+        if self.diffusion is None and self.output_px is None:
+            return {}
+        how = {"format": self.format, "quality": self.quality, "output_px": self.output_px}
+        return {"stored": how}
 
 
 @dataclass(frozen=True, config=STRICT)

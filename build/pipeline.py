@@ -112,7 +112,7 @@ class BuildRun:
         """All settings that decide what `stage` writes, those of earlier stages included."""
         whole = write_settings(self.config)
         corpus = {"corpus": self.config.corpus.written}
-        images = {**corpus, "render": whole["render"]}
+        images = {**corpus, "render": self.config.render.deciding}
         if stage == "corpus":
             return corpus
         if stage == "encoder":

@@ -196,12 +196,22 @@ def verify(folder: Path) -> None:
 
     img2dataset records no digests: of its shards, only that tar and table are whole is checked.
     """
-    faults = [fault for shard in done_shards(folder) for fault in _faults(folder, shard)]
+    faults = [fault for shard in done_shards(folder) for fault in find_damaged(folder, shard)]
     if faults:
         raise DamagedFileError(f"{'; '.join(faults)}; {MEND}")
 
 
-def _faults(folder: Path, shard: int) -> list[str]:
+def table_is_whole(folder: Path, shard: int) -> bool:
+    """Whether the images table of one of our finished shards is the one that was written."""
+    try:
+        stats = read_json(stats_path(folder, shard))
+        return bool(stats["sha256"]["parquet"] == digest_file(parquet_path(folder, shard)))
+    except (DamagedFileError, OSError, KeyError, TypeError):
+        return False
+
+
+def find_damaged(folder: Path, shard: int) -> list[str]:
+    """What does not match of one finished shard's files; empty where all is whole."""
     try:
         stats = read_json(stats_path(folder, shard))
         digests = stats.get("sha256") if isinstance(stats, dict) else None

@@ -34,6 +34,11 @@ OWNERS = {
     "tokenizers": {"index/clip_tokens.py", "index/prompt_runtime.py"},
     "sentence_transformers": {"index/minilm.py"},
     "transformers": {"index/blip2.py", "index/quiet.py"},
+    "diffusers": {
+        "build/render/diffusion/model.py",
+        "build/render/diffusion/pipeline.py",
+    },
+    "xformers": {"build/render/diffusion/pipeline.py"},
     "peft": {"inversion/train/adapters.py"},
     "accelerate": {"inversion/train/launch.py"},
     "matplotlib": {"inversion/train/curves.py", "ui/eval_report.py"},
@@ -42,6 +47,9 @@ OWNERS = {
     "ray": {"index/engine_ray.py"},
     "torch": {
         "index/blip2.py",
+        "build/render/diffusion/device.py",
+        "build/render/diffusion/pipeline.py",
+        "build/render/diffusion/renderer.py",
         "index/clip.py",
         "index/devices.py",
         "index/image_graph.py",

@@ -24,6 +24,7 @@ from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, Ou
 from unprompt.ui.cli_score import evaluate, tune
 from unprompt.ui.cli_sources import sources
 from unprompt.ui.cli_train import train_app
+from unprompt.ui.rerender import rerender
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 EPILOG = "Every command has examples: unprompt COMMAND --help"
@@ -111,6 +112,7 @@ def build(
 app.command()(clean)
 app.command()(invert)
 app.command()(tune)
+app.command()(rerender)
 app.command("eval")(evaluate)
 app.command()(sources)
 

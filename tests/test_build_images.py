@@ -138,7 +138,7 @@ def test_other_shards_and_batches_give_the_same_files(run: Path, folder: Path) -
     """In one batch size the bytes are equal; how rows fall into shards does not matter."""
     prompts = pl.read_parquet(run / "corpus" / "prompts.parquet")
     config = replace(config_of(run), images_per_shard=COUNT)
-    assert render_images(folder / "one-shard", prompts, config) == 0
+    assert render_images(folder / "one-shard", prompts, config).failed == 0
     once, again = read_rows(run / "images"), read_rows(folder / "one-shard")
     assert again["sha256"].to_list() == once["sha256"].to_list()
 
@@ -282,15 +282,15 @@ def test_blanked_rows_fail_and_are_tried_again_on_request(folder: Path) -> None:
     checked = DiffusionConfig(str(save_sd(folder / "checked", checked=True)), steps=1)
     config = RenderConfig("diffusers", diffusion=checked)
     images = folder / "blanked"
-    assert render_images(images, table(["the fox", "an owl"]), config) == 2
+    assert render_images(images, table(["the fox", "an owl"]), config).failed == 2
     rows = read_rows(images)
     assert rows["status"].to_list() == ["failed"] * 2
     assert "safety checker" in rows["error_message"][0] and rows["sha256"].null_count() == 2
     assert json.loads(rows["settings"][0])["tokens"] == 4
     before = {path.name: path.stat().st_mtime_ns for path in images.iterdir()}
-    assert render_images(images, table(["the fox", "an owl"]), config) == 2
+    assert render_images(images, table(["the fox", "an owl"]), config).failed == 2
     assert {path.name: path.stat().st_mtime_ns for path in images.iterdir()} == before
-    assert render_images(images, table(["the fox", "an owl"]), config, retry_failed=True) == 2
+    assert render_images(images, table(["the fox", "an owl"]), config, retry_failed=True).failed == 2
     assert {path.name: path.stat().st_mtime_ns for path in images.iterdir()} != before
 
 
@@ -363,7 +363,7 @@ def test_pictures_shrink_antialiased_and_never_grow() -> None:
 def test_output_px_is_what_is_stored(run: Path, folder: Path) -> None:
     tall = DiffusionConfig(str(folder / "sd"), steps=1, height=64, width=48)
     config = replace(config_of(run), output_px=32, format="png", quality=95, diffusion=tall)
-    assert render_images(folder / "small", table(["the fox"]), config) == 0
+    assert render_images(folder / "small", table(["the fox"]), config).failed == 0
     [row] = read_rows(folder / "small").iter_rows(named=True)
     assert (row["width"], row["height"]) == (32, 43)
     [(_, content)] = iterate_images(folder / "small", 0)

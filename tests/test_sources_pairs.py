@@ -44,7 +44,7 @@ from unprompt.ui.workflow import build_run
 def make_plan(folder: Path, configs: Sequence[CollectionConfig], per_shard: int = 3) -> Plan:
     """Everything the collections hold, nothing held out."""
     raw, _ = collect(configs, folder / "spool")
-    return Plan(make_prompts_table(raw), tuple(configs), per_shard, workers=1)
+    return Plan(make_prompts_table(raw), tuple(configs), per_shard)
 
 
 def pictures(folder: Path) -> dict[str, bytes]:
@@ -63,7 +63,7 @@ def test_bytes_are_kept_and_what_has_no_place_in_a_shard_becomes_png(tmp_path: P
         write(source / f"{name}.{kind.lower()}", encoded("teal", kind))
         write(source / f"{name}.txt", f"prompt {name}")
     plan = make_plan(tmp_path, [CollectionConfig("image_folder", str(source))])
-    assert copy_pairs(images, plan) == 0
+    assert copy_pairs(images, plan).failed == 0
     found = by_prompt(images)
     for name, kind in list(kinds.items())[:3]:
         assert found[f"prompt {name}"] == (source / f"{name}.{kind.lower()}").read_bytes()
@@ -94,7 +94,7 @@ def test_every_row_is_a_picture_or_a_failure(
         (tmp_path / "in").mkdir()
         found = WRITERS[name](tmp_path / "in")
     plan = make_plan(tmp_path, [CollectionConfig(**found.settings, path=str(found.path))])
-    assert copy_pairs(tmp_path / "images", plan) == len(failed)
+    assert copy_pairs(tmp_path / "images", plan).failed == len(failed)
     assert set(by_prompt(tmp_path / "images")) == good
     faults = failed_rows(tmp_path / "images")
     assert set(faults["prompt"]) == set(failed)
@@ -121,7 +121,7 @@ def test_a_saved_dataset_gives_its_pictures(tmp_path: Path) -> None:
     )
     saved.save_to_disk(str(tmp_path / "in"))
     plan = make_plan(tmp_path, [CollectionConfig("huggingface", str(tmp_path / "in"))])
-    assert copy_pairs(tmp_path / "images", plan) == 1
+    assert copy_pairs(tmp_path / "images", plan).failed == 1
     expected = {"red": encoded("red"), "blue": encoded("blue")}
     assert by_prompt(tmp_path / "images") == expected
 
@@ -132,7 +132,7 @@ def test_damaged_pictures_are_failed_rows(tmp_path: Path) -> None:
     rows = {name: part_row(f"prompt {name}", seed) for seed, name in enumerate(cut)}
     diffusiondb_part(tmp_path / "in", 1, cut, rows, zipped=True)
     plan = make_plan(tmp_path, [CollectionConfig("diffusiondb", str(tmp_path / "in"))])
-    assert copy_pairs(tmp_path / "images", plan) == 3
+    assert copy_pairs(tmp_path / "images", plan).failed == 3
     assert list(by_prompt(tmp_path / "images")) == ["prompt a.png"]
     told = failed_rows(tmp_path / "images").sort("prompt")["error_message"].to_list()
     assert "cut short" in told[0] and "not a picture" in told[1] and "is empty" in told[2]
@@ -206,11 +206,11 @@ def test_retry_failed_reads_again_what_was_mended(tmp_path: Path) -> None:
     for n in range(3):
         write(source / f"{n}.png", encoded())
     plan = make_plan(tmp_path, [CollectionConfig("image_folder", str(source))], per_shard=2)
-    assert copy_pairs(images, plan) == 1
+    assert copy_pairs(images, plan).failed == 1
     kept = tar_path(images, 0).stat().st_mtime_ns
     write(source / "3.png", encoded("blue"))
-    assert copy_pairs(images, plan) == 1
-    assert copy_pairs(images, plan, retry_failed=True) == 0
+    assert copy_pairs(images, plan).failed == 1
+    assert copy_pairs(images, plan, retry_failed=True).failed == 0
     assert by_prompt(images)["prompt 3"] == encoded("blue")
     assert tar_path(images, 0).stat().st_mtime_ns == kept
 
@@ -221,7 +221,6 @@ SMALL = (
     "corpus.dedupe_threshold=0.99",
     "corpus.source=pairs",
     "render.images_per_shard=40",
-    "render.workers=1",
     "fallback=null",
 )
 

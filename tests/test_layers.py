@@ -42,7 +42,7 @@ OWNERS = {
     "matplotlib": {"inversion/train/curves.py", "ui/eval_report.py"},
     "faiss": {"index/faiss_library.py"},
     "openvino": {"index/openvino_graph.py"},
-    "ray": {"index/engine_ray.py"},
+    "ray": {"index/ray_library.py"},
     "torch": {
         "index/clip.py",
         "index/devices.py",

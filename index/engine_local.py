@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -104,6 +105,7 @@ def _sit_down(free: Any) -> None:
         seen = [name for name in os.environ.get(VISIBLE, "").split(",") if name]
         names = [seen[n] if n < len(seen) else str(n) for n in seat.devices]
         os.environ[VISIBLE] = ",".join(names)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once and without a word
     # a killed parent cannot tell its workers to stop, so each of them watches for its end
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 

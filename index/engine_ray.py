@@ -1,32 +1,24 @@
 """Work and its items -> outcomes, from actors that Ray Data keeps on one machine or a cluster.
 
-The one file that knows Ray. An actor loads the work once; Ray replaces one that dies and begins its
-item anew, wherever there is room. Every node needs unprompt and the same folders.
+An actor loads the work once; Ray replaces one that dies and begins its item anew, wherever there is
+room. Every node needs unprompt and the same folders.
 """
 
-import logging
 import math
 import os
 import pickle
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.errors import ConfigError, MissingDependencyError, UnpromptError
+from unprompt.index.errors import ConfigError, UnpromptError
+from unprompt.index.ray_library import connected, load_ray, silence
 from unprompt.index.work import TRIES, Outcome, Work, died, do
-
-# read when Ray is imported and by the processes that it starts; the user's own choice stands
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
-}
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # Ray on this machine only: 127.0.0.1
-STORE_BYTES = 512 * 2**20  # numbers and rows go through it, no pictures
 
 
 @dataclass(frozen=True)
@@ -46,10 +38,10 @@ def work_on_ray(
     """Do the items in Ray actors; outcomes come in any order."""
     if not items:
         return
-    with _connected(demand) as ray:
+    with connected(demand.address) as ray:
         rows = [{"number": n, "item": pickle.dumps(item)} for n, item in items.items()]
         found = ray.data.from_items(rows, override_num_blocks=len(rows))
-        _silence(found.context)
+        silence(found.context)
         begun = _count_begun(ray)
         mapped = found.map_batches(
             _Actor,
@@ -75,13 +67,12 @@ class _Actor:
         self._begun = begun
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        import ray
-
+        ray = load_ray(self._demand.address)
         number = int(batch["number"][0])
         if ray.get(self._begun.count.remote(number)) > TRIES:
             outcome = died(number)
         else:
-            outcome = do(lambda: self._function, number, pickle.loads(batch["item"][0]))
+            outcome = do(lambda: self._function, number, batch["item"][0])
         return {"number": [number], "outcome": [pickle.dumps(outcome)]}
 
     @cached_property
@@ -94,7 +85,8 @@ class _Actor:
         os.chdir(self._folder)
         if not self._demand.gpus:  # Ray hides no GPU from an actor that asks for none
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        return pickle.loads(self._payload).load(max(1, int(self._demand.cpus)))
+        function = pickle.loads(self._payload).load(max(1, int(self._demand.cpus)))
+        return lambda item: function(pickle.loads(item))
 
 
 class _Begun:
@@ -114,49 +106,6 @@ def _count_begun(ray: Any) -> Any:
     here = ray.get_runtime_context().get_node_id()
     place = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=True)
     return ray.remote(num_cpus=0, scheduling_strategy=place)(_Begun).remote()
-
-
-@contextmanager
-def _connected(demand: RayDemand) -> Iterator[Any]:
-    """The module `ray`, connected: to what runs already, to a cluster, or to a Ray of our own."""
-    ray = load_ray(demand.address)
-    if ray.is_initialized():
-        yield ray
-        return
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if demand.address is None:
-        options |= {
-            "address": "local", "include_dashboard": False, "object_store_memory": STORE_BYTES,
-        }  # fmt: skip
-    else:
-        options["address"] = demand.address
-    with redirect_stdout(sys.stderr):
-        try:
-            ray.init(**options)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UnpromptError(
-                f"cannot reach Ray at {demand.address or 'this machine'}: {error}"
-            ) from error
-    try:
-        yield ray
-    finally:
-        with redirect_stdout(sys.stderr):
-            ray.shutdown()
-
-
-def load_ray(address: str | None) -> Any:
-    settings = QUIET if address else QUIET | LOOPBACK
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"the engine ray needs Ray Data, which cannot be imported ({error}); run "
-            "`pip install 'unprompt[ray]'`, or leave out --engine ray"
-        ) from error
-    return ray
 
 
 def _pool(ray: Any, demand: RayDemand, items: int) -> Any:
@@ -187,13 +136,6 @@ def _room(ray: Any, demand: RayDemand) -> int:
 def _resources(ray: Any) -> str:
     has = ray.cluster_resources()
     return ", ".join(f"{has.get(name, 0):g} {name}" for name in ("CPU", "GPU"))
-
-
-def _silence(context: Any) -> None:
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    context.execution_no_progress_timeout_s = -1  # a shard may take as long as it likes
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
 
 
 def _next(ray: Any, rows: Iterator[Any]) -> Any:

@@ -23,8 +23,8 @@ from unprompt.build.images import RenderWork, render_images
 from unprompt.index.durable import digest_file, read_json
 from unprompt.index.engine import Demand, EngineConfig, map_shards, plan_seats
 from unprompt.index.engine_local import Seat
-from unprompt.index.engine_ray import load_ray
 from unprompt.index.errors import ConfigError, PromptError, UnpromptError, UnreadableImageError
+from unprompt.index.ray_library import load_ray
 from unprompt.inversion.inputs import find_pictures
 from unprompt.inversion.inverter import Query
 from unprompt.inversion.results import append_record
@@ -450,6 +450,17 @@ def test_a_ray_of_its_own_says_nothing(tiny_run: Path, pictures: list[str], tmp_
     assert [line.partition(",")[0] for line in said] == [
         "invert shards: 1/1", f"20 rows -> {tmp_path / 'out.csv'}",
     ]  # fmt: skip
+
+
+def test_a_cluster_that_is_not_there(tiny_run: Path, pictures: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "unprompt.ui.cli", "invert", pictures[1], "--engine", "ray"]
+    options = ["--ray-address", "127.0.0.1:9", "-b", tiny_run / "bundle", "-o", tmp_path / "o.csv"]
+    found = subprocess.run(
+        [*command, *map(str, options)], capture_output=True, text=True, timeout=300
+    )
+    assert found.returncode == 1 and found.stderr.startswith(
+        "unprompt: no Ray cluster answers at 127.0.0.1:9 ("
+    ), found.stderr
 
 
 def test_without_ray(tiny_run: Path, pictures: list[str], tmp_path: Path) -> None:

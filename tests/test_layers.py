@@ -44,7 +44,7 @@ OWNERS = {
     "matplotlib": {"inversion/train/curves.py", "ui/eval_report.py"},
     "faiss": {"index/faiss_library.py"},
     "openvino": {"index/openvino_graph.py"},
-    "ray": {"index/engine_ray.py"},
+    "ray": {"index/ray_library.py"},
     "torch": {
         "index/blip2.py",
         "build/render/diffusion/device.py",

@@ -50,6 +50,4 @@ def _answer(bundle: Path, held_out: LabelledKeys) -> pl.DataFrame:
         expected = pl.Series(told, dtype=pl.Float64)
     return held_out.rows.select(
         "image_id", "prompt_id", pl.col("caption").alias("prompt"), "split"
-    ).with_columns(
-        pl.Series("cosine", cosines, pl.Float64), expected.alias("expected_cosine")
-    )
+    ).with_columns(pl.Series("cosine", cosines, pl.Float64), expected.alias("expected_cosine"))

@@ -30,7 +30,7 @@ OWNERS = {
         "inversion/train/towers/clip_vit.py",
         "inversion/train/towers/blip2.py",
     },
-    "tokenizers": {"index/prompt_runtime.py"},
+    "tokenizers": {"index/clip_tokens.py", "index/prompt_runtime.py"},
     "sentence_transformers": {"index/minilm.py"},
     "transformers": {
         "index/quiet.py",

@@ -16,9 +16,9 @@ from unprompt.ui.progress import choose_progress
 
 DEFAULTS = {"clean": {"preset": "light"}, "duplicates": {"preset": "kaggle-1st"}}
 STEPS = {
-    "identical": "the same, once cleaned",
+    "identical": "once cleaned",
     "exact": "but for case and punctuation",
-    "minhash": "in other words but few",
+    "minhash": "but for few words",
     "cosine": "in meaning",
 }
 
@@ -68,13 +68,14 @@ def _show(report: Mapping[str, Any], files: CleanedFiles, examples: int) -> None
     from rich.table import Table
 
     console = Console()
-    counts = Table("rule", "prompts", title=f"{report['cleaned'].get('read', 0)} prompts read")
-    for rule, rows in report["cleaned"].items():
-        if rule != "read":
-            counts.add_row(rule, str(rows))
-    counts.add_section()
+    cleaned = report["cleaned"]
+    counts = Table("step", "prompts", title=f"{cleaned['read']} prompts read")
+    for kind, what in (("rewrite", "rewritten"), ("drop", "dropped")):
+        for rule, rows in cleaned[kind].items():
+            counts.add_row(f"{what}: {rule}", str(rows))
+        counts.add_section()
     for step, rows in report["duplicates"].items():
-        counts.add_row(f"{step}: {STEPS[step]}", str(rows))
+        counts.add_row(f"duplicate {STEPS[step]}: {step}", str(rows))
     counts.add_section()
     counts.add_row("kept", str(report["kept"]))
     console.print(counts)

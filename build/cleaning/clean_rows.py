@@ -14,7 +14,7 @@ from unprompt.build.cleaning.rules import Drop, Rewrite, dropping_rules, rewriti
 
 ROUNDS = 4  # of all rewriting rules; two settle nearly every prompt
 EXAMPLES_EACH = 20
-BLANK, REWRITTEN = "blank", "rewritten"  # beside the rules' own names
+BLANK, REWRITTEN = "blank", "rewritten"  # in the counts, beside `rewrite.RULE` and `drop.RULE`
 EXAMPLES = pl.Schema(
     {
         "rule": pl.String,
@@ -44,8 +44,8 @@ class Cleaner:
     def __call__(self, table: pl.DataFrame) -> Cleaned:
         """Clean one table; a prompt that nothing is left of counts as blank."""
         table = table.with_columns(normalise(table["prompt"].fill_null("")).alias("prompt"))
-        rules: list[Rewrite | Drop] = [*self._rewrites, *self._drops]
-        counts = {rule.name: 0 for rule in rules}
+        counts = {f"rewrite.{rule.name}": 0 for rule in self._rewrites}
+        counts |= {f"drop.{rule.name}": 0 for rule in self._drops}
         examples = [pl.DataFrame(schema=EXAMPLES)]
         prompts = self._rewrite(table["prompt"], counts, examples)
         counts[REWRITTEN] = int((prompts != table["prompt"]).sum())
@@ -79,7 +79,7 @@ class Cleaner:
                 continue
             fails = rule.fails(table[rule.column])
             dropped = table.filter(fails)["prompt"]
-            counts[rule.name] = dropped.len()
+            counts[f"drop.{rule.name}"] = dropped.len()
             examples.append(_examples(rule, dropped, None))
             table = table.filter(~fails)
         return table
@@ -101,7 +101,7 @@ def _apply(
     changed = before != after
     rows, before = rows.filter(changed), before.filter(changed)
     after = _tidy(after.filter(changed))
-    counts[rule.name] += rows.len()
+    counts[f"rewrite.{rule.name}"] += rows.len()
     examples.append(_examples(rule, before, after))
     return _placed(prompts, rows, after)
 

@@ -4,9 +4,9 @@ FOLDER/00000.parquet, 00000_stats.json   see build/row_shards.py; the stats hold
 FOLDER/00000_examples.parquet            some of the rows that each rule changed or dropped
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -35,12 +35,15 @@ def clean_shards(folder: Path, chunks: Iterable[pl.DataFrame], config: CleanConf
         write_shard(folder, shard, rows.select(list(ROW)), stats)
 
 
-def sum_counts(shards: RowShards) -> dict[str, int]:
-    """Counts of all shards together."""
-    total: Counter[str] = Counter()
+def sum_counts(shards: RowShards) -> dict[str, Any]:
+    """Counts of all shards together: of rows, and of each rule under `rewrite` and `drop`."""
+    total: dict[str, Any] = {"rewrite": {}, "drop": {}}
     for stats in shards.stats:
-        total.update(stats["counts"])
-    return dict(total)
+        for name, rows in stats["counts"].items():
+            kind, _, rule = name.rpartition(".")
+            place = total[kind] if kind else total
+            place[rule] = place.get(rule, 0) + rows
+    return total
 
 
 def read_examples(shards: RowShards) -> pl.DataFrame:

@@ -55,6 +55,12 @@ class CleanConfig:
     def _with_preset(cls, value: Any) -> Any:
         return with_preset(value, PRESETS, "clean")
 
+    @property
+    def rewrites(self) -> bool:
+        """Whether any rule changes a prompt; the others only drop."""
+        strips = "strip" in (self.urls, self.artists)
+        return strips or self.tags or self.flags or self.weights or self.repeated_phrases
+
     def __post_init__(self) -> None:
         if self.min_words < 1:
             raise ConfigError(f"clean.min_words must be >= 1, got {self.min_words}")

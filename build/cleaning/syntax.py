@@ -34,8 +34,8 @@ FLAGGED = r"--|\x{2014}|\x{2013}|\s-[A-Za-z]|::|^\s*[!/]"
 _COMMAND = r"(?i)^\s*(?:!dream|!imagine|/dream|/imagine(?:\s+prompt)?)\b\s*:?\s*"
 _COMMANDED = "\ue010"
 _COMMANDED_QUOTE = r"^\x{E010}[\x22\x{201C}](.*)[\x22\x{201D}]\s*$"
-_SEGMENT_UNWANTED = r"((?:^|:{2,}\s*[\d.]*)\s*)[^:]+:{2,}\s*-\d*\.?\d+"
-_SEGMENT_WEIGHT = r"\s*:{2,}\s*(?:\d+\.?\d*|\.\d+)?"
+_SEGMENT_UNWANTED = r"((?:^|:{2,}[\d.]*)\s*)[^:]+:{2,}-\d*\.?\d+\b"
+_SEGMENT_WEIGHT = r"\s*:{2,}(?:\d*\.?\d+\b)?"
 _DANGLING = r"(?:\s+-[A-Za-z])*(?:\s+(?:-+|\x{2014}+)|--+)?\s*$"
 
 _INNER = r"[^()\[\]{}]"
@@ -50,8 +50,9 @@ WEIGHTED = rf"[\[\]{{}}]|\(\s*\(|\)\s*\)|:\s*[+-]?\s*{_NUMBER}\s*\)"
 _NESTED = 4  # weights within weights
 
 _URL = (
-    r"(?i)\b(?:https?://|file:/|www\.)[^\s<>\x22]+"
-    r"|\b[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|io|co|info|biz|tv|me|ru|de|uk|art|gg|app)/[^\s<>\x22,;]+"
+    r"(?i)(?:\b(?:in\s+the\s+)?style\s+of\s+)?"  # which would be left without a name
+    r"\b(?:(?:https?://|file:/|www\.)[^\s<>\x22]+"
+    r"|[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|io|co|info|biz|tv|me|ru|de|uk|art|gg|app)/[^\s<>\x22,;]+)"
 )
 LINKED = r"(?i)(?:https?|file):/|www\.|\.[a-z]{2,4}/"
 

@@ -36,7 +36,7 @@ class Shingles(NamedTuple):
 def shingle(prompts: pl.Series) -> Shingles:
     """Words and pairs of neighbouring words; a prompt without a word is one hash of its text."""
     plain = plain_words(prompts)
-    text = plain.zip_with(plain != "", prompts)
+    text = plain.zip_with(plain != "", prompts.str.replace_all(" ", "_", literal=True))
     table = text.alias("word").to_frame().with_row_index("row")
     words = table.with_columns(pl.col("word").str.split(" ")).explode("word")
     distinct = words["word"].unique()

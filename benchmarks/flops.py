@@ -18,7 +18,10 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from unprompt.inversion.train.towers.published import PUBLISHED, build_on_meta
 
 TOWER_SIZES = (224, 256, 320, 336, 384, 448)
-LITE = {"efficientnet-lite0": "tf_efficientnet_lite0", "efficientnet-lite2": "tf_efficientnet_lite2"}
+LITE = {
+    "efficientnet-lite0": "tf_efficientnet_lite0",
+    "efficientnet-lite2": "tf_efficientnet_lite2",
+}
 LITE_SIZES = (96, 128, 224, 260)
 SIDES = (512, 768, 1024)
 TOKENS = 77

@@ -133,9 +133,7 @@ def write_rates(path: Path, found: RatesFile) -> None:
         kept = tuple(rate for rate in old.rates if _identity(rate) not in new)
         stored = {(size.kind, size.format, size.quality) for size in found.pictures}
         pictures = tuple(
-            size
-            for size in old.pictures
-            if (size.kind, size.format, size.quality) not in stored
+            size for size in old.pictures if (size.kind, size.format, size.quality) not in stored
         )
     whole = RatesFile(
         found.device,

@@ -10,6 +10,7 @@ import typer
 from unprompt.index.errors import UnpromptError
 from unprompt.ui.cli_invert import invert
 from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
+from unprompt.ui.cli_plan import bench, plan
 from unprompt.ui.cli_score import evaluate, tune
 from unprompt.ui.cli_train import train_app
 
@@ -89,6 +90,8 @@ def build(
 app.command()(invert)
 app.command()(tune)
 app.command("eval")(evaluate)
+app.command()(plan)
+app.command()(bench)
 
 
 @index_app.command("info")

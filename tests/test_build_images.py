@@ -290,7 +290,9 @@ def test_blanked_rows_fail_and_are_tried_again_on_request(folder: Path) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in images.iterdir()}
     assert render_images(images, table(["the fox", "an owl"]), config).failed == 2
     assert {path.name: path.stat().st_mtime_ns for path in images.iterdir()} == before
-    assert render_images(images, table(["the fox", "an owl"]), config, retry_failed=True).failed == 2
+    assert (
+        render_images(images, table(["the fox", "an owl"]), config, retry_failed=True).failed == 2
+    )
     assert {path.name: path.stat().st_mtime_ns for path in images.iterdir()} != before
 
 

@@ -21,6 +21,7 @@ from unprompt.ui.cli_engine import (
 from unprompt.ui.cli_invert import invert
 from unprompt.ui.cli_make import make_app
 from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
+from unprompt.ui.cli_plan import bench, plan
 from unprompt.ui.cli_score import evaluate, tune
 from unprompt.ui.cli_sources import sources
 from unprompt.ui.cli_train import train_app
@@ -115,6 +116,8 @@ app.command()(tune)
 app.command()(rerender)
 app.command("eval")(evaluate)
 app.command()(sources)
+app.command()(plan)
+app.command()(bench)
 
 
 @index_app.command("info")

@@ -75,7 +75,7 @@ def open_cache(
     digest = _digest(lower, pairs, preprocess)
     place = folder / digest
     pictures = PicturePairs(pairs, preprocess, None, 0)
-    run = _runner(lower.eval(), preprocess.image_size)
+    run = frozen_runner(lower.eval(), preprocess.image_size)
     arrays = _arrays(place, len(pairs), run(pictures.pixels(0)[None]))
     done = int(read_json(place / MARKER)["rows"]) if (place / MARKER).is_file() else 0
     blocks = [
@@ -145,7 +145,8 @@ def _digest(lower: LowerPart, pairs: Pairs, preprocess: Preprocess) -> str:
     return digest_json(content)[:16]
 
 
-def _runner(lower: LowerPart, image_size: int) -> States:
+def frozen_runner(lower: LowerPart, image_size: int) -> States:
+    """The frozen part as it fills a cache: through OpenVINO on a CPU, in torch on a GPU."""
     device = next(lower.tower.parameters()).device
     if device.type == "cpu":
         from unprompt.index.openvino_graph import compile_module

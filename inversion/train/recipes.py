@@ -22,6 +22,7 @@ class DataSource:
     name: str
     prompts: int | None = None  # none: not stated
     images_per_prompt: float = 1
+    runs: tuple[str, ...] = ()  # `run` of the stages that learn from it; none: all of them
     note: str = ""
 
 

@@ -1,0 +1,70 @@
+"""This machine -> its name, the kind of its GPU, cores and library versions, for a rates file."""
+
+import importlib
+import importlib.metadata
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LIBRARIES = (
+    "unprompt", "torch", "openvino", "faiss-cpu", "faiss-gpu", "open_clip_torch",
+    "sentence-transformers", "diffusers",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What work runs on here."""
+
+    cpu: str
+    cores: int  # that this process may use
+    gpu: str | None  # the first one's name, if torch finds one
+    versions: dict[str, str]
+
+
+def describe_machine() -> Machine:
+    """Look at the machine; loads torch where it is installed."""
+    return Machine(_cpu_name(), _cores(), _gpu_name(), _versions())
+
+
+def gpu_kind(name: str, known: Sequence[str]) -> str:
+    """The kind as rates name it: NVIDIA A100-SXM4-80GB is an A100; else the name less its maker."""
+    for kind in sorted(known, key=len, reverse=True):
+        if kind.lower() in name.lower():
+            return kind
+    return name.removeprefix("NVIDIA ").removeprefix("GeForce ")
+
+
+def _gpu_name() -> str | None:
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return None
+    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else None
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_name() -> str:
+    path = Path("/proc/cpuinfo")
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

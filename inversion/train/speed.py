@@ -1,0 +1,81 @@
+"""A training section on this machine -> seconds of one image in a step, and in the frozen part."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from unprompt.index.timing import median_seconds
+from unprompt.inversion.train.cache import frozen_runner
+from unprompt.inversion.train.config import StageConfig, TrainConfig
+from unprompt.inversion.train.ema import Ema
+from unprompt.inversion.train.launch import Launch
+from unprompt.inversion.train.layout import parameter_groups
+from unprompt.inversion.train.regression import build_regressor
+from unprompt.inversion.train.regressor import Regressor
+from unprompt.inversion.train.towers.build import build_tower
+
+PROMPT_DIM = 384
+
+
+@dataclass(frozen=True)
+class TrainingSpeed:
+    """Seconds an image. Reading and decoding pictures is not in it."""
+
+    step: float  # forward, backward, update, average
+    head_only: float | None  # the same while the head learns alone, where the stage has such epochs
+    frozen_part: float | None  # filling the cache, where there is one
+
+
+def time_training(
+    config: TrainConfig, stage: StageConfig, cached: bool, repeats: int
+) -> TrainingSpeed:
+    """Real steps of the real network on random pictures; nothing is written."""
+    launch = Launch(config.precision)
+    loaded = build_tower(config.tower)
+    preprocess = loaded.preprocess
+    if stage.image_size is not None and stage.image_size != preprocess.image_size:
+        loaded.tower.resize(stage.image_size)
+        preprocess = replace(preprocess, image_size=stage.image_size)
+    module = build_regressor(config, loaded._replace(preprocess=preprocess))
+    groups = parameter_groups(
+        module.tower, module.head, module.layout, config.layer_decay, config.weight_decay
+    )
+    launch.prepare(module, groups)
+    size, batch = preprocess.image_size, config.batch_size // config.accumulate
+    generator = torch.Generator().manual_seed(config.seed)
+    pixels = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8, generator=generator)
+    inputs: tuple[Tensor, ...] = (pixels,)
+    frozen = None
+    if cached:
+        frozen, inputs = _time_frozen(module, size, pixels, repeats)
+    targets = normalize(torch.randn(batch, PROMPT_DIM, generator=generator), dim=-1)
+    average = Ema(module, config.ema) if config.ema is not None else None
+
+    def step(_: int) -> None:
+        module.train()
+        for part in range(config.accumulate):
+            loss = launch.backward((inputs, targets), config.accumulate, part)
+        launch.update(stage.learning_rate, config.clip_norm)
+        if average is not None:
+            average.update(module)
+        float(loss)  # waits for a GPU
+
+    images = batch * config.accumulate
+    whole = median_seconds(step, repeats) / images
+    head_only = None
+    if stage.head_only_epochs:
+        module.head_only = True
+        head_only = median_seconds(step, repeats) / images
+    return TrainingSpeed(whole, head_only, frozen)
+
+
+def _time_frozen(
+    module: Regressor, size: int, pixels: Tensor, repeats: int
+) -> tuple[float, tuple[Tensor, ...]]:
+    """Seconds an image of the frozen part, and the states it gives as a cache keeps them."""
+    run = frozen_runner(module.lower.eval(), size)
+    images = pixels.numpy()
+    seconds = median_seconds(lambda _: run(images), repeats) / len(images)
+    return seconds, tuple(torch.from_numpy(state).half() for state in run(images))

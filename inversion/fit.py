@@ -129,7 +129,7 @@ def _trained_head(
     matrices = read_head(trained)
     if is_qformer(matrices):
         raise ConfigError(
-            "a qformer head reads the tower's tokens, which an index does not hold; set "
+            "a qformer head reads the tower's tokens, which no index holds; set "
             "`encoder.output: prediction`"
         )
     taken = len(matrices.get("weight_1", matrices["weight_2"]))

@@ -15,10 +15,12 @@ from unprompt.index.clip import ClipTextEncoder, load_clip
 from unprompt.index.durable import write_json
 from unprompt.index.encoders import EncoderConfig, to_unit_length
 from unprompt.index.errors import ConfigError, DamagedFileError
+from unprompt.index.openvino_graph import compile_module
 from unprompt.index.qformer import load_qformer
 from unprompt.index.runtime import export_encoder, load_encoder
 from unprompt.index.settings import write_settings
 from unprompt.index.trained_tower import DESCRIPTION, HEAD, TOWER, TrainingResult, read_head
+from unprompt.inversion.train.cache import LowerPart
 from unprompt.inversion.train.checkpoints import save_weights
 from unprompt.inversion.train.config import HeadLayout, TowerConfig, TrainConfig, TuningConfig
 from unprompt.inversion.train.export import write_export
@@ -133,6 +135,19 @@ def test_an_exported_graph_stays_right(family: str, kind: str, tmp_path: Path) -
         found = encoder.encode(trained.pictures)
         assert np.einsum("nd,nd->n", found, wanted).min() > 0.9999, time
         np.testing.assert_allclose(found, wanted, atol=5e-3)
+
+
+def test_cached_states_of_a_frozen_blip2_stay_right(tmp_path: Path) -> None:
+    loaded = build_tower(tower_of("blip2", tmp_path))
+    lower = LowerPart(loaded.tower, loaded.preprocess, len(loaded.tower.blocks)).eval()
+    size = loaded.preprocess.image_size
+    pixels = np.random.default_rng(0).integers(0, 255, (20, size, size, 3), dtype=np.uint8)
+    with torch.no_grad():
+        wanted = [state.numpy() for state in lower(torch.from_numpy(pixels))]
+    run = compile_module(lower, size)
+    for _ in range(2):
+        for found, state in zip(run(pixels), wanted, strict=True):
+            np.testing.assert_allclose(found, state, atol=1e-4)
 
 
 def test_features_of_blip2_feed_its_trained_head(tmp_path: Path) -> None:

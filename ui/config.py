@@ -29,6 +29,14 @@ class RunConfig:
     train: TrainConfig | None = None  # none: the tower stays as it is
     clip: ClipTrainConfig | None = None  # of `unprompt train clip`
 
+    def __post_init__(self) -> None:
+        reads_tokens = self.train is not None and self.train.head.kind == "qformer"
+        if reads_tokens and self.build.encoder.output != "prediction":
+            raise ConfigError(
+                "a qformer head reads the tower's tokens, which no index holds; set "
+                f"`encoder.output: prediction`, got {self.build.encoder.output!r}"
+            )
+
 
 def preset_names() -> list[str]:
     """Names of the presets that ship with the package."""

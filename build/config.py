@@ -70,6 +70,11 @@ class CorpusConfig:
             )
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether the source brings pictures or their vectors, so that nothing is rendered."""
+        return self.source in ("shards", "pairs", "embeddings")
+
+    @property
     def held_out_digest(self) -> str:
         """Names the held-out prompts; the same for every `max_train` of one corpus."""
         settings = self.written
@@ -104,7 +109,9 @@ class CorpusConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class RenderConfig:
-    """How prompts become pictures. Ignored for the corpus source `shards`, which has pictures."""
+    """How prompts become pictures. Of a source with pictures, only `pairs` looks at it: for
+    `images_per_shard` and `workers`.
+    """
 
     renderer: Literal["scenes", "diffusers"] = "scenes"
     size_px: int = SCENES_PX  # of scenes; a pipeline has height and width

@@ -81,7 +81,7 @@ def test_bytes_are_kept_and_what_has_no_place_in_a_shard_becomes_png(tmp_path: P
     [
         ("diffusiondb_parts", {"a fox", "two owls"}, {}),
         ("image_folder", {"a cat", "a dog"}, {"a gap": "missing", "a thief": "leaves the folder"}),
-        ("texts_beside", {"a cat", "a cow"}, {"no picture": "the picture is missing"}),
+        ("texts_beside", {"a cat", "a cow"}, {}),
         ("webdataset", {"a cat", "a dog", "two pictures"}, {"no picture": "holds no picture"}),
         ("image_parquet", {"a cat"}, {"a ghost": "row 1 of .* holds no picture"}),
     ],
@@ -89,10 +89,8 @@ def test_bytes_are_kept_and_what_has_no_place_in_a_shard_becomes_png(tmp_path: P
 def test_every_row_is_a_picture_or_a_failure(
     tmp_path: Path, name: str, good: set[str], failed: dict[str, str]
 ) -> None:
-    found = WRITERS[name](tmp_path / "in") if name != "image_parquet" else None
-    if found is None:
-        (tmp_path / "in").mkdir()
-        found = WRITERS[name](tmp_path / "in")
+    (tmp_path / "in").mkdir()
+    found = WRITERS[name](tmp_path / "in")
     plan = make_plan(tmp_path, [CollectionConfig(**found.settings, path=str(found.path))])
     assert copy_pairs(tmp_path / "images", plan).failed == len(failed)
     assert set(by_prompt(tmp_path / "images")) == good
@@ -159,6 +157,21 @@ def test_blurred_pictures_are_left_out_where_the_metadata_tells(tmp_path: Path) 
     plan = make_plan(tmp_path, [CollectionConfig("diffusiondb", str(tmp_path / "in"))])
     copy_pairs(tmp_path / "images", plan)
     assert list(by_prompt(tmp_path / "images")) == ["a fox"]
+
+
+def test_a_part_that_is_zipped_and_unpacked_counts_once(tmp_path: Path) -> None:
+    """Beside a part of the same number of DiffusionDB Large, which is another one."""
+    rows, contents = {"a.png": part_row("a fox")}, {"a.png": encoded()}
+    for zipped in (True, False):
+        diffusiondb_part(tmp_path / "in" / "images", 1, contents, rows, zipped)
+    large = tmp_path / "in" / "diffusiondb-large-part-1"
+    diffusiondb_part(large, 1, {"b.png": encoded("blue")}, {"b.png": part_row("an owl")}, True)
+    diffusiondb_table(tmp_path / "in" / "metadata.parquet", [("a.png", "a fox", 1, 0.1, 0.1)])
+    scores = [("a.png", "a fox", 9, 2.0, 0.1), ("b.png", "an owl", 1, 2.0, 0.1)]
+    diffusiondb_table(tmp_path / "in" / "metadata-large.parquet", scores)
+    plan = make_plan(tmp_path, [CollectionConfig("diffusiondb", str(tmp_path / "in"))])
+    copy_pairs(tmp_path / "images", plan)
+    assert read_rows(tmp_path / "images")["prompt"].to_list() == ["a fox"]
 
 
 def test_pictures_of_prompts_that_the_corpus_left_out_stay_where_they_are(tmp_path: Path) -> None:
@@ -270,6 +283,8 @@ def test_diffusiondb_parts_become_a_bundle_that_answers(
         "diffusiondb", len(renders), len(renders), 2,
     )  # fmt: skip
     assert "CC0" in report["licence"]
+    card = (run / "bundle" / "card.md").read_text()
+    assert f"- diffusiondb: {report['licence']}" in card and "renderer" not in card
 
 
 def test_an_image_folder_becomes_a_bundle_that_answers(

@@ -355,8 +355,8 @@ def write_texts_beside(folder: Path) -> Found:
         write(folder / name, encoded(format="WEBP" if name.endswith("webp") else "PNG"))
     for name, text in (("a", "a cat\n"), ("sub/c", "a cow"), ("lone", "no picture")):
         write(folder / f"{name}.txt", text)
-    dropped = {"picture without a text": 1}
-    return Found({"kind": "image_folder"}, folder, ["a cat", "a cow", "no picture"], dropped)
+    dropped = {"picture without a text": 1, "text without a picture": 1}
+    return Found({"kind": "image_folder"}, folder, ["a cat", "a cow"], dropped)
 
 
 def write_tar(path: Path, files: Mapping[str, bytes]) -> Path:

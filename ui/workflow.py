@@ -14,6 +14,7 @@ import polars as pl
 from unprompt.build.corpus import Corpus, read_corpus
 from unprompt.build.leaks import check_leaks
 from unprompt.build.pipeline import STAGES, BuildRun, TowerSources, check_share
+from unprompt.build.sources.kinds import find_kind
 from unprompt.index.bundle import CARD, ENCODER, INDEX, seal_bundle
 from unprompt.index.durable import write_atomically
 from unprompt.index.embeddings import read_embeddings
@@ -190,17 +191,19 @@ def _fit_settings(run: BuildRun, config: RunConfig) -> dict[str, Any]:
 def _write_card(run: BuildRun, blend: Blend) -> None:
     manifest = read_index_manifest(run.bundle / INDEX)
     config = run.config
+    renderer = "" if config.corpus.has_pictures else f"; renderer: {config.render.renderer}"
     lines = [
         f"# {config.name}",
         "",
         f"- index: {manifest.ntotal} rows of {manifest.prompts} prompts, keys {manifest.keys}, "
         f"factory string `{manifest.factory}`",
-        f"- corpus source: {config.corpus.source}; renderer: {config.render.renderer}",
+        f"- corpus source: {config.corpus.source}{renderer}",
         f"- encoder: {config.encoder.model}, space `{manifest.space}`",
         f"- targets: all-MiniLM-L6-v2, space `{manifest.target_space}`",
         f"- blend: alpha {blend.alpha:.2f}, k {blend.knn.k}; mean cosine on "
         f"{blend.validation_queries} validation pictures {blend.validation_cosine:.4f}",
     ]
+    lines += [f"- {one.source}: {find_kind(one.kind).licence}" for one in config.corpus.collections]
     if config.corpus.source == "scenes":
         lines.append("- drawings: OpenMoji, CC BY-SA 4.0, https://openmoji.org")
     with write_atomically(run.bundle / CARD) as temporary:

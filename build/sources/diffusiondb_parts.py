@@ -67,17 +67,29 @@ def open_part(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
 
 
 def find_parts(path: Path) -> list[Path]:
-    """The json files and zips of a folder's parts, by the number of the part."""
-    found = [*path.rglob("part-*.json"), *path.rglob("part-*.zip")] if path.is_dir() else [path]
-    return sorted(file for file in found if file.is_file())
+    """The json files and zips of a folder's parts, in order; a part that is there twice once."""
+    if path.is_file():
+        return [path]
+    zips = {(file.parent, file.stem): file for file in path.rglob("part-*.zip")}
+    unpacked = {(file.parent.parent, _part(file)): file for file in path.rglob("part-*.json")}
+    return [file for _, file in sorted((zips | unpacked).items()) if file.is_file()]
 
 
 def find_metadata(unit: Path, config: CollectionConfig) -> Path | None:
     """The table with the scores: the named one, or the one in a folder above the part."""
     if config.metadata is not None:
         return Path(config.metadata)
-    around = [folder / name for folder in list(unit.resolve().parents)[:4] for name in METADATA]
+    folders = list(unit.resolve().parents)[:4]
+    names = METADATA[::-1] if any("large" in folder.name for folder in folders) else METADATA
+    around = [folder / name for folder in folders for name in names]
     return next((path for path in around if path.is_file()), None)
+
+
+def _part(unit: Path) -> str:
+    """`part-000001`: the folder's name for a json in it, for that of the file is not always so."""
+    folder = unit.parent.name
+    is_inside = unit.suffix.lower() != ZIP and folder.startswith("part-")
+    return folder if is_inside else unit.stem
 
 
 def _list_rows(unit: Path, tally: Tally) -> Iterator[pl.DataFrame]:
@@ -146,7 +158,7 @@ def _with_scores(
             "folder above them, or name it with the setting `metadata`"
         )
     wanted = pl.col("image_name").is_in(frame["picture"].implode())
-    number = unit.stem.removeprefix("part-")
+    number = _part(unit).removeprefix("part-")
     if number.isdecimal():
         wanted = (pl.col("part_id") == int(number)) & wanted
     try:

@@ -35,6 +35,8 @@ class PromptDraw:
         """Take rows that another draw with the same seed let through."""
         hopeful = frame.filter(pl.col("ticket") <= self._highest)
         self.undrawn += frame.height - hopeful.height
+        if 2 * hopeful.height < frame.height:
+            hopeful = _without_batch(hopeful)
         self._frames.append(hopeful)
         self._waiting += hopeful.height
         if self._waiting > max(FEW, self._limit or self._frames[0].height):
@@ -50,12 +52,17 @@ class PromptDraw:
         kept = whole.unique("prompt_id", keep="first", maintain_order=True)
         self.repeated += whole.height - kept.height
         if self._limit is not None:
-            drawn = kept.sort("ticket", "prompt_id").head(self._limit)
+            drawn = _without_batch(kept.sort("ticket", "prompt_id").head(self._limit))
             self.undrawn += kept.height - drawn.height
             kept = drawn
             if kept.height == self._limit:
                 self._highest = int(kept["ticket"][-1])
         self._frames, self._waiting = [kept], 0
+
+
+def _without_batch(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows with texts of their own: polars' would keep the whole batch in memory."""
+    return frame.with_columns(pl.Series("prompt", frame["prompt"].to_list(), pl.String))
 
 
 def mix(ids: np.ndarray, seed: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 `metadata.jsonl`, `metadata.csv` or `metadata.parquet` beside or above the pictures has a column
 `file_name` (or one that ends in `_file_name`) and one with the prompt. Without any such file the
 prompt of `a/b.png` is the text `a/b.txt`. Both ways are checked: a row without a picture becomes a
-failed row, a picture without a row is counted.
+failed row; a picture without a row, or without a text, and a text without a picture are counted.
 """
 
 import os
@@ -27,6 +27,7 @@ METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 FILE_NAME, TEXT = "file_name", ".txt"
 LONGEST_TEXT = 1 << 16  # bytes
 UNLISTED, WITHOUT_TEXT = "picture without a row", "picture without a text"
+LONE_TEXT = "text without a picture"
 REPEATED = "repeated row"
 NO_FILE, OUTSIDE = "the picture is missing", "the file name leaves the folder"
 
@@ -37,7 +38,7 @@ def list_folder(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[
     if not tables:
         for names in batches(_pictures(unit)):
             yield _with_texts(unit, names, tally)
-        yield _lone_texts(unit, tally)
+        _count_lone_texts(unit, tally)
         return
     listed: set[str] = set()
     seen: set[int] = set()
@@ -123,15 +124,13 @@ def _with_texts(unit: Path, pictures: Sequence[str], tally: Tally) -> pl.DataFra
     return pairs_frame(frame.filter(pl.col("prompt").is_not_null()))
 
 
-def _lone_texts(unit: Path, tally: Tally) -> pl.DataFrame:
-    """Texts that no picture stands beside, as rows without a picture."""
-    stems = {Path(picture).with_suffix("").as_posix() for picture in _pictures(unit)}
-    found = sorted(path.relative_to(unit) for path in unit.rglob(f"*{TEXT}"))
-    lone = [path for path in found if path.with_suffix("").as_posix() not in stems]
-    tally.read += len(lone)
-    prompts = [_read_text(unit / path) for path in lone]
-    frame = frame_of(["prompt", "picture"], [prompts, [path.as_posix() for path in lone]], tally)
-    return pairs_frame(frame.with_columns(pl.lit(NO_FILE).alias("fault")))
+def _count_lone_texts(unit: Path, tally: Tally) -> None:
+    """Texts that no picture stands beside, such as a README: no rows, but not passed over."""
+    stems = {Path(picture).with_suffix("") for picture in _pictures(unit)}
+    for path in sorted(unit.rglob(f"*{TEXT}")):
+        if path.relative_to(unit).with_suffix("") not in stems:
+            tally.read += 1
+            tally.fault(f"{path} has no picture beside it", LONE_TEXT)
 
 
 def _read_text(path: Path) -> str | None:

@@ -23,7 +23,7 @@ from unprompt.index.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES
 from unprompt.index.tars import TarMember, read_member, tar_members
 
 LONGEST_TEXT = 1 << 20  # bytes
-DAMAGED, WITHOUT_TEXT, LONE_TEXT = "damaged tar", "picture without a text", "text without a picture"
+DAMAGED, WITHOUT_TEXT = "damaged tar", "picture without a text"
 PICTURE, SECOND = "picture", "second picture"  # x.png; x.depth.png, taken where it is the only one
 NO_PICTURE = "the sample holds no picture"
 

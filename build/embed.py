@@ -99,7 +99,7 @@ def _embed_shard(
     if missing:
         raise DamagedFileError(
             f"shard {number:05d} of {shards} lists {len(missing)} pictures that its tar does not "
-            "hold; delete the shard's files and run the stage `images` again"
+            "hold; run `unprompt build CONFIG --stage images` again: it makes the shard anew"
         )
     listed = pl.DataFrame(
         {"key": list(errors), "fault": list(errors.values())},

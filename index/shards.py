@@ -30,8 +30,8 @@ from unprompt.index.tars import TarMember, read_member, tar_members, write_tar
 STATS_NAME = re.compile(r"(\d{5})_stats\.json")
 CACHED_TABLES = 32
 MEND = (
-    "delete that shard's files, then run the same `unprompt build` (or img2dataset) again: "
-    "it makes what is missing and leaves the rest"
+    "`unprompt build CONFIG --stage images` finds it and makes it again; for a shard of "
+    "img2dataset delete its files and run that again"
 )
 
 

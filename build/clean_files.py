@@ -92,7 +92,7 @@ def clean_files(
     report |= _make(files, source, config, load_encoder, progress)
     write_json(files.report, report)
     discard_work(files.work)
-    return report
+    return dict(read_json(files.report))  # in the order that a rerun finds it in
 
 
 def _make(

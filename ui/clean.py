@@ -74,8 +74,9 @@ def _show(report: Mapping[str, Any], files: CleanedFiles, examples: int) -> None
         for rule, rows in cleaned[kind].items():
             counts.add_row(f"{what}: {rule}", str(rows))
         counts.add_section()
-    for step, rows in report["duplicates"].items():
-        counts.add_row(f"duplicate {STEPS[step]}: {step}", str(rows))
+    for step, what in STEPS.items():
+        if step in report["duplicates"]:
+            counts.add_row(f"duplicate {what}: {step}", str(report["duplicates"][step]))
     counts.add_section()
     counts.add_row("kept", str(report["kept"]))
     console.print(counts)

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
@@ -17,6 +17,7 @@ QUIET = {
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # Ray on this machine only: 127.0.0.1
 KNOCK_SECONDS = 10
+STARTS = 2
 STORE_BYTES = 512 * 2**20  # numbers and rows go through it, no pictures
 
 
@@ -35,19 +36,28 @@ def connected(address: str | None) -> Iterator[Any]:
     else:
         options["address"] = address
         _knock(address)
-    with redirect_stdout(sys.stderr):
-        try:
-            ray.init(**options)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UnpromptError(
-                f"cannot use Ray at {address or 'this machine'}: {error}; a cluster that "
-                "asks for a token needs RAY_AUTH_MODE=token here and on its nodes"
-            ) from error
+    start_ray(ray, options)
     try:
         yield ray
     finally:
         with redirect_stdout(sys.stderr):
             ray.shutdown()
+
+
+def start_ray(ray: Any, options: Mapping[str, Any]) -> None:
+    """`ray.init`, once more where a busy machine was too slow for it; raises UnpromptError."""
+    for left in reversed(range(STARTS)):
+        with redirect_stdout(sys.stderr):
+            try:
+                ray.init(**options)
+                return
+            except Exception as error:  # Ray has no class of its own for this
+                ray.shutdown()
+                if not left:
+                    raise UnpromptError(
+                        f"cannot use Ray at {options['address']}: {error}; a cluster that asks for "
+                        "a token needs RAY_AUTH_MODE=token here and on its nodes"
+                    ) from error
 
 
 def _knock(address: str) -> None:

@@ -24,7 +24,7 @@ from unprompt.index.durable import digest_file, read_json
 from unprompt.index.engine import Demand, EngineConfig, map_shards, plan_seats
 from unprompt.index.engine_local import Seat
 from unprompt.index.errors import ConfigError, PromptError, UnpromptError, UnreadableImageError
-from unprompt.index.ray_library import load_ray
+from unprompt.index.ray_library import load_ray, start_ray
 from unprompt.inversion.inputs import find_pictures
 from unprompt.inversion.inverter import Query
 from unprompt.inversion.results import append_record
@@ -34,7 +34,7 @@ from unprompt.ui.invert_request import InvertRequest
 
 Cli = Callable[..., Any]
 HERE = Path(__file__).parent
-RENDER = RenderConfig(size_px=96, images_per_shard=20)
+RENDER = RenderConfig(size_px=96, images_per_shard=12)
 LOCAL, RAY = EngineConfig(workers=2), EngineConfig("ray", workers=2)
 
 
@@ -45,10 +45,8 @@ def ray() -> Iterator[Any]:
     places = [*os.environ.get("PYTHONPATH", "").split(":"), str(HERE)]
     os.environ["PYTHONPATH"] = ":".join(filter(None, places))  # actors import engine_works
     module = load_ray(None)
-    module.init(
-        address="local", num_cpus=2, object_store_memory=100 * 2**20, include_dashboard=False,
-        log_to_driver=False, logging_level="ERROR",
-    )  # fmt: skip
+    small = {"num_cpus": 2, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+    start_ray(module, {"address": "local", **small, "log_to_driver": False, "logging_level": 40})
     yield module
     module.shutdown()
     os.environ.clear()
@@ -123,7 +121,7 @@ def test_an_item_that_kills_every_worker_is_named(engine: EngineConfig, tmp_path
 @pytest.fixture(scope="module")
 def prompts(tiny_run: Path) -> pl.DataFrame:
     table = read_corpus(tiny_run / "corpus").prompts
-    return table.filter(table["split"] != "excluded").head(70)
+    return table.filter(table["split"] != "excluded").head(40)
 
 
 def render(folder: Path, prompts: pl.DataFrame, engine: EngineConfig) -> int:

@@ -24,6 +24,7 @@ from unprompt.index.durable import digest_file, read_json
 from unprompt.index.engine import Demand, EngineConfig, map_shards, plan_seats
 from unprompt.index.engine_local import Seat
 from unprompt.index.errors import ConfigError, PromptError, UnpromptError, UnreadableImageError
+from unprompt.index.faiss_library import load_faiss
 from unprompt.index.ray_library import load_ray, start_ray
 from unprompt.inversion.inputs import find_pictures
 from unprompt.inversion.inverter import Query
@@ -36,6 +37,16 @@ Cli = Callable[..., Any]
 HERE = Path(__file__).parent
 RENDER = RenderConfig(size_px=96, images_per_shard=12)
 LOCAL, RAY = EngineConfig(workers=2), EngineConfig("ray", workers=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_search_thread() -> Iterator[None]:
+    """As each of two workers has here: FAISS rounds by the number of its threads."""
+    faiss = load_faiss()
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    yield
+    faiss.omp_set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

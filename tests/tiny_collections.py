@@ -129,6 +129,11 @@ def write_gustavosta(folder: Path) -> Found:
     return Found({"kind": "gustavosta"}, folder, ["three", "one", "two"])
 
 
+def write_saved_gustavosta(folder: Path) -> Found:
+    found = write_saved_dataset(folder)
+    return found._replace(settings={"kind": "gustavosta"})
+
+
 def write_lexica(folder: Path) -> Found:
     picture = {"bytes": encoded(), "path": None}
     table = pl.DataFrame({"image": [picture] * 2, "prompt": ["a lake", "a boat"], "id": ["x", "y"]})

@@ -80,6 +80,11 @@ def find_dataset(config: CollectionConfig) -> list[Path]:
     return [folder]
 
 
+def is_saved(folder: Path) -> bool:
+    """Whether `save_to_disk` wrote it."""
+    return any((folder / name).is_file() for name in SAVED)
+
+
 def _library() -> Any:
     try:
         import datasets
@@ -92,7 +97,7 @@ def _load(config: CollectionConfig, streaming: bool) -> Any:
     datasets = _library()
     with _told(config):
         place = config.hub or str(config.path)
-        if config.hub is None and any((Path(place) / name).is_file() for name in SAVED):
+        if config.hub is None and is_saved(Path(place)):
             saved = datasets.load_from_disk(place)
             if isinstance(saved, datasets.Dataset):
                 return saved

@@ -31,11 +31,14 @@ class Kind:
     example: Mapping[str, str | int | float] = field(default_factory=dict)
     pairs: PairReader | None = None  # where it brings finished pictures too
     find: Callable[[CollectionConfig], list[Path]] | None = None  # instead of `patterns`
+    is_unit: Callable[[Path], bool] | None = None  # folders that are read as one
 
     def units(self, config: CollectionConfig) -> list[Path]:
         """The files, or folders, that are read one after the other, in order of their names."""
         if self.find is not None:
             return self.find(config)
+        if self.is_unit is not None and self.is_unit(Path(config.path or "")):
+            return [Path(config.path or "")]
         return find_files(Path(config.path or ""), self.patterns, self)
 
 

@@ -272,20 +272,23 @@ def test_examples_are_spread_evenly() -> None:
     assert merged["prompt"][0] == "cat 0 ((8k))" and merged["result"][0] == "cat 0 8k"
 
 
-def test_files_are_read_in_slices_with_their_scores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("unprompt.build.cleaning.inputs.ROWS_EACH", 2)
+def test_files_are_read_with_their_scores(tmp_path: Path) -> None:
     table = pl.DataFrame({"prompt": ["a", "b ", "b", None], "nsfw": [0.1, 0.9, 0.2, 0.3]})
     table.write_parquet(tmp_path / "p.parquet")
-    (tmp_path / "q.txt").write_text("c\n\nd\n")
-    files = PromptFiles([tmp_path / "p.parquet", tmp_path / "q.txt"], None, "nsfw")
-    chunks = list(files)
-    assert [chunk["prompt"].to_list() for chunk in chunks] == [["a", "b "], ["b", None], ["c", "d"]]
-    assert pl.concat(chunks)["nsfw"].to_list() == [0.1, 0.9, 0.2, 0.3, None, None]
-    assert (files.report["files"], files.report["blank"]) == (2, 1)
-    scores = read_nsfw([tmp_path / "p.parquet", tmp_path / "q.txt"], None, "nsfw")
-    assert dict(scores.drop_nulls().iter_rows()) == {"a": 0.1, "b": 0.9}
+    (tmp_path / "q.txt").write_text("c\nd\n")
+    (tmp_path / "r.csv").write_text("caption,nsfw\ne,0.5\nf,unsure\n")
+    paths = [tmp_path / name for name in ("p.parquet", "q.txt", "r.csv")]
+    files = PromptFiles(paths, None, "nsfw")
+    batches = list(files)
+    assert [batch["prompt"].to_list() for batch in batches] == [
+        ["a", "b ", "b", None], ["c", "d"], ["e", "f"],
+    ]  # fmt: skip
+    scores = pl.concat(batches)["nsfw"].to_list()
+    assert scores == [0.1, 0.9, 0.2, 0.3, None, None, 0.5, None]
+    assert (files.report["files"], files.report["read"]) == (3, 8)
+    assert pl.concat(files).equals(pl.concat(batches)), "the same twice"
+    highest = read_nsfw(paths, None, "nsfw")
+    assert dict(highest.iter_rows()) == {"a": 0.1, "b": 0.9, "e": 0.5}
 
 
 def test_files_that_cannot_be_read_are_named_first(tmp_path: Path) -> None:

@@ -266,8 +266,11 @@ def test_a_row_that_is_not_what_it_says_is_told(
 
 @pytest.mark.parametrize("output_px", [None, 48])
 def test_scenes_rows_are_rendered_again_too(tmp_path: Path, output_px: int | None) -> None:
-    config = RenderConfig(size_px=96, output_px=output_px, workers=1)
-    assert render_images(tmp_path, table(["a fox", "a quixotic zeppelin", "an owl"]), config) == 1
+    config = RenderConfig(size_px=96, output_px=output_px)
+    assert (
+        render_images(tmp_path, table(["a fox", "a quixotic zeppelin", "an owl"]), config).failed
+        == 1
+    )
     found = rerender(tmp_path, "000000002")
     assert found.same_file and found.largest == 0
     assert found.row["width"] == (output_px or 96)

@@ -49,7 +49,7 @@ def read_nsfw(paths: Sequence[Path], column: str | None, nsfw_column: str) -> pl
             batch.select(normalise(batch["prompt"]).alias("prompt"), "nsfw")
             for batch in _batches(path, column, nsfw_column, Tally())
         ]
-    scored = pl.concat(parts).filter(pl.col("nsfw").is_not_null())
+    scored = pl.concat(parts).drop_nulls()
     return scored.group_by("prompt").agg(pl.col("nsfw").max())
 
 

@@ -288,7 +288,9 @@ def test_a_tar_cut_anywhere_gives_what_is_whole_then_raises(tmp_path: Path) -> N
     for cut in (0, 100, 512, ends[0], boundary, boundary + 300, ends[1] - 1, end):
         path.write_bytes(content[:cut])
         found = []
-        with pytest.raises(DamagedFileError, match=r"00000\.tar .*unprompt build.*img2dataset delete"):
+        with pytest.raises(
+            DamagedFileError, match=r"00000\.tar .*unprompt build.*img2dataset delete"
+        ):
             for key, image in iterate_images(tmp_path, 0):
                 found.append((key, image))
         assert len(found) == sum(cut >= end for end in ends)

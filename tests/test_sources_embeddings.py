@@ -11,7 +11,7 @@ from tiny_collections import write_clip_retrieval
 from tiny_towers import save_clip
 
 from unprompt.build.clean import make_prompts_table
-from unprompt.build.embed import embed_images
+from unprompt.build.embed import EmbedWork, embed_images
 from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.take_embeddings import check_texts, take_embeddings
@@ -26,8 +26,10 @@ from unprompt.index.errors import (
     SpaceMismatchError,
 )
 from unprompt.index.pictures import encode_picture
+from unprompt.index.runtime import export_encoder, load_encoder
 from unprompt.index.shards import write_shard
-from unprompt.index.tables import IMAGES
+from unprompt.index.tables import IMAGES, write_table
+from unprompt.index.tables import PROMPTS as PROMPT_TABLE
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.config import RunConfig, load_config
 from unprompt.ui.workflow import build_run
@@ -185,14 +187,17 @@ def test_our_embeddings_hold_to_the_rules_of_theirs(clip: Clip, tmp_path: Path) 
 
     So clip-retrieval and embedding-reader go about it: both lists sorted, zipped, concatenated.
     """
-    encoder = clip
+    export_encoder(clip.config, tmp_path / "encoder")
+    encoder = load_encoder(tmp_path / "encoder")
     for shard in range(11):  # past 9, where names without zeros would be out of order
         pictures = [noise(100 * shard + row) for row in range(3)]
         if shard == 4:
             pictures = []
         write_images(tmp_path / "images", shard, pictures)
     folder = tmp_path / "embeddings"
-    embed_images(tmp_path / "images", folder, prompts([f"p{n}" for n in range(40)]), encoder)
+    write_table(tmp_path / "prompts.parquet", prompts([f"p{n}" for n in range(40)]), PROMPT_TABLE)
+    places = (tmp_path / "images", folder, tmp_path / "prompts.parquet", tmp_path / "encoder")
+    embed_images(EmbedWork(*places))
     arrays = sorted((folder / "img_emb").glob("*.npy"))
     tables = sorted((folder / "metadata").glob("*.parquet"))
     assert [path.stem[-5:] for path in arrays] == [path.stem[-5:] for path in tables]

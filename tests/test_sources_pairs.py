@@ -1,10 +1,14 @@
 """Collections with pictures: copied as they are into shards, and built into bundles that answer."""
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
@@ -210,6 +214,48 @@ def test_a_rerun_makes_what_is_missing_and_touches_nothing_else(tmp_path: Path) 
     copy_pairs(images, plan)
     assert {path.name: digest_file(path) for path in images.iterdir()} == before
     assert tar_path(images, 0).stat().st_mtime_ns == untouched
+
+
+COPY = """
+import sys
+from pathlib import Path
+from unprompt.build.clean import make_prompts_table
+from unprompt.build.copy_pairs import Plan, copy_pairs
+from unprompt.build.sources.collect import collect
+from unprompt.build.sources.collection import CollectionConfig
+folder = Path(sys.argv[1])
+configs = (CollectionConfig("image_folder", str(folder / "in")),)
+raw, _ = collect(configs, folder / "spool")
+copy_pairs(folder / sys.argv[2], Plan(make_prompts_table(raw), configs, 4))
+"""
+
+
+def test_a_killed_copy_goes_on_to_the_same_files(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    for number in range(40):
+        write(
+            tmp_path / "in" / f"{number:02d}.png", encode_picture(noise + np.uint8(number), "png")
+        )
+        write(tmp_path / "in" / f"{number:02d}.txt", f"prompt {number}")
+
+    def start(images: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", COPY, str(tmp_path), images])
+
+    images = tmp_path / "images"
+    for last in (1, 4):
+        process = start("images")
+        while process.poll() is None and not stats_path(images, last).exists():
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+    assert not stats_path(images, 9).exists(), "it was to be killed before the end"
+    kept = {path: path.stat().st_mtime_ns for path in images.glob("0000[01]*")}
+    assert start("images").wait() == 0 and start("whole").wait() == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    found = [
+        {p.name: digest_file(p) for p in (tmp_path / n).iterdir()} for n in ("images", "whole")
+    ]
+    assert found[0] == found[1] and len(found[0]) == 30
 
 
 def test_retry_failed_reads_again_what_was_mended(tmp_path: Path) -> None:

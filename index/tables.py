@@ -14,7 +14,7 @@ PROMPTS = pl.Schema(
         "prompt_id": pl.UInt64,  # first 8 bytes of the sha256 of the normalised prompt
         "prompt": pl.String,
         "source": pl.String,  # where it was read from: a file, or "scenes"
-        "group_id": pl.UInt64,  # prompt_id of the near-duplicate that was kept first
+        "group_id": pl.UInt64,  # lowest prompt_id of its group of near ones; without folds its own
         "split": pl.String,  # one of SPLITS
     }
 )

@@ -1,8 +1,8 @@
 """MinHash with bands, vectorised: sets of n rows -> keys (bands, n) uint64.
 
 Two rows with Jaccard similarity s share the key of a band with probability s ** size. The library
-datasketch computes the same one row at a time, which takes about 50 times as long, and keeps each
-band as a dict of Python objects, gigabytes for a million prompts; see docs/cleaning.md.
+datasketch does the same one row at a time and keeps each band as a dict of Python objects, which
+takes 9 times as long and gigabytes for a million prompts: docs/cleaning.md.
 """
 
 from typing import NamedTuple

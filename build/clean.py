@@ -8,6 +8,7 @@ from unprompt.index.tables import PROMPTS
 
 # Control characters that are not white space, and marks that show as nothing: zero width space,
 # word joiner, byte order mark. Zero width joiners stay, emoji and several scripts need them.
+_PLAIN = r"^[!-~]+(?: [!-~]+)*$"  # nothing to do for these, the most
 _UNSEEN = r"[\p{Cc}&&\S]|[\x{200B}\x{2060}\x{FEFF}]"
 
 
@@ -16,12 +17,15 @@ def normalise(prompts: pl.Series) -> pl.Series:
 
     A row stays a row: a prompt with nothing to see becomes "", and null stays null.
     """
-    return (
-        prompts.str.replace_all(_UNSEEN, "")
+    odd = (~prompts.str.contains(_PLAIN)).arg_true()
+    mended = (
+        prompts.gather(odd)
+        .str.replace_all(_UNSEEN, "")
         .str.normalize("NFC")
         .str.replace_all(r"\s+", " ")
         .str.strip_chars(" ")
     )
+    return prompts.clone().scatter(odd, mended)
 
 
 def make_prompts_table(table: pl.DataFrame) -> pl.DataFrame:

@@ -1,69 +1,127 @@
 """What a build is made of: a YAML file or preset -> frozen settings, one section a stage."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from unprompt.build.cleaning.config import CleanConfig
+from unprompt.build.duplicates.config import DuplicatesConfig
+from unprompt.build.folds import FoldsConfig
+from unprompt.build.render.diffusion.config import DiffusionConfig
+from unprompt.build.sources.collection import CollectionConfig
+from unprompt.build.sources.kinds import check_collections
 from unprompt.build.split import SplitConfig
 from unprompt.index.durable import digest_json
 from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError
 from unprompt.index.factory import IndexConfig
 from unprompt.index.novelty import NoveltyConfig
-from unprompt.index.pictures import PictureFormat
+from unprompt.index.pictures import PictureFormat, PictureQuality, check_quality
 from unprompt.index.settings import STRICT, write_settings
+
+SCENES_PX = 256
+# Settings of a corpus that the first version did not have.
+_LATER = ("collections", "clean", "duplicates", "folds", "fold")
 
 
 @dataclass(frozen=True, config=STRICT)
 class CorpusConfig:
     """Where prompts come from, which are dropped as near-duplicates, and how they are split."""
 
-    source: Literal["scenes", "files", "shards"] = "scenes"
+    # collections gives prompts to render; pairs their pictures too; embeddings their vectors
+    source: Literal["scenes", "files", "shards", "collections", "pairs", "embeddings"] = "scenes"
     count: int = 1000  # prompts to sample, for the source `scenes`
     seed: int = 0
     paths: tuple[str, ...] = ()  # prompt files, or one folder of image shards
     column: str | None = None  # of a csv, tsv, parquet or jsonl file
+    collections: tuple[CollectionConfig, ...] = ()  # for collections, pairs, embeddings
     dedupe_threshold: float | None = 0.8  # MiniLM cosine; none keeps near-duplicates
     leak_threshold: float = 0.8  # held-out prompts stay under this cosine to all others
     validation: int = 100
     test: int = 100
     max_train: int | None = None  # train prompts kept after the leak filter; none keeps all
+    clean: CleanConfig | None = None  # none leaves prompts as they are written
+    duplicates: DuplicatesConfig = Field(default_factory=DuplicatesConfig)
+    folds: FoldsConfig | None = None
+    fold: int | None = None  # the fold that is held out for validation, in place of `validation`
 
     def __post_init__(self) -> None:
         if self.source == "scenes" and self.count < 1:
             raise ConfigError(f"corpus.count must be >= 1, got {self.count}")
-        if self.source != "scenes" and not self.paths:
+        check_collections(self.source, self.collections)
+        if self.source in ("files", "shards") and not self.paths:
             raise ConfigError(f"corpus.source {self.source} needs corpus.paths")
         if self.source == "shards" and len(self.paths) != 1:
             raise ConfigError(f"corpus.source shards takes one folder, got {len(self.paths)} paths")
         if self.max_train is not None and self.max_train < 1:
             raise ConfigError(f"corpus.max_train must be >= 1, got {self.max_train}")
+        if self.source == "shards" and self.clean is not None and self.clean.rewrites:
+            raise ConfigError(
+                "corpus.source shards has pictures of its prompts as they are written, so that "
+                "corpus.clean may only drop prompts; set tags, flags, weights and repeated_phrases "
+                "to false and urls to keep or drop, artists to keep or drop"
+            )
+        folds = 0 if self.folds is None else self.folds.count
+        if self.fold is not None and not 0 <= self.fold < folds:
+            raise ConfigError(
+                f"corpus.fold must be one of corpus.folds.count = {folds} folds, got {self.fold}; "
+                "set corpus.folds, e.g. {count: 10, threshold: 0.7}"
+            )
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the source brings pictures or their vectors, so that nothing is rendered."""
+        return self.source in ("shards", "pairs", "embeddings")
 
     @property
     def held_out_digest(self) -> str:
         """Names the held-out prompts; the same for every `max_train` of one corpus."""
-        settings = write_settings(self)
+        settings = self.written
         del settings["max_train"]
         return digest_json(settings)
 
     @property
+    def written(self) -> dict[str, Any]:
+        """The settings as JSON, those that came later only where they are used.
+
+        So that a corpus of an older version keeps its digests.
+        """
+        settings, unused = write_settings(self), write_settings(CorpusConfig())
+        return {
+            name: value
+            for name, value in settings.items()
+            if name not in _LATER or value != unused[name]
+        }
+
+    @property
+    def cosine_threshold(self) -> float | None:
+        """At which MiniLM cosine a prompt falls for an earlier one."""
+        own = self.duplicates.cosine
+        return self.dedupe_threshold if own is None else own
+
+    @property
     def split(self) -> SplitConfig:
         """The settings of the split."""
-        return SplitConfig(self.validation, self.test, self.leak_threshold, self.seed)
+        validation = self.validation if self.fold is None else 0
+        return SplitConfig(validation, self.test, self.leak_threshold, self.seed)
 
 
 @dataclass(frozen=True, config=STRICT)
 class RenderConfig:
-    """How prompts become pictures. Ignored for the corpus source `shards`, which has pictures."""
+    """How prompts become pictures. Of a source with pictures, only `pairs` looks at it: for
+    `images_per_shard` and `workers`.
+    """
 
-    renderer: Literal["scenes"] = "scenes"
-    size_px: int = 256
+    renderer: Literal["scenes", "diffusers"] = "scenes"
+    size_px: int = SCENES_PX  # of scenes; a pipeline has height and width
     seeds_per_prompt: int = 1  # renders of a train prompt; held-out prompts get one
     images_per_shard: int = 500
     format: PictureFormat = "jpg"
-    quality: int = 95  # of jpg and lossy webp
-    workers: int | None = None  # processes; none takes one a core
+    quality: PictureQuality = 95  # of jpg and webp; `lossless` for webp
+    output_px: int | None = None  # shorter side of the stored picture; none keeps it as drawn
+    seed_set: str = ""  # another name gives every prompt other seeds
+    diffusion: DiffusionConfig | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.images_per_shard <= 10_000:
@@ -75,6 +133,36 @@ class RenderConfig:
                 f"render.seeds_per_prompt must be >= 1 and render.size_px >= 32, got "
                 f"{self.seeds_per_prompt} and {self.size_px}"
             )
+        if (self.renderer == "diffusers") != (self.diffusion is not None):
+            raise ConfigError(
+                "render.renderer diffusers and the section render.diffusion go together, got "
+                f"{self.renderer} and {'one' if self.diffusion else 'none'}; it needs a `model:`"
+            )
+        if self.diffusion is not None and self.size_px != SCENES_PX:
+            raise ConfigError("render.size_px is for scenes; set render.diffusion.height and width")
+        if self.output_px is not None and self.output_px < 32:
+            raise ConfigError(f"render.output_px must be >= 32, got {self.output_px}")
+        check_quality(self.format, self.quality)
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide the pictures; later ones only where they are used."""
+        settings = write_settings(self)
+        for name in ("output_px", "seed_set", "diffusion"):
+            if not settings[name]:
+                del settings[name]
+        if self.diffusion is not None:
+            del settings["size_px"]
+            settings["diffusion"] = self.diffusion.deciding
+        return settings
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What a row says of how its picture was stored; scenes say it only if it was shrunk."""
+        if self.diffusion is None and self.output_px is None:
+            return {}
+        how = {"format": self.format, "quality": self.quality, "output_px": self.output_px}
+        return {"stored": how}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -109,4 +197,14 @@ class BuildConfig:
             raise ConfigError(
                 "embed.keys text needs `encoder.output: embedding`: only a CLIP's joint space "
                 "holds pictures and texts side by side"
+            )
+        if self.corpus.source == "embeddings" and self.encoder.output != "embedding":
+            raise ConfigError(
+                "corpus.source embeddings needs `encoder:` with the model that made the vectors "
+                "and `output: embedding`, what clip-retrieval stores"
+            )
+        if self.corpus.source == "embeddings" and self.fallback is not None:
+            raise ConfigError(
+                "corpus.source embeddings brings no pictures to learn what is outside from: set "
+                "`fallback: null`"
             )

@@ -8,21 +8,30 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.clean import make_prompts_table
+from unprompt.build.cleaning.clean_rows import EXAMPLES
+from unprompt.build.cleaning.inputs import read_nsfw
 from unprompt.build.config import CorpusConfig
-from unprompt.build.dedupe import drop_near_duplicates
+from unprompt.build.duplicates.drops import DUPLICATES, resolve_drops
+from unprompt.build.duplicates.vectors import VectorArray, VectorFiles, write_vectors
 from unprompt.build.encode_prompts import encode_prompts
+from unprompt.build.folds import FOLDS, fold_prompts
+from unprompt.build.row_shards import ROWS_EACH
+from unprompt.build.sources.collect import SPOOL, collect
 from unprompt.build.sources.prompts import read_prompts
 from unprompt.build.split import split_prompts
+from unprompt.build.thin_vectors import thin_by_vectors
+from unprompt.build.thin_words import Worded, discard_work, thin_by_words
 from unprompt.index.durable import read_json, stable_id, write_atomically, write_json
-from unprompt.index.embeddings import read_embeddings
-from unprompt.index.encoders import PromptEncoder, to_unit_length
+from unprompt.index.embeddings import vector_paths
+from unprompt.index.encoders import PromptEncoder
 from unprompt.index.errors import CorpusError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.shards import read_rows
 from unprompt.index.tables import PROMPTS, read_table, write_table
 
 PROMPTS_FILE, TARGETS_FILE, REPORT_FILE = "prompts.parquet", "targets.npy", "report.json"
-MOVES_FILE, DUPLICATES_FILE, ENCODED = "moves.parquet", "duplicates.parquet", "encoded"
+MOVES_FILE, DUPLICATES_FILE, FOLDS_FILE = "moves.parquet", "duplicates.parquet", "folds.parquet"
+EXAMPLES_FILE, ENCODED, THINNED = "clean_examples.parquet", "encoded", "thinned"
 
 
 class Corpus(NamedTuple):
@@ -46,31 +55,65 @@ class Corpus(NamedTuple):
 def make_corpus(
     folder: Path, config: CorpusConfig, encoder: PromptEncoder, progress: Progress = SILENT
 ) -> Corpus:
-    """Collect, clean, encode, de-duplicate and split; `report.json` comes last."""
-    collected, read_report = collect_prompts(config)
-    encode_prompts(folder / ENCODED, collected, encoder, progress)
+    """Collect, clean, encode, de-duplicate, group and split; `report.json` comes last."""
+    collected, read_report = collect_prompts(config, folder.with_name(SPOOL), progress)
+    worded = _thin_by_words(folder, collected, config, progress)
+    encode_prompts(folder / ENCODED, worded.table, encoder, progress)
     # as fp16 keeps them, so that every later check sees what is stored
-    vectors = to_unit_length(read_embeddings(folder / ENCODED).vectors)
-    deduplicated = drop_near_duplicates(collected, vectors, config.dedupe_threshold)
-    split = split_prompts(deduplicated.table, deduplicated.vectors, config.split)
+    stored = VectorFiles(vector_paths(folder / ENCODED))
+    near = thin_by_vectors(
+        folder / THINNED, worded.table, stored, config.cosine_threshold, config.duplicates, progress
+    )
+    table, in_fold = near.table, None
+    folds_report: dict[str, Any] = {}
+    if config.folds is not None:
+        ids = table["prompt_id"].to_numpy()
+        folds, folds_report = fold_prompts(
+            folder / THINNED, ids, near.vectors, config.folds, config.duplicates, progress
+        )
+        write_table(folder / FOLDS_FILE, folds, FOLDS)
+        table = table.with_columns(folds["group_id"])
+        in_fold = None if config.fold is None else (folds["fold"] == config.fold).to_numpy()
+    split = split_prompts(table, near.vectors, config.split, in_fold)
     table = _cap_train(split.table, config)
     report = {
         "source": config.source,
         "read": read_report,
         "collected": collected.height,
-        "near_duplicates": deduplicated.report.height,
+        **worded.report,
+        "near_duplicates": near.duplicates.height,
+        **({"folds": folds_report} if folds_report else {}),
         "split": split.report,
         "kept": dict(sorted(table["split"].value_counts().iter_rows())),
         "target_space": encoder.space,
     }
-    write_table(folder / DUPLICATES_FILE, deduplicated.report)
+    duplicates = resolve_drops([*worded.duplicates, near.duplicates])
+    write_table(folder / DUPLICATES_FILE, duplicates, DUPLICATES)
     write_table(folder / MOVES_FILE, split.moves)
     write_table(folder / PROMPTS_FILE, table, PROMPTS)
-    targets = deduplicated.vectors.astype(np.float16)
-    with write_atomically(folder / TARGETS_FILE) as temporary, temporary.open("wb") as handle:
-        np.save(handle, targets)
+    with write_atomically(folder / TARGETS_FILE) as temporary:
+        write_vectors(temporary, np.float16, VectorArray(near.vectors))
     write_json(folder / REPORT_FILE, report)
-    return Corpus(table, targets, report)
+    discard_work(folder / THINNED)
+    return Corpus(table, np.load(folder / TARGETS_FILE, mmap_mode="r"), report)
+
+
+def _thin_by_words(
+    folder: Path, collected: pl.DataFrame, config: CorpusConfig, progress: Progress
+) -> Worded:
+    """Clean and drop by words what the settings ask for; nothing by default."""
+    if config.clean is None and not config.duplicates.by_words:
+        return Worded(collected, [], pl.DataFrame(schema=EXAMPLES), {})
+    rows = collected
+    if config.clean is not None and config.clean.max_nsfw is not None and config.source == "files":
+        paths = [Path(path) for path in config.paths]
+        scores = read_nsfw(paths, config.column, config.clean.nsfw_column)
+        rows = collected.join(scores, on="prompt", how="left", maintain_order="left")
+    slices = list(rows.iter_slices(ROWS_EACH))
+    chunks = progress.track(slices, "clean", len(slices))
+    worded = thin_by_words(folder / THINNED, chunks, config.clean, config.duplicates, progress)
+    write_table(folder / EXAMPLES_FILE, worded.examples, EXAMPLES)
+    return worded
 
 
 def read_corpus(folder: Path) -> Corpus:
@@ -80,10 +123,18 @@ def read_corpus(folder: Path) -> Corpus:
     return Corpus(prompts, targets, read_json(folder / REPORT_FILE))
 
 
-def collect_prompts(config: CorpusConfig) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The distinct prompts of the source as a PROMPTS table, and counts of what was read."""
+def collect_prompts(
+    config: CorpusConfig, spool: Path, progress: Progress = SILENT
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The distinct prompts of the source as a PROMPTS table, and counts of what was read.
+
+    `spool` is a folder for what collections gave, so that a killed run reads no file twice.
+    """
     report: dict[str, Any] = {}
-    if config.source == "files":
+    if config.collections:
+        raw, counts = collect(config.collections, spool, progress)
+        report = {"collections": counts}
+    elif config.source == "files":
         read = read_prompts([Path(path) for path in config.paths], config.column)
         raw, report = read.table, asdict(read.report)
     elif config.source == "shards":

@@ -71,7 +71,7 @@ def _keepers(vectors: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndar
         if count:
             cosines[span], found = nearest_over(block, kept_vectors[:count], threshold)
             keepers[span] = np.where(found >= 0, kept_rows[found], -1)
-        _settle_block(block, start, threshold, cosines[span], keepers[span])
+        settle_block(block, start, threshold, cosines[span], keepers[span])
         kept = np.flatnonzero(keepers[span] < 0)
         kept_rows[count : count + len(kept)] = kept + start
         kept_vectors[count : count + len(kept)] = block[kept]
@@ -79,7 +79,7 @@ def _keepers(vectors: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndar
     return cosines, keepers
 
 
-def _settle_block(
+def settle_block(
     block: np.ndarray, start: int, threshold: float, cosines: np.ndarray, keepers: np.ndarray
 ) -> None:
     """Let each row that nothing has dropped drop the later rows of its block, in place."""

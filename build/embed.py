@@ -1,7 +1,8 @@
 """Image shards -> RUN/embeddings: unit vectors (n, d_image) fp16 beside the rows they belong to."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import polars as pl
 from PIL import Image
 
 from unprompt.build.clean import normalise
+from unprompt.index.devices import tower_demand
 from unprompt.index.durable import digest_file, stable_id
 from unprompt.index.embeddings import (
     METADATA,
@@ -19,36 +21,65 @@ from unprompt.index.embeddings import (
     write_part,
 )
 from unprompt.index.encoders import ImageEncoder
+from unprompt.index.engine import LOCAL, EngineConfig, map_shards
 from unprompt.index.errors import DamagedFileError, UnreadableImageError
 from unprompt.index.pictures import open_picture
 from unprompt.index.progress import SILENT, Progress
+from unprompt.index.runtime import load_encoder, read_identity
 from unprompt.index.shards import done_shards, iterate_images, read_shard_rows, stats_path
+from unprompt.index.tables import PROMPTS, read_table
 
 DECODE_BLOCK = 256  # pictures decoded ahead of the tower
 Decoded = tuple[str, Image.Image | UnreadableImageError]
 
 
-def embed_images(
-    shards: Path,
-    folder: Path,
-    prompts: pl.DataFrame,
-    encoder: ImageEncoder,
-    progress: Progress = SILENT,
-) -> None:
-    """Embed every finished shard that is not embedded yet; part i of `folder` is shard i.
+@dataclass(frozen=True)
+class EmbedWork:
+    """Image shards to parts of embeddings, with a tower that stays loaded."""
 
-    The split of a row comes from the corpus table `prompts`; a picture whose prompt the corpus
-    dropped is `excluded`. A picture that cannot be read is recorded as failed.
+    shards: Path
+    folder: Path
+    prompts: Path  # the corpus' table
+    encoder: Path  # an exported tower
+
+    def load(self, threads: int | None) -> Callable[[int], None]:
+        """Load tower and splits; the function embeds one shard, part i is shard i.
+
+        The split of a row comes from the corpus; a picture whose prompt the corpus dropped is
+        `excluded`. A picture that cannot be read is recorded as failed.
+        """
+        encoder = load_encoder(self.encoder, threads)
+        splits = read_table(self.prompts, PROMPTS).select("prompt_id", "split")
+
+        def embed(number: int) -> None:
+            source = self.source(number)
+            rows, vectors = _embed_shard(self.shards, number, encoder)
+            write_part(self.folder, number, _with_split(rows, splits), vectors, "image", source)
+
+        return embed
+
+    def source(self, number: int) -> str:
+        """Digest of what a part is made from."""
+        return digest_file(stats_path(self.shards, number))
+
+    def pending(self, numbers: Iterable[int]) -> list[int]:
+        """The shards still to be embedded, or again since they have changed."""
+        return [n for n in numbers if not part_is_done(self.folder, n, "image", self.source(n))]
+
+
+def embed_images(work: EmbedWork, progress: Progress = SILENT, engine: EngineConfig = LOCAL) -> int:
+    """Embed the finished shards of this process' share that are not embedded yet.
+
+    Returns how many are left to other processes.
     """
-    start_embeddings(folder, EmbeddingsInfo(encoder.space, encoder.dim, "image"))
-    numbers = done_shards(shards)
-    sources = {number: digest_file(stats_path(shards, number)) for number in numbers}
-    left = [n for n in numbers if not part_is_done(folder, n, "image", sources[n])]
-    done = len(numbers) - len(left)
-    for number in progress.track(left, "embed shards", len(numbers), done):
-        rows, vectors = _embed_shard(shards, number, encoder)
-        table = _with_split(rows, prompts)
-        write_part(folder, number, table, vectors, "image", sources[number])
+    start_embeddings(work.folder, EmbeddingsInfo(*read_identity(work.encoder), "image"))
+    numbers = done_shards(work.shards)
+    own = engine.own(numbers)
+    left = work.pending(own)
+    done = map_shards(work, {n: n for n in left}, engine, tower_demand(work.encoder))
+    for _ in progress.track(done, "embed shards", len(own), len(own) - len(left)):
+        pass
+    return len(work.pending(numbers))
 
 
 def _embed_shard(
@@ -68,7 +99,7 @@ def _embed_shard(
     if missing:
         raise DamagedFileError(
             f"shard {number:05d} of {shards} lists {len(missing)} pictures that its tar does not "
-            "hold; delete the shard's files and run the stage `images` again"
+            "hold; run `unprompt build CONFIG --stage images` again: it makes the shard anew"
         )
     listed = pl.DataFrame(
         {"key": list(errors), "fault": list(errors.values())},

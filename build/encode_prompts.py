@@ -1,6 +1,9 @@
 """A prompts table (n rows) -> a folder of text embeddings (n, d), in parts that survive a kill."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -11,23 +14,79 @@ from unprompt.index.embeddings import (
     start_embeddings,
     write_part,
 )
-from unprompt.index.encoders import TextEncoder
+from unprompt.index.encoders import TextEncoder, check_same_space
+from unprompt.index.engine import LOCAL, ONE_PROCESS, Demand, EngineConfig, map_shards
 from unprompt.index.progress import SILENT, Progress
 
 PART = 5000  # prompts
 
 
+LoadTexts = Callable[[int | None], TextEncoder]  # threads -> the encoder
+
+
+class PartJob(NamedTuple):
+    """One part to encode."""
+
+    part: int
+    prompts: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class EncodeWork:
+    """Parts to files, with an encoder that stays loaded."""
+
+    folder: Path
+    info: EmbeddingsInfo
+    load_encoder: LoadTexts
+
+    def load(self, threads: int | None) -> Callable[[PartJob], None]:
+        """Load the encoder; the function writes one part."""
+        encoder = self.load_encoder(threads)
+        check_same_space(self.info.space, encoder.space, "the text tower", "Build it again.")
+
+        def encode(job: PartJob) -> None:
+            vectors = encoder.encode(job.prompts["prompt"].to_list())
+            write_part(self.folder, job.part, _metadata(job.prompts), vectors, "text")
+
+        return encode
+
+
 def encode_prompts(
-    folder: Path, prompts: pl.DataFrame, encoder: TextEncoder, progress: Progress = SILENT
+    folder: Path,
+    prompts: pl.DataFrame,
+    encoder: TextEncoder,
+    progress: Progress = SILENT,
 ) -> None:
     """Encode the parts that are missing; row i of the parts together is row i of `prompts`."""
-    start_embeddings(folder, EmbeddingsInfo(encoder.space, encoder.dim, "text"))
+    info = EmbeddingsInfo(encoder.space, encoder.dim, "text")
+    encode_parts(folder, prompts, info, lambda threads: encoder, progress)
+
+
+def encode_parts(
+    folder: Path,
+    prompts: pl.DataFrame,
+    info: EmbeddingsInfo,
+    load_encoder: LoadTexts,
+    progress: Progress = SILENT,
+    engine: EngineConfig = LOCAL,
+    demand: Demand = ONE_PROCESS,
+) -> int:
+    """The same by any engine, with an encoder that each process loads.
+
+    Returns how many parts are left to other processes.
+    """
+    start_embeddings(folder, info)
     parts = range(-(-prompts.height // PART))
-    left = [part for part in parts if not part_is_done(folder, part, "text")]
-    for part in progress.track(left, "encode prompts", len(parts), len(parts) - len(left)):
-        rows = prompts.slice(part * PART, PART)
-        vectors = encoder.encode(rows["prompt"].to_list())
-        write_part(folder, part, _metadata(rows), vectors, "text")
+    own = engine.own(parts)
+    jobs = {
+        part: PartJob(part, prompts.slice(part * PART, PART))
+        for part in own
+        if not part_is_done(folder, part, "text")
+    }
+    done = map_shards(EncodeWork(folder, info, load_encoder), jobs, engine, demand)
+    for _ in progress.track(done, "encode prompts", len(own), len(own) - len(jobs)):
+        pass
+    return sum(not part_is_done(folder, part, "text") for part in parts)
 
 
 def _metadata(prompts: pl.DataFrame) -> pl.DataFrame:

@@ -1,24 +1,40 @@
 """Prompts and seeds -> RUN/images: numbered webdataset shards, one pure function call a shard."""
 
 import json
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from unprompt.build.config import RenderConfig
-from unprompt.build.engine import map_local
-from unprompt.build.render.renderer import Renderer
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import PromptError
-from unprompt.index.pictures import encode_picture
+from unprompt.build.render.load import encoding_threads, load_renderer, render_demand
+from unprompt.build.render.output import map_behind, store
+from unprompt.build.render.renderer import Drawn, Renderer
+from unprompt.index.durable import digest_bytes, stable_id
+from unprompt.index.engine import LOCAL, EngineConfig, map_shards
+from unprompt.index.errors import DamagedFileError
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.shards import failed_rows, iterate_images, pending, write_shard
+from unprompt.index.shards import (
+    failed_rows,
+    find_damaged,
+    iterate_images,
+    pending,
+    read_shard_rows,
+    table_is_whole,
+    write_shard,
+)
 from unprompt.index.tables import IMAGES
 
 SEED_RANGE = 2**32
+
+
+class Rendered(NamedTuple):
+    """How a call of `render_images` left the folder."""
+
+    failed: int  # rows without a picture, once all shards are there
+    left: int  # shards that other processes have still to make
 
 
 class ShardJob(NamedTuple):
@@ -37,12 +53,13 @@ def plan_images(prompts: pl.DataFrame, config: RenderConfig, renderer: Renderer)
     renders = pl.when(pl.col("split") == "train").then(config.seeds_per_prompt).otherwise(1)
     repeated = wanted.with_columns(pl.int_ranges(0, renders).alias("nth")).explode("nth")
     pairs = list(zip(repeated["prompt_id"].to_list(), repeated["nth"].to_list(), strict=True))
-    seeds = [stable_id("seed", prompt_id, nth) % SEED_RANGE for prompt_id, nth in pairs]
+    named = ("seed", config.seed_set) if config.seed_set else ("seed",)
+    seeds = [stable_id(*named, prompt_id, nth) % SEED_RANGE for prompt_id, nth in pairs]
     image_ids = [
         stable_id(prompt_id, seed, renderer.generator)
         for (prompt_id, _), seed in zip(pairs, seeds, strict=True)
     ]
-    settings = json.dumps(dict(renderer.settings), sort_keys=True)
+    settings = _write_facts({**renderer.settings, **config.stored})
     return repeated.select(
         pl.lit(None, pl.String).alias("key"),
         pl.Series("image_id", image_ids, pl.UInt64),
@@ -67,72 +84,142 @@ def render_images(
     config: RenderConfig,
     retry_failed: bool = False,
     progress: Progress = SILENT,
-) -> int:
-    """Render what is missing and return how many rows failed; finished shards are not touched.
+    engine: EngineConfig = LOCAL,
+) -> Rendered:
+    """Render what is missing of this process' share; whole shards are not touched.
 
-    A prompt that cannot be drawn becomes a row with status `failed`; `retry_failed` renders the
-    shards again that hold one, keeping their other pictures.
+    A finished shard whose files do not match their digests is made again, from what is whole in
+    it. A prompt that cannot be drawn becomes a row with status `failed`; `retry_failed` renders
+    the shards again that hold one, keeping their other pictures.
     """
     rows = plan_images(prompts, config, load_renderer(config))
     starts = range(0, rows.height, config.images_per_shard)
     left = pending(folder, range(len(starts)))
-    retried = set()
-    if retry_failed and len(left) < len(starts):
-        retried = set(failed_rows(folder)["shard"].to_list())
-    jobs = [
-        ShardJob(folder, n, rows.slice(starts[n], config.images_per_shard), config, n in retried)
-        for n in sorted({*left, *retried})
-    ]
-    done = map_local(render_shard, jobs, config.workers)
-    for _ in progress.track(done, "render shards", len(starts), len(starts) - len(jobs)):
-        pass
-    return failed_rows(folder).height
+    own = engine.own(range(len(starts)))
+    again = _shards_to_mend(folder, sorted({*own} - {*left}), progress)
+    if retry_failed:
+        finished = {*own} - {*left, *again}
+        again |= {n for n in finished if (read_shard_rows(folder, n)["status"] != "success").any()}
+    jobs = {
+        n: ShardJob(folder, n, rows.slice(starts[n], config.images_per_shard), config, n in again)
+        for n in sorted({*left, *again}.intersection(own))
+    }
+    done = map_shards(RenderWork(), jobs, engine, render_demand(config))
+    for _, note in progress.track(done, "render shards", len(own), len(own) - len(jobs)):
+        if note:
+            progress.note(note)
+    others = len(pending(folder, range(len(starts))))
+    return Rendered(0 if others else failed_rows(folder).height, others)
 
 
-def render_shard(job: ShardJob) -> None:
-    """Render, encode and write one shard."""
+@dataclass(frozen=True)
+class RenderWork:
+    """Shards to files, in whichever process it is loaded; the renderer stays loaded there."""
+
+    def load(self, threads: int | None) -> Callable[[ShardJob], str | None]:
+        """The function that makes one shard."""
+        return render_shard
+
+
+def _shards_to_mend(folder: Path, finished: Sequence[int], progress: Progress) -> set[int]:
+    if not finished:
+        return set()
+    checked = progress.track(finished, "check shards", len(finished))
+    found = {shard: faults for shard in checked if (faults := find_damaged(folder, shard))}
+    for shard, faults in found.items():
+        progress.note(f"images: shard {shard:05d} is damaged and made again: {'; '.join(faults)}")
+    return set(found)
+
+
+def render_shard(job: ShardJob) -> str | None:
+    """Render, encode and write one shard; returns what is worth telling the user."""
     renderer = load_renderer(job.config)
-    made = dict(iterate_images(job.folder, job.shard)) if job.keep else {}
-    encoded: list[bytes | None] = []
-    errors: list[str | None] = []
-    for place, row in enumerate(job.rows.iter_rows(named=True)):
-        content = made.get(f"{job.shard:05d}{place:04d}")
-        error = None
-        if content is None:
-            content, error = _render_one(renderer, row["prompt"], row["seed"], job.config)
-        encoded.append(content)
-        errors.append(error)
-    table = _with_outcome(job.rows, errors, job.config.size_px)
+    made = _kept_pictures(job) if job.keep else {}
+    missing = [place for place in range(job.rows.height) if place not in made]
+    note = None
+    if missing:
+        wanted = job.rows[missing]
+        started = renderer.batch_size
+        threads = encoding_threads(job.config)
+        drawn = map_behind(
+            lambda one: _store(one, job.config), _draw(renderer, wanted), threads, 4 * started
+        )
+        made |= dict(zip(missing, drawn, strict=True))
+        if renderer.batch_size < started:
+            note = (
+                f"images: memory ran out in shard {job.shard:05d}; batches of {started} pictures "
+                f"became {renderer.batch_size}"
+            )
+    pictures = [made[place] for place in range(job.rows.height)]
+    encoded = [picture.content for picture in pictures]
+    table = _with_outcome(job.rows, pictures)
     write_shard(job.folder, job.shard, table, encoded, job.config.format)
+    return note
 
 
-def _render_one(
-    renderer: Renderer, prompt: str, seed: int, config: RenderConfig
-) -> tuple[bytes | None, str | None]:
+class _Picture(NamedTuple):
+    """What became of one row."""
+
+    content: bytes | None
+    error: str | None
+    height: int | None
+    width: int | None
+    settings: str | None  # JSON; none leaves the planned ones
+
+
+def _draw(renderer: Renderer, rows: pl.DataFrame) -> Iterator[tuple[Drawn, str]]:
+    """Each row's picture and planned settings, drawn in batches."""
+    place = 0
+    while place < rows.height:
+        batch = rows[place : place + renderer.batch_size]
+        drawn = renderer.draw(batch["prompt"].to_list(), batch["seed"].to_list())
+        yield from zip(drawn, batch["settings"], strict=True)
+        place += batch.height
+
+
+def _store(one: tuple[Drawn, str], config: RenderConfig) -> _Picture:
+    drawn, planned = one
+    settings = _write_facts({**json.loads(planned), **drawn.facts}) if drawn.facts else None
+    if drawn.picture is None:
+        return _Picture(None, drawn.error, None, None, settings)
+    content, (height, width) = store(drawn.picture, config.format, config.quality, config.output_px)
+    return _Picture(content, None, height, width, settings)
+
+
+def _kept_pictures(job: ShardJob) -> dict[int, _Picture]:
+    """What an earlier run drew for the same rows, as far as each file is what its row says."""
+    found: dict[str, bytes] = {}
+    if not table_is_whole(job.folder, job.shard):
+        return {}
     try:
-        picture = renderer.render([prompt], [seed])[0]
-    except PromptError as error:
-        return None, str(error)
-    return encode_picture(picture, config.format, config.quality), None
+        rows = read_shard_rows(job.folder, job.shard)
+        for key, content in iterate_images(job.folder, job.shard):
+            found[key] = content
+    except DamagedFileError:
+        if not found:  # else the tar is cut: what came before is whole
+            return {}
+    kept = {}
+    for place, row in enumerate(rows.head(job.rows.height).iter_rows(named=True)):
+        content = found.get(f"{job.shard:05d}{place:04d}", b"")
+        same = row["image_id"] == job.rows["image_id"][place]
+        if same and row["status"] == "success" and digest_bytes(content) == row["sha256"]:
+            size = row["height"], row["width"]
+            kept[place] = _Picture(content, None, *size, row["settings"])
+    return kept
 
 
-def _with_outcome(rows: pl.DataFrame, errors: Sequence[str | None], size_px: int) -> pl.DataFrame:
-    outcome = pl.Series("error_message", errors, pl.String)
-    size = pl.when(outcome.is_null()).then(pl.lit(size_px, pl.UInt32))
+def _write_facts(facts: Mapping[str, object]) -> str:
+    return json.dumps(facts, sort_keys=True)
+
+
+def _with_outcome(rows: pl.DataFrame, pictures: Sequence[_Picture]) -> pl.DataFrame:
+    errors = pl.Series("error_message", [picture.error for picture in pictures], pl.String)
+    drawn = pl.Series([picture.content is not None for picture in pictures], dtype=pl.Boolean)
+    settings = [p.settings or own for p, own in zip(pictures, rows["settings"], strict=True)]
     return rows.with_columns(
-        outcome,
-        pl.when(outcome.is_null())
-        .then(pl.lit("success"))
-        .otherwise(pl.lit("failed"))
-        .alias("status"),
-        size.alias("width"),
-        size.alias("height"),
+        errors,
+        pl.when(drawn).then(pl.lit("success")).otherwise(pl.lit("failed")).alias("status"),
+        pl.Series("settings", settings, pl.String),
+        pl.Series("width", [picture.width for picture in pictures], pl.UInt32),
+        pl.Series("height", [picture.height for picture in pictures], pl.UInt32),
     )
-
-
-@lru_cache(maxsize=2)
-def load_renderer(config: RenderConfig) -> Renderer:
-    """The renderer that the settings name; loaded once a process."""
-    from unprompt.build.render.scenes.renderer import ScenesRenderer
-
-    return ScenesRenderer(size_px=config.size_px)

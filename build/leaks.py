@@ -1,16 +1,39 @@
 """How near the splits are to each other: PROMPTS table and vectors (n, d) -> the highest cosine."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import polars as pl
 
+from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import CorpusError
 from unprompt.index.nearest import ROUNDING, exact_cosines, nearest, nearest_over
 from unprompt.index.tables import PROMPTS, SPLITS, check_schema
 
+BLOCK = 65_536  # rows compared at once
+LEFT_OUT = pl.Schema(
+    {
+        "prompt_id": pl.UInt64,
+        "prompt": pl.String,
+        "nearest_prompt_id": pl.UInt64,  # the held-out prompt it comes near to
+        "cosine": pl.Float64,
+    }
+)
 # What no cosine falls below: the answer where there is no pair to measure.
 LOWEST_COSINE = -1.0
+
+
+class PromptVectors(Protocol):
+    """A corpus: prompts and, row by row, their vectors."""
+
+    @property
+    def prompts(self) -> pl.DataFrame:
+        """PROMPTS, n rows."""
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(n, d_prompt) unit length."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +61,38 @@ def check_leaks(table: pl.DataFrame, vectors: np.ndarray, threshold: float) -> f
             "split the prompts again with a leak threshold no higher than this"
         )
     return pair.cosine
+
+
+def leave_out_leaks(
+    lent: PromptVectors, own: PromptVectors, threshold: float
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Another corpus' prompts for training beside our held-out ones.
+
+    Returns the table of `lent` with those train prompts excluded that come within `threshold` of a
+    validation or test prompt of `own`, and a LEFT_OUT row for each of them.
+    """
+    train = np.flatnonzero((lent.prompts["split"] == "train").to_numpy())
+    held = np.flatnonzero(own.prompts["split"].is_in(["validation", "test"]).to_numpy())
+    cosines, nearest_rows = np.full(len(train), -np.inf), np.full(len(train), -1, dtype=np.int64)
+    held_vectors = to_unit_length(own.targets[held])
+    for start in range(0, len(train) if len(held) else 0, BLOCK):
+        span = slice(start, start + BLOCK)
+        block = to_unit_length(lent.targets[train[span]])
+        cosines[span], nearest_rows[span] = nearest_over(block, held_vectors, threshold)
+    leaking = np.flatnonzero(nearest_rows >= 0)
+    rows = lent.prompts[train[leaking]]
+    left_out = pl.DataFrame(
+        {
+            "prompt_id": rows["prompt_id"],
+            "prompt": rows["prompt"],
+            "nearest_prompt_id": own.prompts["prompt_id"][held[nearest_rows[leaking]]],
+            "cosine": cosines[leaking],
+        },
+        schema=LEFT_OUT,
+    )
+    dropped = pl.col("prompt_id").is_in(left_out["prompt_id"].implode())
+    split = pl.when(dropped).then(pl.lit("excluded")).otherwise("split").alias("split")
+    return lent.prompts.with_columns(split), left_out
 
 
 def check_prompt_vectors(table: pl.DataFrame, vectors: np.ndarray) -> pl.DataFrame:

@@ -6,25 +6,31 @@ RUN/corpus/   RUN/images/   RUN/embeddings/   RUN/bundle/{encoder,index}   RUN/s
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from unprompt.build.assemble import assemble_index
 from unprompt.build.config import BuildConfig
-from unprompt.build.corpus import make_corpus, read_corpus
-from unprompt.build.embed import embed_images
-from unprompt.build.encode_prompts import encode_prompts
+from unprompt.build.copy_pairs import Plan, copy_pairs
+from unprompt.build.corpus import PROMPTS_FILE, make_corpus, read_corpus
+from unprompt.build.embed import EmbedWork, embed_images
+from unprompt.build.encode_prompts import encode_parts
 from unprompt.build.images import render_images
+from unprompt.build.take_embeddings import check_texts, has_text_vectors, take_embeddings
 from unprompt.index.bundle import ENCODER, FALLBACK, INDEX
+from unprompt.index.devices import cuda_devices
 from unprompt.index.durable import read_json
-from unprompt.index.embeddings import read_embeddings
+from unprompt.index.embeddings import EmbeddingsInfo, read_embeddings
+from unprompt.index.engine import LOCAL, Demand, EngineConfig
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.runtime import DESCRIPTION
+from unprompt.index.runtime import DESCRIPTION, read_identity
 from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
 
 STAGES = ("corpus", "images", "encoder", "embed", "index", "fallback")
+IN_SHARDS = ("images", "embed")  # those that several processes can share
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,22 @@ class TowerSources:
     training: Mapping[str, Any] | None = None  # all settings that decide what was trained
 
 
+def pictures_of(folder: Path) -> Path:
+    """The image shards of a run whatever its config: rendered in its folder, or brought along."""
+    corpus = StageLedger(folder).settings("corpus")["corpus"]
+    return Path(corpus["paths"][0]) if corpus["source"] == "shards" else folder / "images"
+
+
+def check_share(engine: EngineConfig, stages: Sequence[str], again: bool) -> None:
+    """Raises ConfigError where one of several processes is to do what cannot be shared."""
+    if engine.shares > 1 and (again or not set(stages) <= set(IN_SHARDS)):
+        raise ConfigError(
+            "--shard i/n is for the stages that are made of shards, "
+            f"{' and '.join(f'--stage {stage}' for stage in IN_SHARDS)}, without --retry-failed "
+            "and --overwrite; run the other stages in one process before and after"
+        )
+
+
 class BuildRun:
     """One run folder and the config that fills it."""
 
@@ -45,11 +67,13 @@ class BuildRun:
         config: BuildConfig,
         progress: Progress = SILENT,
         towers: TowerSources = TowerSources(),
+        engine: EngineConfig = LOCAL,
     ):
         self.folder = folder
         self.config = config
         self._towers = towers
         self._progress = progress
+        self._engine = engine
         self._ledger = StageLedger(folder)
 
     @property
@@ -75,6 +99,11 @@ class BuildRun:
         return self.embeddings / "image"
 
     @property
+    def text_embeddings(self) -> Path:
+        """Vectors of the train prompts by the CLIP's text tower."""
+        return self.embeddings / "text"
+
+    @property
     def bundle(self) -> Path:
         """What a query needs."""
         return self.folder / "bundle"
@@ -82,10 +111,8 @@ class BuildRun:
     def settings(self, stage: str) -> dict[str, Any]:
         """All settings that decide what `stage` writes, those of earlier stages included."""
         whole = write_settings(self.config)
-        corpus = {"corpus": whole["corpus"]}
-        # how many processes render changes nothing in the pictures
-        render = {name: value for name, value in whole["render"].items() if name != "workers"}
-        images = {**corpus, "render": render}
+        corpus = {"corpus": self.config.corpus.written}
+        images = {**corpus, "render": self.config.render.deciding}
         if stage == "corpus":
             return corpus
         if stage == "encoder":
@@ -106,9 +133,14 @@ class BuildRun:
             settings["tower"] = read_json(bundle / ENCODER / DESCRIPTION)["files"]
         return settings
 
-    def build(self, stages: Sequence[str] = STAGES, retry_failed: bool = False) -> None:
-        """Run the stages that are not done; a finished run returns at once."""
-        work: dict[str, Callable[[], None]] = {
+    def build(self, stages: Sequence[str] = STAGES, retry_failed: bool = False) -> bool:
+        """Run the stages that are not done; a finished run returns at once.
+
+        False where other processes have still to do their share of a stage; whoever finds all its
+        shards there marks it as done.
+        """
+        check_share(self._engine, stages, retry_failed)
+        work: dict[str, Callable[[], int | None]] = {
             "corpus": self._make_corpus,
             "images": lambda: self._render(retry_failed),
             "encoder": self._export_encoder,
@@ -125,14 +157,18 @@ class BuildRun:
             fresh = not self._ledger.is_begun(stage)
             if self._ledger.begin(stage, self.settings(stage)):
                 try:
-                    work[stage]()
+                    left = work[stage]()
                 except UnpromptError:
                     # nothing written yet: a mended setting must not count as another run's
-                    if fresh and not self._output(stage).exists():
+                    if fresh and not self._output(stage).exists() and self._engine.shares == 1:
                         self._ledger.forget(stage)
                     raise
+                if left:
+                    self._progress.note(f"{stage}: {left} shards are left to other processes")
+                    return False
                 self._ledger.finish(stage, self.settings(stage))
                 self._progress.note(f"{stage}: done")
+        return True
 
     def discard_changed(self, later: Sequence[str] = ()) -> None:
         """Delete the first stage that was begun with other settings, and every one after it."""
@@ -175,21 +211,23 @@ class BuildRun:
         kept = ", ".join(f"{count} {split}" for split, count in corpus.report["kept"].items())
         self._progress.note(f"corpus: {corpus.report['collected']} prompts -> {kept}")
 
-    def _render(self, retry_failed: bool) -> None:
-        if self.config.corpus.source == "shards":
-            return
-        failed = render_images(
-            self.images,
-            read_corpus(self.corpus).prompts,
-            self.config.render,
-            retry_failed,
-            self._progress,
-        )
-        if failed:
-            self._progress.note(
-                f"images: {failed} rows failed, see status and error_message in the parquet "
-                f"files of {self.images}; `unprompt build --retry-failed` tries them again"
+    def _render(self, retry_failed: bool) -> int:
+        if self.config.corpus.source in ("shards", "embeddings"):
+            return 0
+        prompts, render = read_corpus(self.corpus).prompts, self.config.render
+        if self.config.corpus.source == "pairs":
+            plan = Plan(prompts, self.config.corpus.collections, render.images_per_shard)
+            rendered = copy_pairs(self.images, plan, retry_failed, self._progress, self._engine)
+        else:
+            rendered = render_images(
+                self.images, prompts, render, retry_failed, self._progress, self._engine
             )
+        if rendered.failed:
+            self._progress.note(
+                f"images: {rendered.failed} rows failed, see status and error_message in the "
+                f"parquet files of {self.images}; `unprompt build --retry-failed` tries them again"
+            )
+        return rendered.left
 
     def _export_encoder(self) -> None:
         from unprompt.index.runtime import copy_encoder, export_encoder
@@ -198,29 +236,53 @@ class BuildRun:
         if bundle is not None:
             copy_encoder(bundle / ENCODER, folder)
         else:
-            trained = self._towers.trained
-            corpus = None if trained is None else self.config.corpus.held_out_digest
-            export_encoder(self.config.encoder, folder, trained, corpus)
+            export_encoder(self.config.encoder, folder, self._towers.trained)
 
-    def _embed(self) -> None:
+    def _embed(self) -> int:
+        tower = self.bundle / ENCODER
+        if self.config.corpus.source == "embeddings":
+            self._take_embeddings()
+            left = 0
+        else:
+            prompts = self.corpus / PROMPTS_FILE
+            pictures = EmbedWork(self.images, self.image_embeddings, prompts, tower)
+            left = embed_images(pictures, self._progress, self._engine)
+        return left + (self.embed_texts() if self.config.embed.keys == "text" else 0)
+
+    def embed_texts(self) -> int:
+        """Encode the train prompts with the CLIP's text tower.
+
+        Returns how many parts are left to other processes.
+        """
+        from unprompt.index.clip import load_text_tower
+
+        rows = read_corpus(self.corpus).prompts
+        return encode_parts(
+            self.text_embeddings,
+            rows.filter(rows["split"] == "train"),
+            EmbeddingsInfo(*read_identity(self.bundle / ENCODER), "text"),
+            partial(load_text_tower, self.config.encoder, trained=self._towers.trained),
+            self._progress,
+            self._engine,
+            Demand(devices=cuda_devices()),
+        )
+
+    def _take_embeddings(self) -> None:
         from unprompt.index.runtime import load_encoder
 
-        prompts = read_corpus(self.corpus).prompts
-        encoder = load_encoder(self.bundle / ENCODER)
-        embed_images(self.images, self.image_embeddings, prompts, encoder, self._progress)
-        if self.config.embed.keys == "text":
-            self.embed_texts()
+        (collection,) = self.config.corpus.collections
+        if has_text_vectors(collection):
+            from unprompt.index.clip import load_text_tower
 
-    def embed_texts(self) -> Path:
-        """Encode the train prompts with the CLIP's text tower; returns the embeddings' folder."""
-        from unprompt.index.clip import ClipTextEncoder, load_clip
-
-        prompts = read_corpus(self.corpus).prompts
-        train = prompts.filter(prompts["split"] == "train")
-        texts = ClipTextEncoder(load_clip(self.config.encoder))
-        folder = self.embeddings / "text"
-        encode_prompts(folder, train, texts, self._progress)
-        return folder
+            lowest = check_texts(collection, load_text_tower(self.config.encoder))
+            self._progress.note(f"embed: text vectors made again, lowest cosine {lowest:.3f}")
+        take_embeddings(
+            collection,
+            self.image_embeddings,
+            read_corpus(self.corpus).prompts,
+            load_encoder(self.bundle / ENCODER),
+            self._progress,
+        )
 
     def _make_fallback(self) -> None:
         if self.config.fallback is None:

@@ -63,22 +63,32 @@ class _Leaks:
     rows: np.ndarray
 
 
-def split_prompts(table: pl.DataFrame, vectors: np.ndarray, config: SplitConfig) -> Split:
+def split_prompts(
+    table: pl.DataFrame,
+    vectors: np.ndarray,
+    config: SplitConfig,
+    fold: np.ndarray | None = None,
+) -> Split:
     """Draw test and validation, then take out of the rest whatever is near to a held-out prompt.
 
     The draw depends on the seed and the prompt ids alone, not on the order of the rows. A prompt
     drawn for validation that is near to a test prompt is excluded and the next of the draw takes
-    its place. Rows that come in as "excluded" stay so and take no part.
+    its place. Rows that come in as "excluded" stay so and take no part. With `fold` (n,) bool the
+    validation is not drawn: it is all of the fold that is neither a test prompt nor near to one.
     """
     table = check_prompt_vectors(table, vectors)
     order = _draw(table, config)
     test, rest = order[: config.test], order[config.test :]
     near_test = _find_leaks(vectors, test, config.leak_threshold)
-    validation = rest[near_test.rows[rest] < 0][: config.validation]
+    free = rest[near_test.rows[rest] < 0]
+    if fold is None:
+        wanted, validation = rest[: config.validation], free[: config.validation]
+    else:
+        wanted, validation = rest[fold[rest]], free[fold[free]]
     near_validation = _find_leaks(vectors, validation, config.leak_threshold)
 
     drawn = np.full(table.height, "excluded", dtype=object)
-    drawn[order], drawn[test], drawn[rest[: config.validation]] = "train", "test", "validation"
+    drawn[order], drawn[test], drawn[wanted] = "train", "test", "validation"
     reasons = np.full(table.height, "", dtype=object)
     reasons[rest[near_validation.rows[rest] >= 0]] = NEAR_VALIDATION
     reasons[rest[near_test.rows[rest] >= 0]] = NEAR_TEST
@@ -88,7 +98,7 @@ def split_prompts(table: pl.DataFrame, vectors: np.ndarray, config: SplitConfig)
 
     split = table.with_columns(pl.Series("split", final.tolist(), pl.String))
     moves = _moves(split, drawn, reasons, (near_test, near_validation))
-    return Split(split, moves, _report(split, vectors, moves, config))
+    return Split(split, moves, _report(split, vectors, moves, config, len(wanted)))
 
 
 def _draw(table: pl.DataFrame, config: SplitConfig) -> np.ndarray:
@@ -136,11 +146,15 @@ def _moves(
 
 
 def _report(
-    split: pl.DataFrame, vectors: np.ndarray, moves: pl.DataFrame, config: SplitConfig
+    split: pl.DataFrame,
+    vectors: np.ndarray,
+    moves: pl.DataFrame,
+    config: SplitConfig,
+    wanted_validation: int,
 ) -> dict[str, Any]:
     """Counts a split and a reason, what was asked for, and the highest cosine that is left."""
     counts = {name: int((split["split"] == name).sum()) for name in SPLITS}
-    if config.validation + config.test and not counts["train"]:
+    if wanted_validation + config.test and not counts["train"]:
         raise CorpusError(
             f"all prompts but the {counts['validation']} validation and {counts['test']} test ones "
             f"are at or over a cosine of {config.leak_threshold} to one of these, so that none is "
@@ -150,7 +164,7 @@ def _report(
     return {
         **counts,
         **{reason: int((moves["reason"] == reason).sum()) for reason in REASONS},
-        "wanted_validation": config.validation,
+        "wanted_validation": wanted_validation,
         "wanted_test": config.test,
         "leak_threshold": config.leak_threshold,
         "seed": config.seed,

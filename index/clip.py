@@ -1,4 +1,8 @@
-"""The one file that knows open_clip: a model name -> image and text encoders of one CLIP."""
+"""The one file that knows open_clip: a model name -> image and text encoders of one CLIP.
+
+Towers without a text side (`image_only.py`) are loaded here too, as a CLIP of which only the
+pictures can be encoded.
+"""
 
 import hashlib
 import importlib
@@ -13,6 +17,7 @@ from unprompt.index.durable import digest_json
 from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError, MissingDependencyError
 from unprompt.index.image_graph import OUTPUT_FORMS, build_image_graph
+from unprompt.index.image_only import build_image_only, is_image_only
 from unprompt.index.minilm import INSTALL
 from unprompt.index.offline_towers import OFFLINE_TOWERS, build_offline_clip
 from unprompt.index.open_clip_folder import local_text_override, read_model_config
@@ -101,10 +106,17 @@ class ClipTextEncoder:
         return np.concatenate(blocks)
 
 
+def load_text_tower(
+    config: EncoderConfig, threads: int | None = None, trained: Path | None = None
+) -> ClipTextEncoder:
+    """The text side of the CLIP that `config` names; OMP_NUM_THREADS rules torch's threads."""
+    return ClipTextEncoder(load_clip(config, trained=trained))
+
+
 def load_clip(
     config: EncoderConfig, device: str | None = None, trained: Path | None = None
 ) -> Clip:
-    """Load the CLIP that `config` names, on `device` or the GPU if there is one.
+    """Load the tower that `config` names, on `device` or the GPU if there is one.
 
     `trained` is a folder that `unprompt train head` exported: its tower and head are used.
     Raises ConfigError for an unknown model and MissingDependencyError without the build extra.
@@ -115,15 +127,19 @@ def load_clip(
     except ImportError as error:
         raise MissingDependencyError(f"this needs open_clip and torch: {INSTALL}") from error
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    only = is_image_only(config.model)
+    tokenizer = model_config = None
     with without_load_reports():
-        if config.model in OFFLINE_TOWERS:
+        if only:
+            model, preprocess = build_image_only(config)
+        elif config.model in OFFLINE_TOWERS:
             model, tokenizer, model_config = build_offline_clip(
                 open_clip, torch, config.model, config.image_size
             )
         else:
             model, tokenizer = _build_named(open_clip, config)
             model_config = read_model_config(config.model)
-    if config.output == "features" and not hasattr(model.visual, "trunk"):
+    if config.output == "features" and not only and not hasattr(model.visual, "trunk"):
         raise ConfigError(
             f"{config.model} has no timm trunk to take features from; set "
             "`encoder.output: embedding`"
@@ -134,15 +150,19 @@ def load_clip(
     if trained is not None:
         load_tower(getattr(model.visual, "trunk", model.visual), trained)
         head = read_head(trained) if config.output == "prediction" else None
-    transform = open_clip.get_model_preprocess_cfg(model)
-    preprocess = Preprocess(
+    if not only:
+        preprocess = _preprocess_of(open_clip.get_model_preprocess_cfg(model))
+    return Clip(model.eval().to(chosen), tokenizer, preprocess, config, head, model_config)
+
+
+def _preprocess_of(transform: Mapping[str, Any]) -> Preprocess:
+    return Preprocess(
         image_size=int(np.atleast_1d(transform["size"])[0]),
         mean=tuple(transform["mean"]),
         std=tuple(transform["std"]),
         interpolation=transform["interpolation"],
         resize_mode=transform["resize_mode"],
     )
-    return Clip(model.eval().to(chosen), tokenizer, preprocess, config, head, model_config)
 
 
 def _build_named(open_clip: Any, config: EncoderConfig) -> Any:
@@ -150,7 +170,8 @@ def _build_named(open_clip: Any, config: EncoderConfig) -> Any:
     if not has_schema and config.model not in open_clip.list_models():
         raise ConfigError(
             f"unknown encoder.model {config.model!r}; offline: {', '.join(OFFLINE_TOWERS)}; "
-            "or a name from open_clip.list_models(), `local-dir:FOLDER`, `hf-hub:ORG/NAME`"
+            "or a name from open_clip.list_models(), `local-dir:FOLDER`, `hf-hub:ORG/NAME`, "
+            "`timm:NAME`, `blip2:FOLDER`"
         )
     if not has_schema and config.pretrained is None:
         raise ConfigError(

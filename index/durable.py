@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +15,14 @@ TEMPORARY_SUFFIX = ".tmp"
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path, shared: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on error it is removed.
 
+    `shared`: several processes, on several machines, may be writing this file at the same time.
     Raises UnpromptError where the folder cannot be written or the disk is full.
     """
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    own = f".{secrets.token_hex(4)}" if shared else ""
+    temporary = path.with_name(path.name + own + TEMPORARY_SUFFIX)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -37,6 +40,13 @@ def write_atomically(path: Path) -> Iterator[Path]:
         raise
 
 
+def remove_temporaries(*paths: Path) -> None:
+    """Remove what killed writers of shared files left beside them."""
+    for path in paths:
+        for left in path.parent.glob(f"{path.name}.*{TEMPORARY_SUFFIX}"):
+            _remove_quietly(left)
+
+
 def _remove_quietly(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
@@ -44,9 +54,9 @@ def _remove_quietly(path: Path) -> None:
         return
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, shared: bool = False) -> None:
     """Write `value` as indented JSON with sorted keys, atomically."""
-    with write_atomically(path) as temporary:
+    with write_atomically(path, shared) as temporary:
         temporary.write_text(
             json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
         )

@@ -13,7 +13,13 @@ import numpy as np
 import polars as pl
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.durable import digest_file, read_json, write_atomically, write_json
+from unprompt.index.durable import (
+    digest_file,
+    read_json,
+    remove_temporaries,
+    write_atomically,
+    write_json,
+)
 from unprompt.index.encoders import check_same_space
 from unprompt.index.errors import DamagedFileError
 from unprompt.index.settings import STRICT, read_settings, write_settings
@@ -63,7 +69,7 @@ def start_embeddings(folder: Path, info: EmbeddingsInfo) -> None:
         remedy = f"Choose another output, or delete {folder} to embed it anew."
         check_same_space(info.space, begun.space, str(folder), remedy)
         return
-    write_json(path, write_settings(info))
+    write_json(path, write_settings(info), shared=True)
 
 
 def read_embeddings_info(folder: Path) -> EmbeddingsInfo:
@@ -85,10 +91,10 @@ def write_part(
     `source` is a digest of what was embedded: the part is out of date when it changes.
     """
     vectors_path, metadata_path, stats_path = _paths(folder, part, keys)
-    with write_atomically(vectors_path) as temporary, temporary.open("wb") as handle:
+    with write_atomically(vectors_path, shared=True) as temporary, temporary.open("wb") as handle:
         np.save(handle, np.ascontiguousarray(vectors, dtype=np.float16))
     successes = rows.filter(pl.col("status") == "success")
-    write_table(metadata_path, successes, METADATA)
+    write_table(metadata_path, successes, METADATA, shared=True)
     failed = rows.filter(pl.col("status") != "success")
     write_json(
         stats_path,
@@ -99,7 +105,9 @@ def write_part(
             "failed": failed.select("image_path", "error_message").to_dicts(),
             "sha256": {p.name: digest_file(p) for p in (vectors_path, metadata_path)},
         },
+        shared=True,
     )
+    remove_temporaries(vectors_path, metadata_path, stats_path)
 
 
 def part_is_done(folder: Path, part: int, keys: KeyKind, source: str = "") -> bool:
@@ -111,6 +119,12 @@ def part_is_done(folder: Path, part: int, keys: KeyKind, source: str = "") -> bo
 def done_parts(folder: Path) -> list[int]:
     """Numbers of the finished parts, in order."""
     return sorted(int(path.stem.split("_")[1]) for path in (folder / "stats").glob("stats_*.json"))
+
+
+def vector_paths(folder: Path) -> list[Path]:
+    """The .npy files of all finished parts, in order: for vectors that do not fit into memory."""
+    keys = read_embeddings_info(folder).keys
+    return [_paths(folder, part, keys)[0] for part in done_parts(folder)]
 
 
 def read_embeddings(folder: Path, verify: bool = False) -> Embeddings:
@@ -133,6 +147,14 @@ def read_embeddings(folder: Path, verify: bool = False) -> Embeddings:
     if not tables:
         raise DamagedFileError(f"no finished part in {folder}; run `unprompt build --stage embed`")
     return Embeddings(pl.concat(tables), np.concatenate(blocks), info)
+
+
+def open_vectors(folder: Path) -> list[np.ndarray]:
+    """The vectors of all finished parts, in order, left on disk: (n_i, d) float16 each."""
+    info = read_embeddings_info(folder)
+    return [
+        _load_vectors(_paths(folder, part, info.keys)[0], info.dim) for part in done_parts(folder)
+    ]
 
 
 def _load_vectors(path: Path, dim: int) -> np.ndarray:

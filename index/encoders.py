@@ -48,7 +48,8 @@ PromptEncoder = TextEncoder
 class EncoderConfig:
     """Which image tower to use and how to run it."""
 
-    model: str = "efficientnet-lite2"  # an offline tower, or a model name that open_clip knows
+    # an offline tower, a model name that open_clip knows, `timm:NAME` or `blip2:FOLDER`
+    model: str = "efficientnet-lite2"
     pretrained: str | None = None  # open_clip tag or checkpoint path; offline towers need none
     image_size: int | None = None  # pixels; None keeps the tower's own
     # after or before the CLIP projection, or the prompt vector of a trained head: image_graph.py

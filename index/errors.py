@@ -35,3 +35,7 @@ class SpaceMismatchError(UnpromptError):
 
 class TrainingDivergedError(UnpromptError):
     """A loss or gradient that is no number any more."""
+
+
+class EndpointError(UnpromptError):
+    """A chat endpoint that refuses, cannot be reached, or does not answer as it should."""

@@ -6,7 +6,8 @@ timm trunk: the pooled output of the last layer, and the mean and the standard d
 channel in the last four stages. The early stages carry what the last one is trained to ignore:
 colour, texture, style (Gatys et al. 2016 read style from the same statistics). `prediction` is
 what a trained head makes of the features (of the image vector where the tower is open_clip's own
-ViT, without a trunk): a vector in the space of the prompts.
+ViT or BLIP-2, without a trunk; of the tokens where the head is a Q-Former): a vector in the space
+of the prompts.
 """
 
 import importlib
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.preprocess import Preprocess
+from unprompt.index.qformer import is_qformer, load_qformer
 
 STAGES = 4
 # Part of an encoder's identity: another form gives other vectors.
@@ -38,6 +40,8 @@ def build_image_graph(
     normalize = torch.nn.functional.normalize
     module: Any = torch.nn.Module
     joint = output == "embedding" or not hasattr(visual, "trunk")
+    reader = load_qformer(head) if head is not None and is_qformer(head) else None
+    matrices = {} if reader is not None else head or {}
 
     class ImageGraph(module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -45,11 +49,14 @@ def build_image_graph(
             self.tower = visual if joint else visual.trunk
             self.register_buffer("mean", 255.0 * torch.tensor(preprocess.mean).view(1, 3, 1, 1))
             self.register_buffer("std", 255.0 * torch.tensor(preprocess.std).view(1, 3, 1, 1))
-            for name, matrix in (head or {}).items():
+            self.reader = reader  # so that it moves to the device
+            for name, matrix in matrices.items():
                 self.register_buffer(name, torch.from_numpy(matrix))
 
         def forward(self, pixels: Any) -> Any:
             planes = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
+            if reader is not None:
+                return normalize(reader(image_tokens(self.tower, planes)), dim=-1)
             if joint:
                 features = normalize(self.tower(planes), dim=-1)
                 return features if head is None else normalize(self._regress(features), dim=-1)
@@ -64,11 +71,25 @@ def build_image_graph(
             return features if head is None else normalize(self._regress(features), dim=-1)
 
         def _regress(self, features: Any) -> Any:
-            if "weight_1" in (head or {}):
+            if "weight_1" in matrices:
                 features = torch.relu(features @ self.weight_1 + self.bias_1)
             return features @ self.weight_2 + self.bias_2
 
     return ImageGraph().eval()
+
+
+def image_tokens(tower: Any, planes: Any) -> Any:
+    """What a Q-Former reads: normalised pixels (n, 3, s, s) -> tokens (n, t, d_token).
+
+    The query vectors of a BLIP-2, the last normalised tokens of a ViT, the places of a CNN's last
+    activation.
+    """
+    if hasattr(tower, "queries"):
+        return tower.queries(planes)
+    if hasattr(tower, "forward_features"):  # of timm
+        found = tower.forward_features(planes)
+        return found.flatten(2).transpose(1, 2) if found.ndim == 4 else found
+    return tower.ln_post(tower.transformer(tower._embeds(planes)))
 
 
 def channel_statistics(activation: Any) -> Any:

@@ -17,12 +17,16 @@ from unprompt.index.preprocess import Preprocess
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 MINILM_ON_THE_HUB = "sentence-transformers/all-MiniLM-L6-v2"  # for those who open it elsewhere
 LOCAL = "local-dir:"
+OURS = "unprompt"  # the part of the config that open_clip does not read
 
 
-def save_open_clip(clip: Any, preprocess: Preprocess, folder: Path) -> None:
+def save_open_clip(
+    clip: Any, preprocess: Preprocess, folder: Path, trained_on: str | None = None
+) -> None:
     """Write a loaded `unprompt.index.clip.Clip` as it is now; the config comes last.
 
-    Raises ConfigError for a text tower whose files are not at hand.
+    `trained_on` is the digest of the corpus whose held-out prompts it has not seen. Raises
+    ConfigError for a text tower whose files are not at hand.
     """
     from safetensors.torch import save
 
@@ -47,7 +51,17 @@ def save_open_clip(clip: Any, preprocess: Preprocess, folder: Path) -> None:
         "interpolation": preprocess.interpolation,
         "resize_mode": preprocess.resize_mode,
     }
-    write_json(folder / CONFIG, {"model_cfg": config, "preprocess_cfg": pixels})
+    content = {"model_cfg": config, "preprocess_cfg": pixels, OURS: {"trained_on": trained_on}}
+    write_json(folder / CONFIG, content)
+
+
+def read_trained_on(model: str) -> str | None:
+    """What `save_open_clip` recorded in the folder that `model` names; None for other models."""
+    path = Path(model.removeprefix(LOCAL)) / CONFIG
+    if not model.startswith(LOCAL) or not path.is_file():
+        return None
+    digest = json.loads(path.read_text(encoding="utf-8")).get(OURS, {}).get("trained_on")
+    return None if digest is None else str(digest)
 
 
 def local_text_override(model: str) -> dict[str, Any]:

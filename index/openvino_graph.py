@@ -23,13 +23,13 @@ Storage = Literal["f16", "int8"]
 class Graph:
     """A saved graph, compiled for each batch size that is asked for."""
 
-    def __init__(self, folder: Path, image_size: int, precision: str):
+    def __init__(self, folder: Path, image_size: int, precision: str, threads: int | None = None):
         import openvino
 
         self._core = openvino.Core()
         self._graph = self._core.read_model(folder / GRAPH, folder / WEIGHTS)
         self._image_size = image_size
-        self._precision = precision
+        self._hints = {"INFERENCE_PRECISION_HINT": precision, **_limit(threads)}
         self._compiled: dict[int, Any] = {}
 
     def __call__(self, pixels: np.ndarray) -> list[np.ndarray]:
@@ -42,8 +42,7 @@ class Graph:
         if batch not in self._compiled:
             graph = self._graph.clone()
             graph.reshape([batch, self._image_size, self._image_size, 3])
-            hint = {"INFERENCE_PRECISION_HINT": self._precision}
-            self._compiled[batch] = self._core.compile_model(graph, "CPU", hint)
+            self._compiled[batch] = self._core.compile_model(graph, "CPU", self._hints)
         return self._compiled[batch]
 
 
@@ -121,17 +120,22 @@ def save_text_module(module: Any, folder: Path) -> None:
 class TextGraph:
     """A saved graph over token ids and mask."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, threads: int | None = None):
         import openvino
 
         core = openvino.Core()
         graph = core.read_model(folder / GRAPH, folder / WEIGHTS)
-        hint = {"INFERENCE_PRECISION_HINT": "f32"}
-        self._compiled = core.compile_model(graph, "CPU", hint)
+        hints = {"INFERENCE_PRECISION_HINT": "f32", **_limit(threads)}
+        self._compiled = core.compile_model(graph, "CPU", hints)
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Ids and mask (n, t) int64 -> (n, d) float32."""
         return np.array(self._compiled((ids, mask))[0])
+
+
+def _limit(threads: int | None) -> dict[str, int]:
+    """OpenVINO takes every core unless it is told how many."""
+    return {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
 
 
 def compress_weights(graph: Any) -> int:

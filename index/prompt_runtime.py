@@ -34,11 +34,11 @@ class OpenVinoPromptEncoder:
 
     dim = PROMPT_DIM
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, threads: int | None = None):
         from tokenizers import Tokenizer
 
         self.space: str = read_json(folder / DESCRIPTION)["space"]
-        self._graph = TextGraph(folder)
+        self._graph = TextGraph(folder, threads)
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()
@@ -61,7 +61,7 @@ class OpenVinoPromptEncoder:
         return vectors
 
 
-def load_prompt_runtime() -> OpenVinoPromptEncoder:
+def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
     """The prompt encoder of a query, made on first use.
 
     Raises MissingDependencyError where all-MiniLM-L6-v2 is not installed, or where the graph is
@@ -78,7 +78,7 @@ def load_prompt_runtime() -> OpenVinoPromptEncoder:
     if not (folder / DESCRIPTION).is_file():
         _make(folder)
     try:
-        return OpenVinoPromptEncoder(folder)
+        return OpenVinoPromptEncoder(folder, threads)
     except (RuntimeError, OSError, KeyError, DamagedFileError) as error:
         raise UnpromptError(
             f"the prompt encoder kept in {folder} is broken ({error}); delete the folder, it is "

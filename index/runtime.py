@@ -18,7 +18,7 @@ from unprompt.index.errors import DamagedFileError
 from unprompt.index.openvino_graph import GRAPH, WEIGHTS, Graph, save_module
 from unprompt.index.preprocess import Preprocess
 from unprompt.index.settings import read_settings, write_settings
-from unprompt.index.trained_tower import FILES, TOWER
+from unprompt.index.trained_tower import FILES, TOWER, read_result
 
 DESCRIPTION = "encoder.json"
 
@@ -26,13 +26,14 @@ DESCRIPTION = "encoder.json"
 class OpenVinoEncoder:
     """An exported tower; one picture at a time for a query, full batches for bulk work."""
 
-    def __init__(self, folder: Path, description: dict[str, Any]):
+    def __init__(self, folder: Path, description: dict[str, Any], threads: int | None = None):
         self.space: str = description["space"]
         self.dim: int = description["dim"]
         config = read_settings(EncoderConfig, description["config"], str(folder / DESCRIPTION))
         self._batch_size = config.batch_size
         self._preprocess = read_settings(Preprocess, description["preprocess"], str(folder))
-        self._graph = Graph(folder, self._preprocess.image_size, config.precision)
+        size_px = self._preprocess.image_size
+        self._graph = Graph(folder, size_px, config.precision, threads)
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images -> unit vectors (n, d) float32."""
@@ -52,14 +53,14 @@ def export_encoder(
     config: EncoderConfig,
     folder: Path,
     trained: Path | None = None,
-    trained_on: str | None = None,
 ) -> dict[str, Any]:
     """Write the tower that `config` names into `folder` and return its description.
 
-    `trained` is an export of `unprompt train head`; what it holds goes into the folder as well,
-    and `trained_on`, the corpus whose held-out prompts it has not seen.
+    `trained` is an export of `unprompt train head`; what it holds goes into the folder as well. The
+    description says which corpus the tower was trained on, whose held-out prompts it has not seen.
     """
     from unprompt.index.clip import load_clip
+    from unprompt.index.open_clip_folder import read_trained_on
 
     clip = load_clip(config, "cpu" if config.runtime == "openvino" else None, trained)
     files: dict[str, str] = {}
@@ -77,7 +78,9 @@ def export_encoder(
         "config": write_settings(config),
         "preprocess": write_settings(clip.preprocess),
         "files": files,
-        "trained_on": trained_on,
+        "trained_on": read_result(trained).trained_on
+        if trained is not None
+        else read_trained_on(config.model),
     }
     write_json(folder / DESCRIPTION, description)
     return description
@@ -99,14 +102,23 @@ def read_description(folder: Path) -> EncoderConfig:
     return read_settings(EncoderConfig, read_json(folder / DESCRIPTION)["config"], origin)
 
 
+def read_identity(folder: Path) -> tuple[str, int]:
+    """Space and dimension of an exported encoder, without loading it."""
+    description = read_json(folder / DESCRIPTION)
+    return str(description["space"]), int(description["dim"])
+
+
 def trained_on(folder: Path) -> str | None:
     """The digest of the corpus that an exported tower was trained on, None if on none of ours."""
     digest = read_json(folder / DESCRIPTION).get("trained_on")
     return None if digest is None else str(digest)
 
 
-def load_encoder(folder: Path) -> ImageEncoder:
-    """The image encoder that `export_encoder` wrote; raises DamagedFileError if a file changed."""
+def load_encoder(folder: Path, threads: int | None = None) -> ImageEncoder:
+    """The image encoder that `export_encoder` wrote; raises DamagedFileError if a file changed.
+
+    `threads` limits OpenVINO, which takes every core otherwise.
+    """
     description = read_json(folder / DESCRIPTION)
     for name, digest in description["files"].items():
         path = folder / name
@@ -117,7 +129,7 @@ def load_encoder(folder: Path) -> ImageEncoder:
             )
     config = read_settings(EncoderConfig, description["config"], str(folder / DESCRIPTION))
     if config.runtime == "openvino":
-        return OpenVinoEncoder(folder, description)
+        return OpenVinoEncoder(folder, description, threads)
     from unprompt.index.clip import load_clip
 
     trained = folder if TOWER in description["files"] else None

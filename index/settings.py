@@ -27,6 +27,23 @@ def write_settings(settings: Any) -> dict[str, Any]:
     return TypeAdapter(type(settings)).dump_python(settings, mode="json")
 
 
+def with_preset(value: Any, presets: Mapping[str, Mapping[str, Any]], section: str) -> Any:
+    """A preset's name, or settings on top of the one they name as `preset`, as plain settings.
+
+    What is neither comes back as it is. Raises ConfigError for a name that is no preset's.
+    """
+    if isinstance(value, str):
+        value = {"preset": value}
+    if not isinstance(value, Mapping) or "preset" not in value:
+        return value
+    given = {name: setting for name, setting in value.items() if name != "preset"}
+    if value["preset"] not in presets:
+        raise ConfigError(
+            f"{section}.preset must be one of {', '.join(presets)}, got {value['preset']!r}"
+        )
+    return {**presets[value["preset"]], **given}
+
+
 def _faults(error: ValidationError) -> str:
     lines = []
     for fault in error.errors():

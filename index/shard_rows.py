@@ -24,14 +24,15 @@ def sample_key(shard: int, row: int) -> str:
 
 
 def complete_rows(
-    shard: int, rows: pl.DataFrame, encoded: Sequence[bytes | None], extension: str
+    shard: int, rows: pl.DataFrame, encoded: Sequence[bytes | None], extensions: Sequence[str]
 ) -> pl.DataFrame:
     """The rows as they are stored, once they are known to agree with the pictures."""
     check_schema(rows, IMAGES, f"the images table of shard {shard}")
     keys = [sample_key(shard, row) for row in range(rows.height)]
     wanted = ["failed" if content is None else "success" for content in encoded]
-    if f".{extension}" not in PICTURE_SUFFIXES:
-        raise CorpusError(f"pictures are stored as one of {PICTURE_SUFFIXES}, got {extension!r}")
+    for extension in set(extensions):
+        if f".{extension}" not in PICTURE_SUFFIXES:
+            raise CorpusError(f"pictures are stored as {PICTURE_SUFFIXES}, got {extension!r}")
     if rows.height != len(encoded):
         raise CorpusError(f"shard {shard} has {rows.height} rows but {len(encoded)} pictures")
     if rows["status"].to_list() != wanted:

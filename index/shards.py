@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.index.durable import digest_file, read_json, write_atomically, write_json
+from unprompt.index.durable import (
+    digest_file,
+    read_json,
+    remove_temporaries,
+    write_atomically,
+    write_json,
+)
 from unprompt.index.errors import CorpusError, DamagedFileError
 from unprompt.index.img2dataset import from_img2dataset
 from unprompt.index.pictures import PICTURE_SUFFIXES
@@ -24,8 +30,8 @@ from unprompt.index.tars import TarMember, read_member, tar_members, write_tar
 STATS_NAME = re.compile(r"(\d{5})_stats\.json")
 CACHED_TABLES = 32
 MEND = (
-    "delete that shard's files, then run the same `unprompt build` (or img2dataset) again: "
-    "it makes what is missing and leaves the rest"
+    "`unprompt build CONFIG --stage images` finds it and makes it again; for a shard of "
+    "img2dataset delete its files and run that again"
 )
 
 
@@ -45,17 +51,24 @@ def stats_path(folder: Path, shard: int) -> Path:
 
 
 def write_shard(
-    folder: Path, shard: int, rows: pl.DataFrame, encoded: Sequence[bytes | None], extension: str
+    folder: Path,
+    shard: int,
+    rows: pl.DataFrame,
+    encoded: Sequence[bytes | None],
+    extension: str | Sequence[str],
 ) -> None:
     """Write one shard; the same rows give the same bytes. A failed row has None in `encoded`.
 
-    Fills `key`, `shard` and `sha256`; raises CorpusError where rows and pictures do not agree.
+    `extension` is the format of all pictures, or of each. Fills `key`, `shard` and `sha256`;
+    raises CorpusError where rows and pictures do not agree.
     """
-    table = complete_rows(shard, rows, encoded, extension)
-    with write_atomically(tar_path(folder, shard)) as temporary:
+    extensions = [extension] * rows.height if isinstance(extension, str) else list(extension)
+    table = complete_rows(shard, rows, encoded, extensions)
+    tar, parquet = tar_path(folder, shard), parquet_path(folder, shard)
+    with write_atomically(tar, shared=True) as temporary:
         stats_path(folder, shard).unlink(missing_ok=True)
-        write_tar(temporary, _samples(table, encoded, extension))
-    write_table(parquet_path(folder, shard), table, IMAGES)
+        write_tar(temporary, _samples(table, encoded, extensions))
+    write_table(parquet, table, IMAGES, shared=True)
     successes = sum(content is not None for content in encoded)
     failures = table.filter(pl.col("status") == "failed")["error_message"].fill_null("failed")
     stats = {
@@ -63,19 +76,18 @@ def write_shard(
         "successes": successes,
         "failed": table.height - successes,
         "status_dict": {"success": successes, **Counter(failures)},
-        "sha256": {
-            "tar": digest_file(tar_path(folder, shard)),
-            "parquet": digest_file(parquet_path(folder, shard)),
-        },
+        "sha256": {"tar": digest_file(tar), "parquet": digest_file(parquet)},
     }
-    write_json(stats_path(folder, shard), stats)
+    write_json(stats_path(folder, shard), stats, shared=True)
+    remove_temporaries(tar, parquet, stats_path(folder, shard))
 
 
 def _samples(
-    table: pl.DataFrame, encoded: Sequence[bytes | None], extension: str
+    table: pl.DataFrame, encoded: Sequence[bytes | None], extensions: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
     """(name, content) of picture, prompt and row, for each row with a picture."""
-    for row, content in zip(table.iter_rows(named=True), encoded, strict=True):
+    rows = table.iter_rows(named=True)
+    for row, content, extension in zip(rows, encoded, extensions, strict=True):
         if content is not None:
             yield f"{row['key']}.{extension}", content
             yield f"{row['key']}.txt", row["prompt"].encode()
@@ -184,12 +196,22 @@ def verify(folder: Path) -> None:
 
     img2dataset records no digests: of its shards, only that tar and table are whole is checked.
     """
-    faults = [fault for shard in done_shards(folder) for fault in _faults(folder, shard)]
+    faults = [fault for shard in done_shards(folder) for fault in find_damaged(folder, shard)]
     if faults:
         raise DamagedFileError(f"{'; '.join(faults)}; {MEND}")
 
 
-def _faults(folder: Path, shard: int) -> list[str]:
+def table_is_whole(folder: Path, shard: int) -> bool:
+    """Whether the images table of one of our finished shards is the one that was written."""
+    try:
+        stats = read_json(stats_path(folder, shard))
+        return bool(stats["sha256"]["parquet"] == digest_file(parquet_path(folder, shard)))
+    except (DamagedFileError, OSError, KeyError, TypeError):
+        return False
+
+
+def find_damaged(folder: Path, shard: int) -> list[str]:
+    """What does not match of one finished shard's files; empty where all is whole."""
     try:
         stats = read_json(stats_path(folder, shard))
         digests = stats.get("sha256") if isinstance(stats, dict) else None

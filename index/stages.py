@@ -57,6 +57,10 @@ class StageLedger:
         path = self._path(stage)
         return path.is_file() and read_json(path)["state"] == "done"
 
+    def settings(self, stage: str) -> dict[str, Any]:
+        """The settings that the stage was begun with; raises DamagedFileError where it was not."""
+        return dict(read_json(self._path(stage))["settings"])
+
     def differs(self, stage: str, settings: Mapping[str, Any]) -> bool:
         """Whether the stage was begun with other settings."""
         path = self._path(stage)
@@ -64,7 +68,7 @@ class StageLedger:
 
     def _write(self, stage: str, settings: Mapping[str, Any], state: str) -> None:
         record = {"digest": digest_json(settings), "settings": settings, "state": state}
-        write_json(self._path(stage), record)
+        write_json(self._path(stage), record, shared=True)
 
     def _path(self, stage: str) -> Path:
         return self.run / FOLDER / f"{stage}.json"

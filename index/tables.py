@@ -14,7 +14,7 @@ PROMPTS = pl.Schema(
         "prompt_id": pl.UInt64,  # first 8 bytes of the sha256 of the normalised prompt
         "prompt": pl.String,
         "source": pl.String,  # where it was read from: a file, or "scenes"
-        "group_id": pl.UInt64,  # prompt_id of the near-duplicate that was kept first
+        "group_id": pl.UInt64,  # lowest prompt_id of its group of near ones; without folds its own
         "split": pl.String,  # one of SPLITS
     }
 )
@@ -51,6 +51,17 @@ ROWS = pl.Schema(
     }
 )
 
+COSINES = pl.Schema(
+    {
+        "image_id": pl.UInt64,
+        "prompt_id": pl.UInt64,
+        "prompt": pl.String,
+        "split": pl.String,
+        "cosine": pl.Float64,  # between the recovered and the true prompt's vector
+        "expected_cosine": pl.Float64,  # what the answer itself expects; null where it does not
+    }
+)
+
 
 def check_schema(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
     """`table` with exactly the columns of `schema`, in its order; raises CorpusError otherwise."""
@@ -79,10 +90,12 @@ def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
     return check_schema(table, schema, str(path))
 
 
-def write_table(path: Path, table: pl.DataFrame, schema: pl.Schema | None = None) -> None:
+def write_table(
+    path: Path, table: pl.DataFrame, schema: pl.Schema | None = None, shared: bool = False
+) -> None:
     """Write a parquet file under a temporary name, then rename it; same rows, same bytes."""
     checked = table if schema is None else check_schema(table, schema, str(path))
-    with write_atomically(path) as temporary:
+    with write_atomically(path, shared) as temporary:
         try:
             checked.write_parquet(temporary, compression="zstd", statistics=False)
         except pl.exceptions.PolarsError as error:  # its way to say that the disk is full

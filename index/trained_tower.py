@@ -1,7 +1,8 @@
 """A trained tower and head as a folder: tower.safetensors, head.safetensors, training.json (last).
 
 `unprompt train head` writes it, an encoder loads it: merged weights under the library's own names,
-and the head as matrices: features (n, d) -> relu(x @ weight_1 + bias_1) @ weight_2 + bias_2.
+and the head as matrices: features (n, d) -> relu(x @ weight_1 + bias_1) @ weight_2 + bias_2. A
+Q-Former head lies there under the names of `qformer.py`.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.durable import read_json
+from unprompt.index.durable import digest_json, read_json
 from unprompt.index.errors import ConfigError, DamagedFileError
 from unprompt.index.settings import STRICT, read_settings
 
@@ -29,6 +30,7 @@ class TrainingResult:
     validation_cosine: float | None  # none: not measured
     pairs: int  # renders it learned from
     target_space: str
+    trained_on: str | None = None  # the corpus whose held-out prompts it has not seen
 
 
 def read_result(folder: Path) -> TrainingResult:
@@ -41,8 +43,20 @@ def read_result(folder: Path) -> TrainingResult:
     return read_settings(TrainingResult, read_json(path), str(path))
 
 
+def join_corpora(first: str | None, second: str | None) -> str | None:
+    """What a tower counts as trained on that learned on two corpora, one after the other or mixed.
+
+    None is no corpus of ours. Of two different ones either's held-out prompts may have been seen:
+    the answer is the digest of neither.
+    """
+    known = sorted({digest for digest in (first, second) if digest is not None})
+    if len(known) < 2:
+        return known[0] if known else None
+    return digest_json(known)
+
+
 def read_head(folder: Path) -> dict[str, np.ndarray]:
-    """The head's matrices, float32; `weight_1` is absent from a linear head."""
+    """The head's tensors, float32; `weight_1` is absent from a linear head."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

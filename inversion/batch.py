@@ -1,7 +1,7 @@
 """Pictures in files -> one record a picture, in order; a bad picture stops nothing."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -47,17 +47,25 @@ def invert_pictures(
     pictures: Iterable[PictureInput],
     query: Query = Query(),
     batch_size: int = BATCH,
+    done: Container[str] = (),
 ) -> Iterator[BatchRecord]:
-    """Invert pictures in batches, keeping their order; the next batch is decoded meanwhile."""
+    """Invert pictures in batches, keeping their order; the next batch is decoded meanwhile.
+
+    Pictures named in `done` give no record. The batches are the same with them or without: a
+    tower's last bits depend on what is in a batch, and a run that goes on shall end as if it had
+    never stopped.
+    """
     with ThreadPoolExecutor(DECODERS) as pool:
         ahead: tuple[list[PictureInput], list[Future[_Loaded]]] | None = None
         for block in _blocks(iter(pictures), batch_size):
+            if all(printable(picture.name) in done for picture in block):
+                continue
             following = block, [pool.submit(_load, picture, query.metadata) for picture in block]
             if ahead is not None:
-                yield from _invert_batch(inverter, *ahead, query)
+                yield from _invert_batch(inverter, *ahead, query, done)
             ahead = following
         if ahead is not None:
-            yield from _invert_batch(inverter, *ahead, query)
+            yield from _invert_batch(inverter, *ahead, query, done)
 
 
 def _blocks(pictures: Iterator[PictureInput], size: int) -> Iterator[list[PictureInput]]:
@@ -74,16 +82,23 @@ def _load(picture: PictureInput, metadata: bool) -> _Loaded:
 
 
 def _invert_batch(
-    inverter: Inverter, pictures: list[PictureInput], loading: list[Future[_Loaded]], query: Query
+    inverter: Inverter,
+    pictures: list[PictureInput],
+    loading: list[Future[_Loaded]],
+    query: Query,
+    done: Container[str],
 ) -> Iterator[BatchRecord]:
     loaded = [future.result() for future in loading]
     answers = iter(inverter.invert([one.picture for one in loaded if one.picture], query))
     for picture, one in zip(pictures, loaded, strict=True):
         name, image_id = printable(picture.name), printable(picture.image_id)
         if one.fault is not None:
-            yield BatchRecord(name, image_id, None, printable(one.fault))
+            record = BatchRecord(name, image_id, None, printable(one.fault))
         else:
-            yield BatchRecord(name, image_id, replace(next(answers), metadata_prompt=one.written))
+            answer = replace(next(answers), metadata_prompt=one.written)
+            record = BatchRecord(name, image_id, answer)
+        if name not in done:
+            yield record
 
 
 def printable(name: str) -> str:

@@ -48,10 +48,10 @@ class Fallback:
         return estimate(self.classes, keys, CLASSES)
 
 
-def load_fallback(bundle: Path) -> Fallback | None:
+def load_fallback(bundle: Path, threads: int | None = None) -> Fallback | None:
     """The fallback of a bundle, None where it was built without one."""
     folder = bundle / FALLBACK
     if not (folder / DESCRIPTION).is_file():
         return None
-    encoder = load_encoder(folder / ENCODER)
+    encoder = load_encoder(folder / ENCODER, threads)
     return Fallback(encoder, PromptIndex.load(folder / INDEX), load_novelty(folder, encoder.space))

@@ -15,6 +15,7 @@ from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.qformer import is_qformer
 from unprompt.index.runtime import read_description
 from unprompt.index.trained_tower import read_head
 from unprompt.inversion.blend import MAIN, Blend, mean_cosine, save_blend
@@ -126,6 +127,11 @@ def _trained_head(
     trained: Path, train: LabelledKeys, validation: LabelledKeys, spaces: tuple[str, str]
 ) -> RegressionHead:
     matrices = read_head(trained)
+    if is_qformer(matrices):
+        raise ConfigError(
+            "a qformer head reads the tower's tokens, which no index holds; set "
+            "`encoder.output: prediction`"
+        )
     taken = len(matrices.get("weight_1", matrices["weight_2"]))
     if taken != train.keys.shape[1]:
         raise ConfigError(

@@ -19,14 +19,21 @@ TAR_SUFFIX, PARQUET_SUFFIX = ".tar", ".parquet"
 LOOKED_FOR = "looked for " + " ".join(PICTURE_SUFFIXES)
 
 
+def _no_metadata() -> WrittenPrompt | None:
+    return None
+
+
 @dataclass(frozen=True)
 class PictureInput:
-    """One picture, not yet opened; `load` gives it as RGB or raises UnreadableImageError."""
+    """One picture, not yet opened; `load` gives it as RGB or raises UnreadableImageError.
+
+    Picklable with both of its functions, since another process may open it.
+    """
 
     name: str  # as a user would name it; a tar's member is TAR/MEMBER
     path: Path  # the file that is opened: the picture, or the tar around it
     load: Callable[[], Image.Image] = field(compare=False)
-    read_metadata: Callable[[], WrittenPrompt | None] = field(compare=False, default=lambda: None)
+    read_metadata: Callable[[], WrittenPrompt | None] = field(compare=False, default=_no_metadata)
 
     @property
     def image_id(self) -> str:

@@ -53,12 +53,14 @@ class Inverter:
         confidence: Confidence | None = None,
         fallback: Fallback | None = None,
         folder: Path | None = None,
+        threads: int | None = None,
     ):
         self.members = tuple(members)
         self.blend = blend
         self.confidence = confidence
         self.fallback = fallback
         self._folder = folder
+        self._threads = threads
 
     @property
     def index(self) -> PromptIndex:
@@ -76,9 +78,10 @@ class Inverter:
         return self.members[0].head
 
     @classmethod
-    def load(cls, bundle: Path | str | None = None) -> "Inverter":
+    def load(cls, bundle: Path | str | None = None, threads: int | None = None) -> "Inverter":
         """Load a bundle folder, or the starter that ships with the package.
 
+        `threads` limits the towers that run in OpenVINO; they take every core otherwise.
         Raises DamagedFileError for a folder that is not whole and SpaceMismatchError where its
         parts do not belong together.
         """
@@ -87,11 +90,12 @@ class Inverter:
         blend = load_blend(folder / BLEND)
         trust = folder / CONFIDENCE
         return cls(
-            load_members(folder, blend),
+            load_members(folder, blend, threads),
             blend,
             load_confidence(trust) if trust.is_file() else None,
-            load_fallback(folder),
+            load_fallback(folder, threads),
             folder,
+            threads,
         )
 
     @cached_property
@@ -101,7 +105,7 @@ class Inverter:
             return None
         from unprompt.index.clip_tokens import count_clip_tokens
 
-        encoder = load_matching_encoder(self.index.manifest.target_space)
+        encoder = load_matching_encoder(self.index.manifest.target_space, self._threads)
         bank = load_bank(self._folder / PHRASES)
         return Composer(self.index, bank, encoder, count_clip_tokens)
 

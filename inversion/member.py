@@ -42,12 +42,14 @@ class Member:
         self.index.check_encoder(self.encoder.space)
 
 
-def load_members(bundle: Path, blend: Blend) -> tuple[Member, ...]:
+def load_members(bundle: Path, blend: Blend, threads: int | None = None) -> tuple[Member, ...]:
     """The members that a bundle's blend names, `main` first.
 
     Raises SpaceMismatchError where the members answer in different target spaces.
     """
-    members = [_load(share.name, member_folder(bundle, share.name)) for share in blend.shares]
+    members = [
+        _load(share.name, member_folder(bundle, share.name), threads) for share in blend.shares
+    ]
     target_space = members[0].index.manifest.target_space
     for member in members[1:]:
         check_same_space(
@@ -64,8 +66,8 @@ def member_folder(bundle: Path, name: str) -> Path:
     return bundle if name == MAIN else bundle / MEMBERS / name
 
 
-def _load(name: str, folder: Path) -> Member:
-    encoder = load_encoder(folder / ENCODER)
+def _load(name: str, folder: Path, threads: int | None) -> Member:
+    encoder = load_encoder(folder / ENCODER, threads)
     index = PromptIndex.load(folder / INDEX)
     return Member(name, encoder, index, load_head(folder / HEAD, encoder.space))
 

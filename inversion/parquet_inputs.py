@@ -12,11 +12,10 @@ import polars as pl
 from PIL import Image
 
 from unprompt.index.errors import UnreadableImageError
+from unprompt.index.picture_columns import find_picture_column, name_of_picture
 from unprompt.index.pictures import PictureLimits, open_picture
 from unprompt.inversion.metadata import WrittenPrompt, read_metadata
 
-COLUMNS = ("image", "jpg", "png", "webp", "bytes", "img")
-NAMES = ("path", "file_name", "filename", "key", "id")
 BLOCK = 64
 
 
@@ -24,15 +23,9 @@ def parquet_pictures(path: str) -> Iterator[tuple[str, int]]:
     """(name, row) of every row; raises UnreadableImageError where no column holds pictures."""
     column = _picture_column(path)
     scan = pl.scan_parquet(path)
-    schema = scan.collect_schema()
-    named = next((name for name in NAMES if schema.get(name) == pl.String), None)
-    if named is not None:
-        names = scan.select(named).collect()[named].to_list()
-    elif "path" in _fields(schema[column]):
-        names = scan.select(pl.col(column).struct.field("path")).collect()["path"].to_list()
-    else:
-        names = [None] * int(scan.select(pl.len()).collect().item())
-    for row, name in enumerate(names):
+    named = name_of_picture(scan.collect_schema(), column).alias("name")
+    names = scan.with_row_index("row").select("row", named).collect()
+    for row, name in names.iter_rows():
         yield f"{path}/{name or f'{row:08d}'}", row
 
 
@@ -60,20 +53,13 @@ def _picture_column(path: str) -> str:
         schema = pl.scan_parquet(path).collect_schema()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UnreadableImageError(f"cannot read {path}: {error}") from error
-    for column in (*COLUMNS, *schema):
-        kind = schema.get(column)
-        if kind == pl.Binary:
-            return column
-        if kind is not None and _fields(kind).get("bytes") == pl.Binary:
-            return column
+    column = find_picture_column(schema)
+    if column is not None:
+        return column
     raise UnreadableImageError(
         f"{path} has no column of pictures; wanted bytes, or a struct with `bytes`, got "
         f"{', '.join(schema)}"
     )
-
-
-def _fields(kind: pl.DataType) -> dict[str, Any]:
-    return dict(kind.to_schema()) if isinstance(kind, pl.Struct) else {}
 
 
 def _content(path: str, row: int) -> bytes | None:

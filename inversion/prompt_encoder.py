@@ -6,12 +6,12 @@ from unprompt.index.encoders import PromptEncoder
 from unprompt.index.errors import MissingDependencyError
 
 
-def load_matching_encoder(target_space: str) -> PromptEncoder | None:
+def load_matching_encoder(target_space: str, threads: int | None = None) -> PromptEncoder | None:
     """The installed prompt encoder; None where there is none, or targets come from another."""
     from unprompt.index.prompt_runtime import load_prompt_runtime
 
     try:
-        encoder = load_prompt_runtime()
+        encoder = load_prompt_runtime(threads)
     except MissingDependencyError:
         return None
     if encoder.space != target_space:

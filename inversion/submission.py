@@ -17,7 +17,7 @@ def write_submission(path: Path, vectors: Iterable[tuple[str, np.ndarray]]) -> i
     """Write the file and return how many images it has; numbers are the shortest float32 text."""
     count = 0
     with (
-        write_atomically(path) as temporary,
+        write_atomically(path, shared=True) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as out,
     ):
         out.write(HEADER + "\n")

@@ -116,6 +116,25 @@ def test_tiny_bundle_finds_its_own_renders(tiny_run: Path, tiny_pictures: list[A
     np.testing.assert_allclose(alone.vector, together[0].vector, atol=1e-3)
 
 
+def test_a_batch_that_goes_on_ends_as_if_it_had_never_stopped(
+    tiny_run: Path, tiny_pictures: list[Any], tmp_path: Path
+) -> None:
+    """To the last bit, though what is left would make other batches for the tower."""
+    inverter = Inverter.load(tiny_run / "bundle")
+    for place, picture in enumerate(tiny_pictures):
+        picture.save(tmp_path / f"{place:02d}.png")
+    pictures = list(find_pictures([str(tmp_path)]))
+    query = Query(3, compose=False)
+    whole = list(invert_pictures(inverter, pictures, query))
+    for stopped in (5, 32, 37, len(pictures)):
+        done = {record.image for record in whole[:stopped]}
+        rest = list(invert_pictures(inverter, pictures, query, done=done))
+        assert [record.image for record in rest] == [r.image for r in whole[stopped:]]
+        for found, wanted in zip(rest, whole[stopped:], strict=True):
+            assert found.inversion and wanted.inversion
+            assert np.array_equal(found.inversion.vector, wanted.inversion.vector)
+
+
 def test_tiny_bundle_of_mixed_parts(tiny_run: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     shutil.copytree(tiny_run / "bundle", bundle)

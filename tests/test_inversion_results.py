@@ -11,7 +11,8 @@ from unprompt.index.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.inversion.batch import BatchRecord
 from unprompt.inversion.inversion import Candidate, Inversion
 from unprompt.inversion.metadata import WrittenPrompt
-from unprompt.inversion.results import ResultsLog, append_record, decode_vector, encode_vector
+from unprompt.inversion.results import ResultsLog, append_record
+from unprompt.inversion.results_table import decode_vector, encode_vector
 
 VECTOR = np.array([0.6, 1e-9, -0.8], np.float32)
 BUNDLE = {"index": "abc", "alpha": 0.5}

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from unprompt.index.clip_tokens import count_clip_tokens
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
-from unprompt.inversion.ban import BanList, read_terms
+from unprompt.index.terms import read_terms
+from unprompt.inversion.ban import BanList
 from unprompt.inversion.composer import Composer
 from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.phrases import (

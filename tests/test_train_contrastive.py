@@ -1,6 +1,9 @@
 """Contrastive fine-tuning of real, tiny CLIPs on the tiny run's pictures."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +18,19 @@ from tiny_towers import save_clip
 from unprompt.index.clip import ClipTextEncoder, load_clip
 from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError
-from unprompt.index.open_clip_folder import save_open_clip
+from unprompt.index.open_clip_folder import read_trained_on, save_open_clip
+from unprompt.index.runtime import export_encoder, trained_on
+from unprompt.index.trained_tower import join_corpora
 from unprompt.inversion.train.clip_config import ClipTrainConfig
-from unprompt.inversion.train.config import StageConfig
+from unprompt.inversion.train.config import StageConfig, TowerConfig, TuningConfig
+from unprompt.inversion.train.contrastive import ContrastiveModule
+from unprompt.inversion.train.launch import Launch
 from unprompt.inversion.train.metrics import read_metrics
+from unprompt.inversion.train.towers.build import build_tower
 from unprompt.ui.config import load_config
 from unprompt.ui.train import train_run
+
+LIMIT_SECONDS = 180
 
 
 @pytest.fixture
@@ -89,6 +99,78 @@ def test_the_export_is_a_clip_that_open_clip_loads(run: Path, tmp_path: Path) ->
     np.testing.assert_allclose(ClipTextEncoder(ours).encode(["a cat"]), texts, atol=1e-5)
     validation = [e for e in read_metrics(run / "clip" / "metrics.jsonl") if e["kind"] != "step"]
     assert len(validation) == 4 and all(0 < e["cosine"] <= 1 for e in validation)
+
+
+def test_an_encoder_knows_what_its_clip_was_trained_on(run: Path, tmp_path: Path) -> None:
+    config = load_config(str(write_config(tmp_path, stages=[{"epochs": 1}])))
+    export = train_run(run, config, kind="clip")
+    encoder = EncoderConfig(model=f"local-dir:{export}", output="embedding", runtime="torch")
+    export_encoder(encoder, tmp_path / "encoder")
+    digest = config.build.corpus.held_out_digest
+    assert trained_on(tmp_path / "encoder") == digest
+    fresh = EncoderConfig(
+        model=f"local-dir:{tmp_path / 'clip'}", output="embedding", runtime="torch"
+    )
+    export_encoder(fresh, tmp_path / "fresh")
+    assert trained_on(tmp_path / "fresh") is None
+    # trained on from there on another corpus, neither's held-out prompts are sure to be unseen
+    assert read_trained_on(f"local-dir:{export}") == digest
+    assert join_corpora(digest, digest) == join_corpora(None, digest) == digest
+    assert join_corpora(None, None) is None
+    assert join_corpora(digest, "other") == join_corpora("other", digest)
+    assert join_corpora(digest, "other") not in (digest, "other", None)
+
+
+def by_hand(loss: str, images: np.ndarray, texts: np.ndarray, scale: float, bias: float) -> float:
+    """The loss of pairs of unit vectors (n, d), in numpy."""
+    logits = scale * images @ texts.T
+    if loss == "siglip":
+        signs = 2.0 * np.eye(len(logits)) - 1.0
+        return float(np.log1p(np.exp(-signs * (logits + bias))).sum() / len(logits))
+    rows = np.log(np.exp(logits).sum(1)) - np.diag(logits)
+    columns = np.log(np.exp(logits).sum(0)) - np.diag(logits)
+    return float((rows.mean() + columns.mean()) / 2)
+
+
+@pytest.mark.parametrize("loss", ["clip", "siglip"])
+def test_the_loss_by_value(loss: str, tmp_path: Path) -> None:
+    config = ClipTrainConfig(
+        model=f"local-dir:{save_clip(tmp_path)}",
+        loss=loss,  # type: ignore[arg-type]
+        tuning=TuningConfig(frozen=1.0, lora=0.0),
+    )
+    loaded = build_tower(TowerConfig(config.model))
+    module = ContrastiveModule(loaded, config, Launch()).eval()
+    torch.manual_seed(0)
+    pixels = torch.randint(0, 255, (5, 32, 32, 3), dtype=torch.uint8)
+    texts = torch.nn.functional.normalize(torch.randn(5, 24), dim=-1)
+    with torch.no_grad():
+        images = module.predict((pixels,)).numpy()
+        found = module((pixels,), texts).item()
+    scale, bias = (1 / 0.07, 0.0) if loss == "clip" else (10.0, -10.0)
+    assert found == pytest.approx(by_hand(loss, images, texts.numpy(), scale, bias), rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["clip", "siglip"])
+def test_pairs_of_other_processes_are_negatives_too(run: Path, tmp_path: Path, loss: str) -> None:
+    config = write_config(tmp_path, loss=loss, stages=[{"epochs": 1, "learning_rate": 0.003}])
+    alone = tmp_path / "alone"
+    shutil.copytree(run, alone, symlinks=True)
+    train_run(alone, load_config(str(config)), kind="clip")
+    launched = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
+         "--master_addr", "127.0.0.1", "--master_port", "29618",
+         "-m", "unprompt.ui.cli", "train", "clip", str(config), "-o", str(run)],
+        capture_output=True, text=True, timeout=LIMIT_SECONDS,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert launched.returncode == 0, launched.stderr
+    one, two = (
+        [e["loss"] for e in read_metrics(f / "clip" / "metrics.jsonl") if e["kind"] == "step"]
+        for f in (alone, run)
+    )
+    assert len(one) == len(two) >= 4
+    np.testing.assert_allclose(two, one, atol=1e-3)
 
 
 def test_the_offline_clip_travels_in_a_folder(tmp_path: Path) -> None:

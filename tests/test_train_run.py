@@ -19,6 +19,7 @@ from tiny_towers import save_clip
 
 from unprompt.index.errors import TrainingDivergedError
 from unprompt.index.trained_tower import read_result
+from unprompt.inversion.train.checkpoints import list_checkpoints, load_checkpoint
 from unprompt.inversion.train.metrics import read_metrics
 from unprompt.ui.config import load_config
 from unprompt.ui.train import train_run
@@ -121,6 +122,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(run: Path, tmp_path: Path, cac
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert marker.exists() and not (run / "train" / "export" / "training.json").exists()
+    reached = max(line["step"] for line in read_metrics(run / "train" / "metrics.jsonl"))
+    kept = load_checkpoint(list_checkpoints(run / "train" / "checkpoints")[-1])
+    assert 6 <= kept.progressed.step <= reached <= kept.progressed.step + 3, "one interval is lost"
     train_run(run, load_config(str(path)))
     found, wanted = exported(run), exported(whole)
     assert set(found) == set(wanted)
@@ -168,6 +172,10 @@ def test_a_loss_that_is_no_number_stops_the_run(run: Path, tmp_path: Path) -> No
     assert "step_0000" in message and "train.clip_norm" in message
     kept = load_file(run / "train" / "checkpoints" / "best" / "weights.safetensors")
     assert all(np.isfinite(array).all() for array in kept.values()) and first > 0
+    place = list_checkpoints(run / "train" / "checkpoints")[-1]
+    assert str(place) in message
+    last = load_checkpoint(place)
+    assert all(tensor.isfinite().all() for tensor in last.weights.values())
 
 
 def test_other_settings_in_the_same_folder_are_refused(run: Path, tmp_path: Path) -> None:

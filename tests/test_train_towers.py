@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 from tiny_towers import FAMILIES, SIZE, blip2, make_tower, save_blip2
 from torch import Tensor
 
+from unprompt.index.blip2 import load_blip2
 from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.image_graph import build_image_graph
+from unprompt.index.image_graph import build_image_graph, image_tokens
 from unprompt.index.preprocess import Preprocess
 from unprompt.inversion.train.adapters import (
     load_trainable_state,
@@ -25,7 +26,7 @@ from unprompt.inversion.train.layout import (
     parameter_groups,
     set_training_mode,
 )
-from unprompt.inversion.train.towers.blip2 import load_blip2
+from unprompt.inversion.train.towers.blip2 import Blip2Tower
 from unprompt.inversion.train.towers.tower import Tower
 
 ALL = [*FAMILIES, "blip2"]
@@ -140,6 +141,59 @@ def test_merging_changes_no_output_and_twice_is_once(family: str, tmp_path: Path
         torch.testing.assert_close(tower(pixels()), once, atol=0, rtol=0)
 
 
+def adapters_by_value(state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """Each adapted layer's weight as the paper has it, W + scale * B @ A, by its plain name."""
+    found = {}
+    for name, low in state.items():
+        if ".lora_A" not in name:
+            continue
+        layer = name.split(".lora_A")[0]
+        if ".parametrizations." in layer:  # of a bare weight
+            plain, weight = layer.replace(".parametrizations", "")[:-2], f"{layer[:-2]}.original"
+        else:
+            plain, weight = f"{layer}.weight", f"{layer}.base_layer.weight"
+        change = scale * state[name.replace(".lora_A", ".lora_B")].flatten(1) @ low.flatten(1)
+        found[plain] = state[weight] + change.view_as(state[weight])
+    return found
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_a_merged_weight_is_the_sum_of_its_parts(family: str, tmp_path: Path) -> None:
+    tower = make_tower(family, tmp_path)
+    step(tower, WINNER)
+    before = {name: tensor.clone() for name, tensor in tower.trunk.state_dict().items()}
+    wanted = adapters_by_value(before, scale=WINNER.alpha / WINNER.rank)
+    merge_adapters(tower.trunk)
+    merged = tower.trunk.state_dict()
+    assert wanted and set(wanted) <= set(merged)
+    for name, tensor in wanted.items():
+        torch.testing.assert_close(merged[name], tensor, atol=1e-6, rtol=1e-5, msg=name)
+
+
+def test_frozen_weights_outlast_many_steps(tmp_path: Path) -> None:
+    """An adapter that is put on and off the weight in every pass leaves its rounding there."""
+    tower = make_tower("clip_vit", tmp_path)
+    before = step(tower, WINNER)
+    learning = trainable_state(tower)
+    optimizer = torch.optim.SGD([p for p in tower.parameters() if p.requires_grad], lr=0.1)
+    for _ in range(10):
+        features = tower(pixels())
+        (features * torch.linspace(-1, 1, features.shape[1])).sum().backward()
+        optimizer.step()
+    for name, tensor in tower.state_dict().items():
+        assert name in learning or torch.equal(tensor, before[name]), f"{name} is frozen but moved"
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_tokens_are_those_of_the_encoder(family: str, tmp_path: Path) -> None:
+    tower = make_tower(family, tmp_path)
+    with torch.no_grad():
+        state = tower.climb(tower.stem(pixels()), 0)
+        tokens = tower.tokens(state)
+        torch.testing.assert_close(tokens, image_tokens(tower.trunk, pixels()), atol=1e-5, rtol=0)
+    assert tokens.shape[0] == 2 and tokens.shape[2] == tower.token_dim
+
+
 @pytest.mark.parametrize("family", ALL)
 def test_what_learned_is_saved_and_put_back(family: str, tmp_path: Path) -> None:
     tower, other = make_tower(family, tmp_path / "a"), make_tower(family, tmp_path / "b")
@@ -148,6 +202,26 @@ def test_what_learned_is_saved_and_put_back(family: str, tmp_path: Path) -> None
     load_trainable_state(other, copy.deepcopy(trainable_state(tower)))
     with torch.no_grad():
         torch.testing.assert_close(other.eval()(pixels()), tower(pixels()), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("family", ["efficientnet", "convnext", "clip_vit", "blip2"])
+def test_computing_activations_again_changes_nothing(family: str, tmp_path: Path) -> None:
+    found = []
+    for checkpointing in (False, True):
+        tower = make_tower(family, tmp_path / str(checkpointing))
+        tower.checkpointing = checkpointing
+        step(tower, TuningConfig(frozen=0.2, lora=0.2, rank=2, alpha=4))
+        found.append(tower.state_dict())
+    without, again = found
+    statistics = [name for name in without if "running_" in name or "num_batches" in name]
+    assert bool(statistics) == (family == "efficientnet")
+    start = make_tower(family, tmp_path / "start").state_dict()
+    moved = [name for name in statistics if not torch.equal(without[name], start[name])]
+    assert len(moved) > len(statistics) / 3 or not statistics
+    for name, tensor in without.items():
+        torch.testing.assert_close(again[name], tensor, atol=1e-6, rtol=1e-5, msg=name)
+    for name in statistics:
+        assert torch.equal(again[name], without[name]), f"{name} counted the batch twice"
 
 
 @pytest.mark.parametrize("family", ["clip_vit", "timm_vit", "eva", "blip2"])
@@ -216,6 +290,16 @@ def test_layers_learn_slower_the_deeper_they_lie(tmp_path: Path) -> None:
     assert scale[id(tower.trunk.conv1.weight)] == 0.5**6
     assert scale[id(tower.trunk.positional_embedding)] == 0.5**6
     assert decay[id(head.weight)] == 0.1 and decay[id(head.bias)] == 0.0
+
+
+def test_a_text_branch_of_the_qformer_is_left_out(tmp_path: Path) -> None:
+    """Checkpoints for matching carry layers for text, which no picture reaches."""
+    folder = save_blip2(tmp_path, text_branch=True)
+    saved = load_file(folder / "model.safetensors")
+    assert any(".intermediate.dense" in name for name in saved)
+    tower = Blip2Tower(load_blip2(str(folder))[0])
+    assert not any(".intermediate.dense" in name for name, _ in tower.named_parameters())
+    step(tower, TuningConfig(frozen=0.0, lora=0.0))  # all that is trained gets a gradient
 
 
 def test_blip2_needs_no_language_model_in_memory(tmp_path: Path) -> None:

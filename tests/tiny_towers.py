@@ -10,7 +10,8 @@ from open_clip.transformer import VisionTransformer
 from transformers import Blip2Config
 from transformers.models.blip_2.modeling_blip_2 import Blip2Model
 
-from unprompt.inversion.train.towers.blip2 import Blip2Tower, load_blip2
+from unprompt.index.blip2 import load_blip2
+from unprompt.inversion.train.towers.blip2 import Blip2Tower
 from unprompt.inversion.train.towers.build import cut
 from unprompt.inversion.train.towers.tower import Tower
 
@@ -47,7 +48,7 @@ def efficientnet() -> Tower:
     return tiny_timm("tf_efficientnet_lite0")
 
 
-def save_blip2(folder: Path) -> Path:
+def save_blip2(folder: Path, text_branch: bool = False) -> Path:
     """A tiny BLIP-2, language model and all, in the full model's format."""
     config = Blip2Config(
         vision_config={
@@ -57,6 +58,7 @@ def save_blip2(folder: Path) -> Path:
         qformer_config={
             "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
             "num_attention_heads": 2, "encoder_hidden_size": 16, "vocab_size": 50,
+            "use_qformer_text_input": text_branch,
         },
         text_config={
             "model_type": "opt", "hidden_size": 16, "num_hidden_layers": 1, "ffn_dim": 32,

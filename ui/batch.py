@@ -3,41 +3,30 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from unprompt.index.settings import write_settings
-from unprompt.inversion.batch import BatchRecord, invert_pictures, printable
+from unprompt.index.engine import LOCAL
+from unprompt.index.errors import ConfigError
+from unprompt.inversion.batch import BatchRecord, invert_pictures
 from unprompt.inversion.blend import Blend
-from unprompt.inversion.inputs import PictureInput, find_pictures
+from unprompt.inversion.inputs import find_pictures
 from unprompt.inversion.inversion import Candidate, Inversion
 from unprompt.inversion.inverter import Inverter, Query
-from unprompt.inversion.results import ResultsLog, append_record
-from unprompt.inversion.submission import write_submission
+from unprompt.ui.batch_files import FileBatch
+from unprompt.ui.invert_request import InvertRequest
 from unprompt.ui.progress import choose_progress
-
-
-@dataclass(frozen=True)
-class InvertRequest:
-    """What the user asked for."""
-
-    paths: tuple[str, ...]
-    bundle: Path | None
-    as_json: bool
-    output: Path | None
-    submission: Path | None
-    query: Query
-    settings: Mapping[str, Any]  # of neighbours and blend, over what was tuned
 
 
 def run_invert(request: InvertRequest) -> int:
     """Invert and print or write; returns the exit code, 1 if a picture could not be read."""
+    if request.engine != LOCAL and not (request.output or request.submission):
+        raise ConfigError("--engine, --workers and --shard need --output or --submission")
     pictures = list(find_pictures(request.paths))
     inverter = Inverter.load(request.bundle)
     query = with_settings(request.query, inverter.blend, request.settings)
     if request.output or request.submission:
-        return _write_files(request, inverter, query, pictures)
+        return FileBatch(request, inverter, query, pictures, choose_progress()).run()
     failed = 0
     for record in invert_pictures(inverter, pictures, query):
         failed += record.inversion is None
@@ -52,48 +41,6 @@ def with_settings(query: Query, tuned: Blend, settings: Mapping[str, Any]) -> Qu
     blend = tuned.with_knn(replace(tuned.knn, **wanted)) if wanted else tuned
     blend = blend if alpha is None else blend.with_alpha(alpha)
     return query if blend is tuned else replace(query, blend=blend)
-
-
-def _write_files(
-    request: InvertRequest, inverter: Inverter, query: Query, pictures: list[PictureInput]
-) -> int:
-    output = request.output or _beside(request.submission)
-    log = ResultsLog(output, _identity(query, inverter))
-    done = log.done()
-    left = [picture for picture in pictures if printable(picture.name) not in done]
-    progress = choose_progress()
-    if done:
-        progress.note(f"going on after {len(done)} pictures of an earlier run")
-    with log.open() as lines:
-        records = invert_pictures(inverter, left, query)
-        for record in progress.track(records, "invert", len(pictures), len(pictures) - len(left)):
-            append_record(lines, record)
-    failed = sum(row["status"] == "failed" for row in log.rows())
-    if request.submission:
-        count = write_submission(request.submission, log.vectors())
-        progress.note(f"{count} images -> {request.submission}")
-    if request.output:
-        progress.note(f"{log.finish()} rows -> {request.output}")
-    else:
-        log.discard()
-    if failed:
-        progress.note(f"{failed} pictures could not be read: see status and error_message")
-    return 1 if failed else 0
-
-
-def _beside(submission: Path | None) -> Path:
-    return Path(f"{submission}.jsonl")
-
-
-def _identity(query: Query, inverter: Inverter) -> dict[str, Any]:
-    manifest = inverter.index.manifest
-    return {
-        "space": manifest.space,
-        "index": {name: record.sha256 for name, record in manifest.files.items()},
-        "blend": write_settings(query.blend or inverter.blend),
-        "query": [query.candidates, query.compose, query.negative, query.metadata],
-        "words": write_settings(query.words),
-    }
 
 
 def _print_record(record: BatchRecord, as_json: bool) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from unprompt.build.pipeline import check_share
+from unprompt.index.engine import EngineConfig
 from unprompt.index.stages import StageLedger
 from unprompt.ui.config import RunConfig, load_config
 from unprompt.ui.progress import choose_progress
@@ -23,13 +25,17 @@ def run_build(
     settings: Sequence[str],
     retry_failed: bool,
     overwrite: bool,
+    engine: EngineConfig,
 ) -> None:
     """Build what is missing and print where the bundle is."""
     config = load_config(name, settings)
     folder = run_folder(output, config)
+    chosen = stages or ALL_STAGES
+    check_share(engine, chosen, retry_failed or overwrite)
     if overwrite:
         discard_changed(folder, config)
-    for stage in stages or ():  # asked for by name it runs again, which mends a damaged file
-        StageLedger(folder).reopen(stage)
-    bundle = build_run(folder, config, stages or ALL_STAGES, retry_failed, choose_progress())
+    if stages and engine.shares == 1:
+        for stage in stages:  # asked for by name it runs again, which mends a damaged file
+            StageLedger(folder).reopen(stage)
+    bundle = build_run(folder, config, chosen, retry_failed, choose_progress(), engine)
     print(bundle)

@@ -8,11 +8,24 @@ from typing import Annotated
 import typer
 
 from unprompt.index.errors import UnpromptError
+from unprompt.ui.cli_clean import clean
+from unprompt.ui.cli_engine import (
+    AddressOption,
+    CpusOption,
+    EngineOption,
+    GpusOption,
+    ShardOption,
+    WorkersOption,
+    read_engine,
+)
 from unprompt.ui.cli_invert import invert
+from unprompt.ui.cli_make import make_app
 from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
 from unprompt.ui.cli_plan import bench, plan
 from unprompt.ui.cli_score import evaluate, tune
+from unprompt.ui.cli_sources import sources
 from unprompt.ui.cli_train import train_app
+from unprompt.ui.rerender import rerender
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 EPILOG = "Every command has examples: unprompt COMMAND --help"
@@ -31,6 +44,7 @@ index_app = typer.Typer(
 )
 app.add_typer(index_app)
 app.add_typer(train_app)
+app.add_typer(make_app)
 
 
 def _version(shown: bool) -> None:
@@ -70,6 +84,12 @@ def build(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the stages that other settings made.")
     ] = False,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    ray_address: AddressOption = None,
+    shard: ShardOption = None,
 ) -> None:
     """Build an index and a bundle from prompts: render, embed, index, fit.
 
@@ -81,15 +101,21 @@ def build(
       unprompt build my-corpus.yaml --output runs/mine
       unprompt build scenes-small --stage corpus --stage images
       unprompt build scenes-tiny --set corpus.count=800 --output runs/bigger
+      unprompt build my-corpus.yaml --engine ray --ray-address auto --workers 2:16
+      unprompt build my-corpus.yaml --stage images --shard $SLURM_ARRAY_TASK_ID/8
     """
     from unprompt.ui.build import run_build
 
-    run_build(config, output, stage, settings or [], retry_failed, overwrite)
+    chosen = read_engine(engine, workers, cpus, gpus, ray_address, shard)
+    run_build(config, output, stage, settings or [], retry_failed, overwrite, chosen)
 
 
+app.command()(clean)
 app.command()(invert)
 app.command()(tune)
+app.command()(rerender)
 app.command("eval")(evaluate)
+app.command()(sources)
 app.command()(plan)
 app.command()(bench)
 

@@ -5,6 +5,15 @@ from typing import Annotated
 
 import typer
 
+from unprompt.ui.cli_engine import (
+    AddressOption,
+    CpusOption,
+    EngineOption,
+    GpusOption,
+    ShardOption,
+    WorkersOption,
+    read_engine,
+)
 from unprompt.ui.cli_options import BanOption, BundleOption, ComposeOption, JsonOption
 
 
@@ -41,6 +50,12 @@ def invert(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Weight of the neighbours; the head has the rest."),
     ] = None,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    ray_address: AddressOption = None,
+    shard: ShardOption = None,
 ) -> None:
     """Recover the prompts of pictures.
 
@@ -54,16 +69,21 @@ def invert(
       unprompt invert 'renders/*.webp' --json | jq .prompt
       unprompt invert 00000.tar --output prompts.parquet --bundle runs/mine/bundle
       unprompt invert images/ --submission submission.csv
+      unprompt invert renders/ --output prompts.parquet --engine ray --workers 8
       unprompt invert picture.png --ban artists --ban 'close-up' --prefix 'best quality'
     """
-    from unprompt.inversion.ban import read_terms
+    from unprompt.index.terms import read_terms
     from unprompt.inversion.inverter import Query
     from unprompt.inversion.words import ComposeConfig
-    from unprompt.ui.batch import InvertRequest, run_invert
+    from unprompt.ui.batch import run_invert
+    from unprompt.ui.invert_request import InvertRequest
 
     words = ComposeConfig(max_tokens, read_terms(ban or []), prefix, suffix)
     composed = compose and not (submission and not output)
     query = Query(candidates, composed, negative, not ignore_metadata, words=words)
     settings = {"k": k, "temperature": temperature, "alpha": alpha}
-    request = InvertRequest(tuple(paths), bundle, as_json, output, submission, query, settings)
+    chosen = read_engine(engine, workers, cpus, gpus, ray_address, shard)
+    request = InvertRequest(
+        tuple(paths), bundle, as_json, output, submission, query, settings, chosen
+    )
     raise typer.Exit(run_invert(request))

@@ -17,6 +17,7 @@ from unprompt.inversion.train.clip_config import ClipTrainConfig
 from unprompt.inversion.train.config import TrainConfig
 
 FIT, TRAIN, CLIP = "fit", "train", "clip"
+DIFFUSION = "diffusion"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -27,6 +28,14 @@ class RunConfig:
     fit: FitConfig = Field(default_factory=FitConfig)
     train: TrainConfig | None = None  # none: the tower stays as it is
     clip: ClipTrainConfig | None = None  # of `unprompt train clip`
+
+    def __post_init__(self) -> None:
+        reads_tokens = self.train is not None and self.train.head.kind == "qformer"
+        if reads_tokens and self.build.encoder.output != "prediction":
+            raise ConfigError(
+                "a qformer head reads the tower's tokens, which no index holds; set "
+                f"`encoder.output: prediction`, got {self.build.encoder.output!r}"
+            )
 
 
 def preset_names() -> list[str]:
@@ -40,6 +49,22 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
 
     Raises ConfigError for an unknown preset, a missing file or settings that cannot work.
     """
+    content = _read_content(name)
+    content.setdefault("name", Path(name).stem)
+    for override in overrides:
+        override_setting(content, override)
+    _fill_render(content)
+    fit = content.pop(FIT, None) or {}
+    train, clip = content.pop(TRAIN, None), content.pop(CLIP, None)
+    return RunConfig(
+        read_settings(BuildConfig, content, name),
+        read_settings(FitConfig, fit, f"{name} fit"),
+        None if train is None else read_settings(TrainConfig, train, f"{name} train"),
+        None if clip is None else read_settings(ClipTrainConfig, clip, f"{name} clip"),
+    )
+
+
+def _read_content(name: str) -> dict[str, Any]:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
@@ -57,20 +82,26 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(f"{name} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{name} must hold sections such as `corpus:`, got {content!r}")
-    content.setdefault("name", path.stem)
-    for override in overrides:
-        _set(content, override)
-    fit = content.pop(FIT, None) or {}
-    train, clip = content.pop(TRAIN, None), content.pop(CLIP, None)
-    return RunConfig(
-        read_settings(BuildConfig, content, name),
-        read_settings(FitConfig, fit, f"{name} fit"),
-        None if train is None else read_settings(TrainConfig, train, f"{name} train"),
-        None if clip is None else read_settings(ClipTrainConfig, clip, f"{name} clip"),
-    )
+    return content
 
 
-def _set(content: dict[str, Any], override: str) -> None:
+def _fill_render(content: dict[str, Any]) -> None:
+    """`render.preset: NAME` stands for the render section of that preset, own settings on top."""
+    render = content.get("render")
+    if not isinstance(render, dict) or "preset" not in render:
+        return
+    name = render.pop("preset")
+    if name not in preset_names():
+        raise ConfigError(f"render.preset: no preset {name!r}; {', '.join(preset_names())}")
+    base = _read_content(name).get("render") or {}
+    merged = {**base, **render}
+    if isinstance(base.get(DIFFUSION), dict) and isinstance(render.get(DIFFUSION), dict):
+        merged[DIFFUSION] = {**base[DIFFUSION], **render[DIFFUSION]}
+    content["render"] = merged
+
+
+def override_setting(content: dict[str, Any], override: str) -> None:
+    """Put the value of `section.key=value` into `content`; raises ConfigError where it cannot."""
     name, separator, text = override.partition("=")
     if not separator:
         raise ConfigError(f"--set takes section.key=value, got {override!r}")

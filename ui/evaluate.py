@@ -13,6 +13,7 @@ from unprompt.inversion.evaluate import MethodScore, score
 from unprompt.inversion.submission import match_truth
 from unprompt.ui.build import run_folder
 from unprompt.ui.config import load_config
+from unprompt.ui.cosines import write_cosines
 from unprompt.ui.eval_report import Report, score_table, write_report
 from unprompt.ui.progress import choose_progress
 from unprompt.ui.workflow import build_run, examine, make_run
@@ -43,6 +44,7 @@ def run_eval(
             ),
             lambda row: open_picture(shards.image(row["image_path"]), row["image_path"]),
         )
+        write_cosines(folder)
         progress.note(f"report: {page}")
     if as_json:
         summary = {

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from unprompt.build.render.renderer import Renderer
-from unprompt.index.errors import MissingDependencyError, PromptError, UnpromptError
+from unprompt.index.errors import MissingDependencyError, UnpromptError
 from unprompt.index.pictures import open_picture
 from unprompt.index.shards import ImageShards, read_shard_rows
 
@@ -51,7 +51,7 @@ class NeighborPictures:
             return None
         try:
             drawn = self._draw(str(row["prompt"]), int(row["seed"]), str(row["generator"]))
-        except (MissingDependencyError, PromptError):
+        except MissingDependencyError:
             return None
         return None if drawn is None else Image.fromarray(drawn)
 
@@ -62,7 +62,7 @@ class NeighborPictures:
             self._renderer = ScenesRenderer()
         if self._renderer.generator != generator:
             return None  # another version of the renderer draws another picture
-        return self._renderer.render([prompt], [seed])[0]
+        return self._renderer.draw([prompt], [seed])[0].picture
 
     def _read_image_ids(self, shard: int) -> dict[str, int]:
         table = read_shard_rows(self._shards.folder, shard)

@@ -1,17 +1,14 @@
 """`unprompt train`: a run's pictures -> RUN/train or RUN/clip with what was trained."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unprompt.build.corpus import read_corpus
 from unprompt.build.pipeline import BuildRun
 from unprompt.index.errors import ConfigError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
-from unprompt.inversion.train.config import StageConfig
 from unprompt.ui.config import TRAIN, RunConfig
 
 # how often progress is written changes nothing in the weights
@@ -80,32 +77,18 @@ def train_run(
 
 
 def _train(folder: Path, config: RunConfig, kind: str, resume: str, progress: Progress) -> Path:
+    from unprompt.ui.train_data import collect_data
+
     place = train_folder(folder, kind)
+    report = place if is_main_process() else None
     if kind == TRAIN and config.train is not None:
         from unprompt.inversion.train.regression import train_head
 
-        data = _data(folder, config, config.train.stages)
+        data = collect_data(folder, config, config.train.stages, report, progress)
         return train_head(place, config.train, data, resume, progress)
     if config.clip is None:
         raise ConfigError("there is nothing to train")
     from unprompt.inversion.train.contrastive import train_clip
 
-    data = _data(folder, config, config.clip.stages)
+    data = collect_data(folder, config, config.clip.stages, report, progress)
     return train_clip(place, config.clip, data, resume, progress)
-
-
-def _data(folder: Path, config: RunConfig, stages: Sequence[StageConfig]) -> Any:
-    from unprompt.inversion.train.pairs import TrainingData
-
-    places = [Path(stage.run) if stage.run else folder for stage in stages]
-    train = tuple(_pairs(place, config, "train") for place in places)
-    space = read_corpus(folder / "corpus").report["target_space"]
-    return TrainingData(train, _pairs(folder, config, "validation"), space)
-
-
-def _pairs(folder: Path, config: RunConfig, split: str) -> Any:
-    from unprompt.inversion.train.pairs import collect_pairs
-
-    run = BuildRun(folder, config.build)
-    corpus = read_corpus(run.corpus)
-    return collect_pairs(run.images, corpus.prompts, split, corpus.targets_of)

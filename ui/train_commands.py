@@ -35,17 +35,23 @@ def export_clip(run: Path, output: Path) -> None:
     """The trained tower of a run, merged into its CLIP, as an open_clip folder."""
     from unprompt.index.clip import load_clip
     from unprompt.index.encoders import EncoderConfig
+    from unprompt.index.image_only import is_image_only
     from unprompt.index.open_clip_folder import save_open_clip
     from unprompt.index.trained_tower import read_result
 
     trained = _export_of(run)
     result = read_result(trained)
+    if is_image_only(result.model):
+        raise ConfigError(
+            f"{result.model} has no text tower, so there is no CLIP to write; `unprompt build` "
+            "makes an encoder of it"
+        )
     config = EncoderConfig(
         model=result.model, pretrained=result.pretrained, image_size=result.image_size,
         output="embedding",
     )  # fmt: skip
     clip = load_clip(config, "cpu", trained)
-    save_open_clip(clip, clip.preprocess, output)
+    save_open_clip(clip, clip.preprocess, output, result.trained_on)
     print(output)
 
 

@@ -13,11 +13,13 @@ import polars as pl
 
 from unprompt.build.corpus import Corpus, read_corpus
 from unprompt.build.leaks import check_leaks
-from unprompt.build.pipeline import STAGES, BuildRun, TowerSources
+from unprompt.build.pipeline import STAGES, BuildRun, TowerSources, check_share
+from unprompt.build.sources.kinds import find_kind
 from unprompt.index.bundle import CARD, ENCODER, INDEX, seal_bundle
 from unprompt.index.durable import write_atomically
 from unprompt.index.embeddings import read_embeddings
 from unprompt.index.encoders import to_unit_length
+from unprompt.index.engine import LOCAL, EngineConfig
 from unprompt.index.errors import ConfigError
 from unprompt.index.manifest import read_index_manifest
 from unprompt.index.progress import SILENT, Progress
@@ -42,11 +44,13 @@ BEFORE_TRAINING = ("corpus", "images")
 ALL_STAGES = (*BEFORE_TRAINING, TRAIN, *STAGES[len(BEFORE_TRAINING) :], FIT)
 
 
-def make_run(folder: Path, config: RunConfig, progress: Progress = SILENT) -> BuildRun:
+def make_run(
+    folder: Path, config: RunConfig, progress: Progress = SILENT, engine: EngineConfig = LOCAL
+) -> BuildRun:
     """The build of a run; a trained tower takes the place of the one that `encoder` names."""
     bundles = {"starter": STARTER}
     if config.train is None:
-        return BuildRun(folder, config.build, progress, TowerSources(bundles))
+        return BuildRun(folder, config.build, progress, TowerSources(bundles), engine)
     tower = config.train.tower
     sizes = [stage.image_size for stage in config.train.stages if stage.image_size is not None]
     encoder = replace(
@@ -56,7 +60,7 @@ def make_run(folder: Path, config: RunConfig, progress: Progress = SILENT) -> Bu
         image_size=sizes[-1] if sizes else tower.image_size,
     )
     sources = TowerSources(bundles, export_folder(folder), train_settings(folder, config))
-    return BuildRun(folder, replace(config.build, encoder=encoder), progress, sources)
+    return BuildRun(folder, replace(config.build, encoder=encoder), progress, sources, engine)
 
 
 def build_run(
@@ -65,13 +69,16 @@ def build_run(
     stages: Sequence[str] = ALL_STAGES,
     retry_failed: bool = False,
     progress: Progress = SILENT,
+    engine: EngineConfig = LOCAL,
 ) -> Path:
     """Run what is not done of `stages` in `folder`; returns the bundle's folder."""
     unknown = sorted(set(stages) - set(ALL_STAGES))
     if unknown:
         raise ConfigError(f"unknown stage {unknown[0]!r}; stages are {', '.join(ALL_STAGES)}")
-    run = make_run(folder, config, progress)
-    run.build([stage for stage in stages if stage in BEFORE_TRAINING], retry_failed)
+    check_share(engine, stages, retry_failed)
+    run = make_run(folder, config, progress, engine)
+    if not run.build([stage for stage in stages if stage in BEFORE_TRAINING], retry_failed):
+        return run.bundle
     if TRAIN in stages and config.train is not None:
         train_run(folder, config, progress=progress)
     run.build([s for s in stages if s in STAGES and s not in BEFORE_TRAINING], retry_failed)
@@ -146,7 +153,8 @@ def _text_bank(run: BuildRun, corpus: Corpus) -> TextBank | None:
             "--text-bank needs a tower whose vectors lie in one space with texts: "
             f"`encoder.output: embedding` or a trained one's `prediction`, this run has {output!r}"
         )
-    found = read_embeddings(run.embed_texts())
+    run.embed_texts()
+    found = read_embeddings(run.text_embeddings)
     keys = to_unit_length(found.vectors)
     return TextBank(keys, corpus.targets_of(found.rows["prompt_id"]))
 
@@ -183,17 +191,19 @@ def _fit_settings(run: BuildRun, config: RunConfig) -> dict[str, Any]:
 def _write_card(run: BuildRun, blend: Blend) -> None:
     manifest = read_index_manifest(run.bundle / INDEX)
     config = run.config
+    renderer = "" if config.corpus.has_pictures else f"; renderer: {config.render.renderer}"
     lines = [
         f"# {config.name}",
         "",
         f"- index: {manifest.ntotal} rows of {manifest.prompts} prompts, keys {manifest.keys}, "
         f"factory string `{manifest.factory}`",
-        f"- corpus source: {config.corpus.source}; renderer: {config.render.renderer}",
+        f"- corpus source: {config.corpus.source}{renderer}",
         f"- encoder: {config.encoder.model}, space `{manifest.space}`",
         f"- targets: all-MiniLM-L6-v2, space `{manifest.target_space}`",
         f"- blend: alpha {blend.alpha:.2f}, k {blend.knn.k}; mean cosine on "
         f"{blend.validation_queries} validation pictures {blend.validation_cosine:.4f}",
     ]
+    lines += [f"- {one.source}: {find_kind(one.kind).licence}" for one in config.corpus.collections]
     if config.corpus.source == "scenes":
         lines.append("- drawings: OpenMoji, CC BY-SA 4.0, https://openmoji.org")
     with write_atomically(run.bundle / CARD) as temporary:

@@ -1,25 +1,36 @@
-"""A parquet file -> the rows of one of its columns."""
+"""A parquet file -> batches of some of its columns; memory holds one batch, whatever its size."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.sources.rows import PromptRows, choose_column
+from unprompt.build.sources.rows import BATCH, Pick
+from unprompt.build.sources.tally import Tally
 from unprompt.index.errors import CorpusError
 
+TEXT = (pl.String, pl.Categorical, pl.Enum)
 
-def read_parquet(path: Path, column: str | None = None) -> PromptRows:
-    """One column of strings, the only one that is read from disk."""
+
+def stream_parquet(
+    path: Path, pick: Pick, tally: Tally, size: int = BATCH
+) -> Iterator[pl.DataFrame]:
+    """Columns of a file, the only ones that are read from disk; the first of them is text."""
     try:
-        schema = pl.read_parquet_schema(path)
-        name = choose_column(list(schema), column, path)
-        kind = schema[name]
-        if not isinstance(kind, pl.String | pl.Categorical | pl.Enum):
+        scan = pl.scan_parquet(path)
+        schema = scan.collect_schema()
+        names = pick(list(schema), path)
+        if not isinstance(schema[names[0]], TEXT):
             raise CorpusError(
-                f"{path}: column {name} holds {kind}, wanted text; its columns are: "
-                f"{', '.join(schema)}; name the one that holds the prompts with `--column`"
+                f"{path}: column {names[0]} holds {schema[names[0]]}, wanted text; its columns "
+                f"are: {', '.join(schema)}; name the one that holds the prompts with the setting "
+                "`column`"
             )
-        values = pl.read_parquet(path, columns=[name])[name].cast(pl.String)
+        wanted = scan.select(pl.col(names[0]).cast(pl.String), *names[1:])
+        count = int(scan.select(pl.len()).collect().item())
+        for start in range(0, count, size):
+            batch = wanted.slice(start, size).collect()
+            tally.read += batch.height
+            yield batch
     except (pl.exceptions.PolarsError, OSError) as error:
         raise CorpusError(f"{path} is not a readable parquet file: {error}") from error
-    return PromptRows(values.to_list())

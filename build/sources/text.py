@@ -1,27 +1,45 @@
-"""A text file with a prompt a line -> its rows; also opens the other text formats."""
+"""A text file with a prompt a line, .gz or not -> batches of rows; also opens the other texts."""
 
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from unprompt.build.sources.rows import PromptRows
+import polars as pl
+
+from unprompt.build.sources.rows import Pick, batches, frame_of
+from unprompt.build.sources.tally import Tally
 from unprompt.index.errors import CorpusError
 
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+GZIP = ".gz"
 
 
-def open_text(path: Path, newline: str | None = None) -> TextIO:
+@contextmanager
+def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
     """Open UTF-8 with or without a byte order mark; a bad byte reads as a lone surrogate.
 
     Surrogates, unlike replacement characters, cannot stand in valid UTF-8, so that the rows with
-    bad bytes can be counted exactly.
+    bad bytes can be counted exactly. Raises CorpusError for UTF-16 and for a cut .gz file.
     """
-    with path.open("rb") as handle:
-        if handle.read(2) in UTF16_MARKS:
-            raise CorpusError(f"{path} is UTF-16; save it as UTF-8 and read it again")
-    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+    opener = gzip.open if path.suffix.lower() == GZIP else open
+    try:
+        with opener(path, "rb") as handle:
+            if handle.read(2) in UTF16_MARKS:
+                raise CorpusError(f"{path} is UTF-16; save it as UTF-8 and read it again")
+        with opener(
+            path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline=newline
+        ) as text:
+            yield text
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise CorpusError(f"{path} is no whole .gz file ({error}); fetch it again") from error
 
 
-def read_text(path: Path, column: str | None = None) -> PromptRows:
-    """The lines of a file; `column` has no meaning here."""
+def stream_text(path: Path, pick: Pick, tally: Tally) -> Iterator[pl.DataFrame]:
+    """The lines of a file as a column `prompt`; there are no columns to pick from."""
     with open_text(path) as handle:
-        return PromptRows([line.rstrip("\n") for line in handle])
+        for lines in batches(iter(handle)):
+            tally.read += len(lines)
+            yield frame_of(["prompt"], [[line.rstrip("\n") for line in lines]], tally)

@@ -9,32 +9,33 @@ from torch import Tensor, nn
 from unprompt.index.errors import DamagedFileError, MissingDependencyError
 from unprompt.inversion.train.config import TuningConfig
 from unprompt.inversion.train.launch import INSTALL
+from unprompt.inversion.train.low_rank import adapt_attention, merge_attention
 
 
 def add_adapters(trunk: nn.Module, names: Sequence[str], tuning: TuningConfig) -> None:
     """Put a LoRA adapter (Hu et al. 2021) on each named layer; B starts at zero."""
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise MissingDependencyError(f"LoRA needs peft: {INSTALL}") from error
-    config = LoraConfig(
-        r=tuning.rank, lora_alpha=tuning.alpha, lora_dropout=0.0, target_modules=list(names)
-    )
-    inject_adapter_in_model(config, trunk)
+    attentions = [n for n in names if isinstance(trunk.get_submodule(n), nn.MultiheadAttention)]
+    layers = [name for name in names if name not in attentions]
+    if layers:
+        try:
+            from peft import LoraConfig, inject_adapter_in_model
+        except ImportError as error:
+            raise MissingDependencyError(f"LoRA needs peft: {INSTALL}") from error
+        config = LoraConfig(
+            r=tuning.rank, lora_alpha=tuning.alpha, lora_dropout=0.0, target_modules=layers
+        )
+        inject_adapter_in_model(config, trunk)
+    for name in attentions:
+        adapt_attention(trunk.get_submodule(name), tuning.rank, tuning.alpha)
 
 
 def merge_adapters(trunk: nn.Module) -> None:
     """Add every adapter to the weights it sits on and take it off; without one nothing changes."""
     for name, layer in _adapted(trunk).items():
         with torch.no_grad():
-            if hasattr(layer, "unload_and_optionally_merge_module"):
-                plain = layer.unload_and_optionally_merge_module(
-                    merge=True, safe_merge=True, adapter_names=None
-                )
-            else:
-                layer.merge(safe_merge=True)
-                plain = layer.get_base_layer()
-        trunk.set_submodule(name, plain)
+            layer.merge(safe_merge=True)
+        trunk.set_submodule(name, layer.get_base_layer())
+    merge_attention(trunk)
 
 
 def _adapted(trunk: nn.Module) -> dict[str, Any]:

@@ -11,7 +11,14 @@ from torch import Tensor
 from unprompt.index.durable import write_json
 from unprompt.index.errors import ConfigError
 from unprompt.index.settings import write_settings
-from unprompt.index.trained_tower import DESCRIPTION, HEAD, TOWER, TrainingResult, read_result
+from unprompt.index.trained_tower import (
+    DESCRIPTION,
+    HEAD,
+    TOWER,
+    TrainingResult,
+    join_corpora,
+    read_result,
+)
 from unprompt.inversion.train.checkpoints import save_weights
 from unprompt.inversion.train.config import TowerConfig
 from unprompt.inversion.train.towers.build import build_tower
@@ -32,7 +39,8 @@ def average_exports(first: Path, second: Path, share: float, output: Path) -> Tr
     for name in (TOWER, HEAD):
         mixed = mix(load_file(first / name), load_file(second / name), share)
         save_weights(output / name, mixed)
-    return _describe(output, two)
+    corpora = join_corpora(one.trained_on, two.trained_on)
+    return _describe(output, replace(two, trained_on=corpora))
 
 
 def average_with_start(export: Path, share: float, output: Path) -> TrainingResult:

@@ -16,8 +16,9 @@ from torch.nn.functional import normalize
 
 from unprompt.index.clip import Clip, ClipTextEncoder
 from unprompt.index.errors import ConfigError
-from unprompt.index.open_clip_folder import save_open_clip
+from unprompt.index.open_clip_folder import read_trained_on, save_open_clip
 from unprompt.index.progress import SILENT, Progress
+from unprompt.index.trained_tower import join_corpora
 from unprompt.inversion.train.adapters import load_trainable_state, merge_adapters
 from unprompt.inversion.train.cache import LowerPart
 from unprompt.inversion.train.checkpoints import BEST, WEIGHTS, load_weights
@@ -116,6 +117,7 @@ def train_clip(
         tuple(_with_texts(pairs, encode) for pairs in data.stages),
         _with_texts(data.validation, encode),
         data.target_space,
+        data.corpus,
     )
     task = PairTask(folder, config, data, launch, (module, loaded.preprocess), progress)
     run_training(folder, config, task, launch, resume, progress)
@@ -124,7 +126,8 @@ def train_clip(
         merge_adapters(module.eval().tower.trunk)
         model = loaded.clip.model
         model.logit_scale, model.logit_bias = module.head.logit_scale, module.head.logit_bias
-        save_open_clip(loaded.clip, task.preprocess, folder / EXPORT)
+        corpora = join_corpora(read_trained_on(config.model), data.corpus)
+        save_open_clip(loaded.clip, task.preprocess, folder / EXPORT, corpora)
     launch.wait()
     return folder / EXPORT
 

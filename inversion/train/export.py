@@ -5,33 +5,37 @@ from pathlib import Path
 from safetensors.numpy import save
 
 from unprompt.index.durable import read_json, write_atomically, write_json
+from unprompt.index.open_clip_folder import read_trained_on
 from unprompt.index.settings import write_settings
-from unprompt.index.trained_tower import DESCRIPTION, HEAD, TOWER, TrainingResult
+from unprompt.index.trained_tower import (
+    DESCRIPTION,
+    HEAD,
+    TOWER,
+    TrainingResult,
+    join_corpora,
+)
 from unprompt.inversion.train.adapters import load_trainable_state, merge_adapters
 from unprompt.inversion.train.checkpoints import BEST, STATE, WEIGHTS, load_weights, save_weights
 from unprompt.inversion.train.config import TowerConfig
-from unprompt.inversion.train.heads import fold_mlp
+from unprompt.inversion.train.heads import head_tensors
+from unprompt.inversion.train.pairs import TrainingData
 from unprompt.inversion.train.regressor import Regressor
 
 CHECKPOINTS, EXPORT = "checkpoints", "export"
 
 
 def export_best(
-    run: Path, tower: TowerConfig, module: Regressor, image_size: int, pairs: int, targets: str
+    run: Path, tower: TowerConfig, module: Regressor, image_size: int, data: TrainingData
 ) -> TrainingResult:
     """Load the best weights of `run` into its regressor and write RUN/export.
 
-    `pairs` is how many renders it learned from, `targets` the space of the prompt vectors. The
-    adapters are merged in place: the module cannot be trained on afterwards.
+    The adapters are merged in place: the module cannot be trained on afterwards.
     """
     best = run / CHECKPOINTS / BEST
     load_trainable_state(module, load_weights(best / WEIGHTS))
-    merge_adapters(module.eval().tower)
     export = run / EXPORT
     (export / DESCRIPTION).unlink(missing_ok=True)
-    save_weights(export / TOWER, module.tower.trunk.state_dict())
-    with write_atomically(export / HEAD) as temporary:
-        temporary.write_bytes(save(fold_mlp(module.head)))
+    write_export(export, module)
     state = read_json(best / STATE)
     result = TrainingResult(
         model=tower.model,
@@ -39,8 +43,17 @@ def export_best(
         image_size=image_size,
         step=state["step"],
         validation_cosine=state["cosine"],
-        pairs=pairs,
-        target_space=targets,
+        pairs=len({(pairs.images, key) for pairs in data.stages for key in pairs.keys}),
+        target_space=data.target_space,
+        trained_on=join_corpora(read_trained_on(tower.model), data.corpus),
     )
     write_json(export / DESCRIPTION, write_settings(result))
     return result
+
+
+def write_export(folder: Path, module: Regressor) -> None:
+    """The tower's weights, adapters merged in place, and the head's tensors."""
+    merge_adapters(module.eval().tower)
+    save_weights(folder / TOWER, module.tower.trunk.state_dict())
+    with write_atomically(folder / HEAD) as temporary:
+        temporary.write_bytes(save(dict(head_tensors(module.head))))

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from unprompt.index.errors import ConfigError
+from unprompt.index.qformer import QFormerShape, build_qformer
 from unprompt.inversion.train.config import HeadLayout
 
 PROMPT_DIM = 384  # of all-MiniLM-L6-v2
-HEADS = 8  # attention heads of the Q-Former
 
 
 class LinearHead(nn.Module):
@@ -61,35 +61,6 @@ class MlpHead(nn.Module):
         }
 
 
-class QFormerHead(nn.Module):
-    """Learned queries read the tokens by cross-attention; their mean is regressed.
-
-    After the Q-Former of BLIP-2 (Li et al. 2023), as pooling over a tower's tokens.
-    """
-
-    takes_tokens = True
-
-    def __init__(
-        self, token_dim: int, width: int, queries: int, layers: int, prompt_dim: int = PROMPT_DIM
-    ):
-        super().__init__()
-        if width % HEADS:
-            raise ConfigError(f"head.width of a qformer must be a multiple of {HEADS}, got {width}")
-        self.project = nn.Sequential(nn.Linear(token_dim, width), nn.LayerNorm(width))
-        self.queries = nn.Parameter(0.02 * torch.randn(1, queries, width))
-        layer = nn.TransformerDecoderLayer(
-            width, HEADS, 4 * width, dropout=0.0, activation="gelu", batch_first=True,
-            norm_first=True,
-        )  # fmt: skip
-        self.decoder = nn.TransformerDecoder(layer, layers, nn.LayerNorm(width))
-        self.out = nn.Linear(width, prompt_dim, bias=False)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(n, t, d_token) -> (n, d_prompt)."""
-        queries = self.queries.expand(len(tokens), -1, -1)
-        return self.out(self.decoder(queries, self.project(tokens)).mean(1))
-
-
 def build_head(layout: HeadLayout, dim: int, token_dim: int | None = None) -> nn.Module:
     """The head that `layout` names; `token_dim` is needed by a qformer alone."""
     if layout.kind == "linear":
@@ -98,18 +69,19 @@ def build_head(layout: HeadLayout, dim: int, token_dim: int | None = None) -> nn
         return MlpHead(dim, layout.width)
     if token_dim is None:
         raise ConfigError("this tower has no tokens for head.kind qformer; use mlp or linear")
-    return QFormerHead(token_dim, layout.width, layout.queries, layout.layers)
+    shape = QFormerShape(token_dim, layout.width, layout.queries, layout.layers, PROMPT_DIM)
+    return build_qformer(shape)
 
 
-def fold_mlp(head: nn.Module) -> Mapping[str, np.ndarray]:
-    """A linear or mlp head in evaluation mode -> matrices float32: x @ weight + bias."""
-    if not isinstance(head, LinearHead | MlpHead):
-        raise ConfigError(
-            "a qformer head cannot be written as matrices for the torch-free encoder; train "
-            "head.kind mlp or linear to export"
-        )
+def head_tensors(head: nn.Module) -> Mapping[str, np.ndarray]:
+    """A head in evaluation mode -> what an export holds of it, float32.
+
+    A linear or mlp head becomes matrices, x @ weight + bias; a qformer keeps its own tensors.
+    """
+    folds = isinstance(head, LinearHead | MlpHead)
     with torch.no_grad():
+        tensors = head.folded() if folds else head.state_dict()
         return {
-            name: np.ascontiguousarray(matrix.detach().float().cpu().numpy())
-            for name, matrix in head.folded().items()
+            name: np.ascontiguousarray(tensor.detach().float().cpu().numpy())
+            for name, tensor in tensors.items()
         }

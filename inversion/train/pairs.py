@@ -48,6 +48,7 @@ class TrainingData:
     stages: tuple[Pairs, ...]  # one a stage of the schedule
     validation: Pairs
     target_space: str  # of the prompt vectors
+    corpus: str | None = None  # digest of the corpus whose held-out prompts are in none of them
 
 
 def collect_pairs(

@@ -25,8 +25,10 @@ def build_regressor(config: TrainConfig, loaded: LoadedTower) -> Regressor:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         layout = apply_layout(tower, config.tuning)
-        token_dim = tower.token_dim if config.head.kind == "qformer" else None
-        head = build_head(config.head, tower.dim, token_dim)
+        head = build_head(config.head, tower.dim, tower.token_dim)
+    if head.takes_tokens:
+        for part in tower.beside_tokens:
+            part.requires_grad_(False)
     return Regressor(tower, head, layout, loaded.preprocess, objective(config.objective))
 
 
@@ -50,8 +52,6 @@ def train_head(
     task = PairTask(folder, config, data, launch, (module, loaded.preprocess), progress)
     run_training(folder, config, task, launch, resume, progress)
     if launch.is_main:
-        renders = {(pairs.images, key) for pairs in data.stages for key in pairs.keys}
-        size = task.preprocess.image_size
-        export_best(folder, config.tower, module, size, len(renders), data.target_space)
+        export_best(folder, config.tower, module, task.preprocess.image_size, data)
     launch.wait()
     return folder / EXPORT

@@ -37,8 +37,8 @@ class Regressor(PairModule):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not fixed):
             state = self.state(inputs)
             state = self.tower.climb(state, self.layout.boundary)
-            tokens = getattr(self.head, "takes_tokens", False)
-            features = self.tower.tokens(state) if tokens else self.tower.tail(state)
+            taken = self.tower.tokens if self.head.takes_tokens else self.tower.tail
+            features = taken(state)
         return self.head(features)
 
     def score(self, found: Tensor, targets: Tensor) -> float:

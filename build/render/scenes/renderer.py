@@ -5,16 +5,18 @@ from importlib.metadata import version
 
 import numpy as np
 
+from unprompt.build.render.renderer import Drawn
 from unprompt.build.render.scenes.composition import compose
 from unprompt.build.render.scenes.grammar import parse_prompt
 from unprompt.build.render.scenes.sprites import SpriteSheet
 from unprompt.build.render.scenes.stable_seed import make_generator
 from unprompt.build.render.scenes.styles import FILTERS
-from unprompt.index.errors import ConfigError
+from unprompt.index.errors import ConfigError, PromptError
 
 GENERATOR = "scenes-1"
 MIN_SIZE_PX = 64
 MAX_SIZE_PX = 2048
+BATCH_SIZE = 8  # drawn one by one: it only bounds what waits to be encoded
 # A thing rarely fills more than three quarters of the frame.
 DRAWING_SHARE = 0.75
 
@@ -43,6 +45,20 @@ class ScenesRenderer:
             "resvg-py": version("resvg-py"),
             "pillow": version("pillow"),
         }
+
+    @property
+    def batch_size(self) -> int:
+        return BATCH_SIZE
+
+    def draw(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Drawn]:
+        """One answer a prompt; one outside the grammar does not stop the others."""
+        return [self._draw(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+
+    def _draw(self, prompt: str, seed: int) -> Drawn:
+        try:
+            return Drawn(self._render(prompt, seed))
+        except PromptError as error:
+            return Drawn(None, str(error))
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
         """One RGB uint8 array (s, s, 3) a prompt; raises PromptError outside the grammar."""

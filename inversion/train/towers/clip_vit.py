@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -17,7 +16,8 @@ class ClipVitTower(Tower):
     def __init__(self, trunk: Any):
         super().__init__()
         self.trunk = trunk
-        self.token_dim = trunk.conv1.out_channels
+        # a pooling by attention has its norm behind it: there are no normalised tokens
+        self.token_dim = trunk.conv1.out_channels if trunk.attn_pool is None else None
         self.dim = trunk.proj.shape[1]
 
     @property
@@ -45,6 +45,11 @@ class ClipVitTower(Tower):
     def tail_parameters(self) -> Sequence[nn.Parameter]:
         """The projection into the joint space."""
         return [self.trunk.proj]
+
+    @property
+    def beside_tokens(self) -> Sequence[nn.Module | nn.Parameter]:
+        """The projection."""
+        return self.tail_parameters
 
     def stem(self, pixels: Tensor) -> State:
         """Normalised pixels -> the first tokens."""
@@ -88,5 +93,4 @@ class ClipVitTower(Tower):
 
     def tokens(self, state: State) -> Tensor:
         """The last tokens, normalised (n, t, c)."""
-        normed: Tensor = self.trunk.ln_post(state[0])
-        return normed if torch.is_tensor(normed) else normed[0]
+        return self.trunk.ln_post(state[0])

@@ -49,6 +49,11 @@ class ConvNextTower(Tower):
         head = self.trunk.head
         return [self.trunk.norm_pre, head.norm, getattr(head, "pre_logits", nn.Identity())]
 
+    @property
+    def beside_tokens(self) -> Sequence[nn.Module | nn.Parameter]:
+        """What comes after the pooling."""
+        return [module for module in self.tail_modules if module is not self.trunk.norm_pre]
+
     def stem(self, pixels: Tensor) -> State:
         """Normalised pixels -> the first activation."""
         return (self.trunk.stem(pixels),)

@@ -29,7 +29,7 @@ class EfficientNetTower(Tower):
         self._taps = {count - 1: entry["num_chs"] for count, entry in zip(
             counts, list(trunk.feature_info)[-STAGES:], strict=True
         )}  # fmt: skip
-        self.token_dim = trunk.feature_info[-1]["num_chs"]
+        self.token_dim = trunk.num_features
         self.dim = trunk.num_features + 2 * sum(self._taps.values())
 
     @property
@@ -64,7 +64,7 @@ class EfficientNetTower(Tower):
 
     def embed(self, state: State) -> Tensor:
         """The pooled output (n, c)."""
-        return self.trunk.global_pool(self.trunk.bn2(self.trunk.conv_head(state[0])))
+        return self.trunk.global_pool(self._last(state))
 
     def lora_targets(self, number: int) -> Sequence[str]:
         """The pointwise convolutions."""
@@ -76,4 +76,7 @@ class EfficientNetTower(Tower):
 
     def tokens(self, state: State) -> Tensor:
         """Places of the last activation as tokens (n, h * w, c)."""
-        return state[0].flatten(2).transpose(1, 2)
+        return self._last(state).flatten(2).transpose(1, 2)
+
+    def _last(self, state: State) -> Tensor:
+        return self.trunk.bn2(self.trunk.conv_head(state[0]))

@@ -2,9 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from unprompt.index.blip2 import blank_blip2
 from unprompt.index.errors import ConfigError
 from unprompt.index.quiet import without_load_reports
-from unprompt.inversion.train.towers.blip2 import Blip2Tower, image_side
+from unprompt.inversion.train.towers.blip2 import Blip2Tower
 from unprompt.inversion.train.towers.build import cut
 from unprompt.inversion.train.towers.tower import Tower
 
@@ -44,9 +45,7 @@ def build_on_meta(name: str) -> Tower:
 
     with without_load_reports(), torch.device("meta"):
         if name == "blip2":
-            from transformers import Blip2Config
-
-            return Blip2Tower(image_side()(Blip2Config()))
+            return Blip2Tower(blank_blip2())
         model: Any = open_clip.create_model(
             name, device="meta", pretrained_image=False, pretrained_text=False
         )

@@ -48,6 +48,11 @@ class TimmVitTower(Tower):
         pool = getattr(self.trunk, "attn_pool", None)
         return [self.trunk.norm, self.trunk.fc_norm, *([pool] if pool is not None else [])]
 
+    @property
+    def beside_tokens(self) -> Sequence[nn.Module | nn.Parameter]:
+        """The pooling and the norm behind it."""
+        return [module for module in self.tail_modules if module is not self.trunk.norm]
+
     def stem(self, pixels: Tensor) -> State:
         """Normalised pixels -> the first tokens."""
         trunk = self.trunk

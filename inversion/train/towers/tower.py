@@ -1,10 +1,13 @@
 """What every image tower is to the trainer: pixels (n, 3, s, s) -> features (n, d), in blocks."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.checkpoint import checkpoint
 
 State = tuple[Tensor, ...]  # what one block hands to the next, each (n, ...)
@@ -46,6 +49,11 @@ class Tower(nn.Module):
         """Tensors of the tail that belong to no module of it, such as a projection."""
         return []
 
+    @property
+    def beside_tokens(self) -> Sequence[nn.Module | nn.Parameter]:
+        """What of the tail `tokens` does not pass through; it cannot learn below a Q-Former."""
+        return []
+
     @abstractmethod
     def stem(self, pixels: Tensor) -> State:
         """Normalised pixels (n, 3, s, s) -> the state that enters the first block."""
@@ -70,7 +78,10 @@ class Tower(nn.Module):
         """Take another input size, positional embeddings interpolated; a CNN needs nothing."""
 
     def tokens(self, state: State) -> Tensor:
-        """State after the last block -> tokens (n, t, d_token), for a Q-Former head."""
+        """State after the last block -> tokens (n, t, d_token), for a Q-Former head.
+
+        The same numbers as `unprompt.index.image_graph.image_tokens` gives.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no tokens")
 
     def lower(self, pixels: Tensor, boundary: int) -> State:
@@ -84,7 +95,13 @@ class Tower(nn.Module):
         """The blocks from `boundary` on."""
         for number in range(boundary, len(self.blocks)):
             if self.checkpointing and torch.is_grad_enabled():
-                state = checkpoint(self.block, number, state, use_reentrant=False)
+                state = checkpoint(
+                    self.block,
+                    number,
+                    state,
+                    use_reentrant=False,
+                    context_fn=partial(_forward_and_again, self.blocks[number]),
+                )
             else:
                 state = self.block(number, state)
         return state
@@ -92,3 +109,28 @@ class Tower(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Normalised pixels (n, 3, s, s) -> features (n, d)."""
         return self.tail(self.climb(self.stem(pixels), 0))
+
+
+def _forward_and_again(
+    block: nn.Module,
+) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """What surrounds a checkpointed block in the forward pass, and when it is computed again."""
+    return nullcontext(), _spared_statistics(block)
+
+
+@contextmanager
+def _spared_statistics(block: nn.Module) -> Iterator[None]:
+    """Running statistics keep their values: the forward pass has counted the batch already."""
+    kept = [
+        (layer, name, buffer)
+        for layer in block.modules()
+        if isinstance(layer, _NormBase) and layer.training
+        for name, buffer in layer.named_buffers(recurse=False)
+    ]
+    for layer, name, buffer in kept:
+        setattr(layer, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for layer, name, buffer in kept:
+            setattr(layer, name, buffer)

@@ -1,0 +1,1 @@
+"""Rules that rewrite or drop prompts, over tables of any size."""

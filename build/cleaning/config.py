@@ -1,0 +1,81 @@
+"""A mapping or a preset's name -> which rules rewrite prompts and which drop them."""
+
+from typing import Any, Literal
+
+from pydantic import model_validator
+from pydantic.dataclasses import dataclass
+
+from unprompt.index.errors import ConfigError
+from unprompt.index.settings import STRICT, with_preset
+from unprompt.index.terms import ARTISTS
+
+Handling = Literal["keep", "strip", "drop"]
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "light": {},  # syntax of programs and addresses only
+    # what people typed into Stable Diffusion; English, and what its 77 tokens can hold
+    "stable-diffusion": {
+        "language": "english",
+        "min_ascii_letters": 0.9,
+        "min_words": 3,
+        "max_tokens": 77,
+        "max_dashes": 5,
+        "max_by": 3,
+        "max_repeated_words": 0.55,
+    },
+}
+
+
+@dataclass(frozen=True, config=STRICT)
+class CleanConfig:
+    """Rules in the order they are applied; false, none or `keep` switches one off."""
+
+    # these rewrite
+    tags: bool = True  # <lora:...>, <hypernet:...>, embedding:..., <one-word>
+    flags: bool = True  # --ar 16:9, --v 5, cat::2, -s 50, !dream
+    weights: bool = True  # (word:1.3), ((word)), [word], {word}
+    urls: Handling = "strip"
+    artists: Handling = "keep"  # a prompt with one of `artist_names`
+    artist_names: tuple[str, ...] = (ARTISTS,)  # `artists`, files with a name a line, or names
+    repeated_phrases: bool = True  # of the parts between commas only the first stays
+    # these drop
+    language: Literal["any", "english"] = "any"  # by function words, see language.py
+    min_ascii_letters: float | None = None  # share of A-Z among the letters
+    min_words: int = 1
+    max_words: int | None = None
+    max_tokens: int | None = None  # of CLIP, its start and end included: 77 is what it reads
+    max_dashes: int | None = None
+    max_by: int | None = None  # how often the word "by" stands in a prompt
+    max_repeated_words: float | None = None  # share of words that stood before in the prompt
+    max_nsfw: float | None = None  # of the score in `nsfw_column`, where a file has one
+    nsfw_column: str = "nsfw"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, value: Any) -> Any:
+        return with_preset(value, PRESETS, "clean")
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether any rule changes a prompt; the others only drop."""
+        strips = "strip" in (self.urls, self.artists)
+        return strips or self.tags or self.flags or self.weights or self.repeated_phrases
+
+    def __post_init__(self) -> None:
+        if self.min_words < 1:
+            raise ConfigError(f"clean.min_words must be >= 1, got {self.min_words}")
+        if self.max_words is not None and self.max_words < self.min_words:
+            raise ConfigError(
+                f"clean.max_words must be >= clean.min_words, got {self.max_words} and "
+                f"{self.min_words}"
+            )
+        if self.max_tokens is not None and self.max_tokens < 3:
+            raise ConfigError(f"clean.max_tokens must be >= 3, got {self.max_tokens}")
+        for name in ("min_ascii_letters", "max_repeated_words"):
+            share = getattr(self, name)
+            if share is not None and not 0.0 < share <= 1.0:
+                raise ConfigError(f"clean.{name} must lie above 0 and up to 1, got {share}")
+        for name in ("max_dashes", "max_by"):
+            count = getattr(self, name)
+            if count is not None and count < 0:
+                raise ConfigError(f"clean.{name} must be >= 0, got {count}")

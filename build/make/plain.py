@@ -1,0 +1,45 @@
+"""Prompts -> text that can be joined with other text, its words, and whether it is short enough."""
+
+import re
+
+from unprompt.index.clip_tokens import count_clip_tokens
+
+ARTICLES = frozenset(
+    "a an the one two three four five six some many several this these that there".split()
+)
+# Words that may stand twice in a prompt.
+FUNCTION_WORDS = ARTICLES | frozenset(
+    "and or of in on at by to with from for as is are it its his her their into over under near "
+    "next behind beside inside out up down off through while".split()
+)
+_WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+_VOWEL = re.compile(r"[aeiou]|hour|honest|heir", re.IGNORECASE)
+# Vowels that sound like "you" or "won": a unicorn, a utensil, a European, a one-eyed cat.
+_NO_VOWEL = re.compile(r"uni[cfoqstv]|us[aeu]|ut[eio]|ukul|ura[ln]|e[uw]|one\b|once", re.IGNORECASE)
+_SHORT_TOKENS = 2  # start and end
+
+
+def plain_caption(caption: str) -> str:
+    """A caption as part of a longer text: without a full stop, its first article small."""
+    text = caption.rstrip(" .,;:!")
+    first, _, rest = text.partition(" ")
+    return f"{first.lower()} {rest}" if rest and first.lower() in ARTICLES else text
+
+
+def content_words(text: str) -> list[str]:
+    """Lower-case words in order, without articles and prepositions."""
+    found = [match[0].lower() for match in _WORD.finditer(text)]
+    return [word for word in found if word not in FUNCTION_WORDS]
+
+
+def article(following: str) -> str:
+    """`a` or `an`, by the sound that the following text begins with."""
+    sounds = _VOWEL.match(following) and not _NO_VOWEL.match(following)
+    return "an" if sounds else "a"
+
+
+def fits(text: str, max_tokens: int) -> bool:
+    """Whether CLIP reads the whole text; a token has at least one letter, so most need no count."""
+    if text.isascii() and len(text) + _SHORT_TOKENS <= max_tokens:
+        return True
+    return count_clip_tokens(text) <= max_tokens

@@ -1,0 +1,1 @@
+"""Rendering with diffusers: any text-to-image pipeline behind the Renderer protocol."""

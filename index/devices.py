@@ -1,0 +1,21 @@
+"""What this process has to run a tower on: the GPUs that torch sees -> a stage's demand."""
+
+import importlib
+from pathlib import Path
+
+from unprompt.index.engine import Demand
+from unprompt.index.runtime import read_description
+
+
+def cuda_devices() -> int:
+    """How many GPUs torch finds here; 0 without torch."""
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return 0
+    return int(torch.cuda.device_count())
+
+
+def tower_demand(encoder: Path) -> Demand:
+    """A tower of torch takes a GPU where there is one; OpenVINO takes all cores by itself."""
+    return Demand(devices=cuda_devices() if read_description(encoder).runtime == "torch" else 0)

@@ -1,0 +1,90 @@
+"""A head that reads tokens: learned queries, cross-attention; (n, t, d_token) -> (n, d_prompt).
+
+After the Q-Former of BLIP-2 (Li et al. 2023), as pooling over a tower's tokens: the mean of the
+queries is regressed. Training learns it, an encoder of output `prediction` runs it.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from unprompt.index.errors import ConfigError, DamagedFileError
+
+HEADS = 8  # of its attention
+QUERIES = "queries"
+
+
+class QFormerShape(NamedTuple):
+    """How large a Q-Former is."""
+
+    token_dim: int
+    width: int
+    queries: int
+    layers: int
+    prompt_dim: int
+
+
+def build_qformer(shape: QFormerShape) -> Any:
+    """A torch module with fresh weights; raises ConfigError for a width that does not divide."""
+    torch: Any = importlib.import_module("torch")
+    nn: Any = torch.nn
+    if shape.width % HEADS:
+        raise ConfigError(
+            f"head.width of a qformer must be a multiple of {HEADS}, got {shape.width}"
+        )
+
+    class QFormer(nn.Module):  # type: ignore[misc, name-defined]
+        takes_tokens = True
+
+        def __init__(self) -> None:
+            super().__init__()
+            width = shape.width
+            self.project = nn.Sequential(nn.Linear(shape.token_dim, width), nn.LayerNorm(width))
+            self.queries = nn.Parameter(0.02 * torch.randn(1, shape.queries, width))
+            layer = nn.TransformerDecoderLayer(
+                width, HEADS, 4 * width, dropout=0.0, activation="gelu", batch_first=True,
+                norm_first=True,
+            )  # fmt: skip
+            self.decoder = nn.TransformerDecoder(layer, shape.layers, nn.LayerNorm(width))
+            self.out = nn.Linear(width, shape.prompt_dim, bias=False)
+
+        def forward(self, tokens: Any) -> Any:
+            queries = spread_queries(self.queries, tokens)
+            return self.out(self.decoder(queries, self.project(tokens)).mean(1))
+
+    return QFormer()
+
+
+def spread_queries(queries: Any, tokens: Any) -> Any:
+    """The same queries (1, q, d) for each of n pictures with tokens (n, t, c): (n, q, d).
+
+    They read a number of the picture, to no effect: OpenVINO 2026.4 computes layers that see
+    nothing of it once, and overwrites the result with the first picture's.
+    """
+    return queries + 0.0 * tokens[:, :1, :1]
+
+
+def is_qformer(head: Mapping[str, np.ndarray]) -> bool:
+    """Whether the tensors of a head are a Q-Former's."""
+    return QUERIES in head
+
+
+def load_qformer(head: Mapping[str, np.ndarray]) -> Any:
+    """The torch module that tensors were saved from, in evaluation mode.
+
+    Raises DamagedFileError where they are not all there.
+    """
+    torch: Any = importlib.import_module("torch")
+    try:
+        layers = {name.split(".")[2] for name in head if name.startswith("decoder.layers.")}
+        _, queries, width = head[QUERIES].shape
+        token_dim, prompt_dim = head["project.0.weight"].shape[1], head["out.weight"].shape[0]
+        module = build_qformer(QFormerShape(token_dim, width, queries, len(layers), prompt_dim))
+        module.load_state_dict({name: torch.from_numpy(array) for name, array in head.items()})
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise DamagedFileError(
+            f"the saved Q-Former is not whole: {error}; train the head again"
+        ) from error
+    return module.eval()

@@ -1,0 +1,81 @@
+"""The options that say where bulk work runs, shared by `build` and `invert` -> EngineConfig."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from unprompt.index.engine import EngineConfig
+
+
+EngineOption = Annotated[
+    str,
+    typer.Option("--engine", help="local: this machine; ray: Ray Data."),
+]
+WorkersOption = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="N|MIN:MAX",
+        help="Processes (local) or actors (ray); a range lets Ray add actors while there is work. "
+        "Left out: one a GPU or, for drawing, one a core.",
+    ),
+]
+CpusOption = Annotated[
+    float | None,
+    typer.Option("--cpus-per-worker", help="Cores of a worker."),
+]
+GpusOption = Annotated[
+    float | None,
+    typer.Option("--gpus-per-worker", help="GPUs of a worker; 0.5 puts two on one."),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        help="A Ray cluster, HOST:PORT or auto; left out, Ray runs on this machine.",
+        envvar="RAY_ADDRESS",
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Do the shards with number % N == I: one task of a job array.",
+    ),
+]
+
+
+def read_engine(
+    engine: str,
+    workers: str | None,
+    cpus: float | None,
+    gpus: float | None,
+    address: str | None,
+    shard: str | None,
+) -> "EngineConfig":
+    """The options as settings; raises ConfigError for those that cannot work."""
+    from unprompt.index.engine import EngineConfig
+    from unprompt.index.errors import ConfigError
+    from unprompt.index.settings import read_settings
+
+    fewest, _, most = (workers or "").partition(":")
+    share, _, shares = (shard or "0/1").partition("/")
+    for name, value, numbers in (
+        ("--workers takes N or MIN:MAX", workers, [fewest, most or "1"]),
+        ("--shard takes I/N, such as 0/8", shard, [share, shares]),
+    ):
+        if value is not None and not all(number.isdecimal() for number in numbers):
+            raise ConfigError(f"{name}, got {value!r}")
+    settings = {
+        "name": engine,
+        "workers": int(fewest) if fewest else None,
+        "most_workers": int(most) if most else None,
+        "cpus": cpus,
+        "gpus": gpus,
+        "address": address if engine == "ray" else None,  # the environment may name one
+        "share": int(share),
+        "shares": int(shares),
+    }
+    return read_settings(EngineConfig, settings, "the options of the engine")

@@ -1,0 +1,53 @@
+"""A finished run -> RUN/report/cosines.parquet: how near each held-out picture's answer came."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from unprompt.build.corpus import read_corpus
+from unprompt.index.bundle import BLEND, CONFIDENCE, HEAD, INDEX, SEAL
+from unprompt.index.errors import ConfigError
+from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.tables import COSINES, write_table
+from unprompt.inversion.blend import load_blend
+from unprompt.inversion.confidence import load_confidence
+from unprompt.inversion.fit import LabelledKeys, labelled_keys
+from unprompt.inversion.head import load_head
+from unprompt.inversion.member import estimate_prompts
+
+FILE = Path("report", "cosines.parquet")
+HELD_OUT = ("validation", "test")
+
+
+def write_cosines(run: Path, splits: Sequence[str] = HELD_OUT) -> Path:
+    """Answer the held-out pictures of these splits, write a row a picture; the file's path."""
+    bundle, embeddings = run / "bundle", run / "embeddings" / "image"
+    unknown = sorted(set(splits) - set(HELD_OUT))
+    if unknown:
+        raise ConfigError(f"unknown split {unknown[0]!r}; held out are {', '.join(HELD_OUT)}")
+    if not (bundle / SEAL).is_file() or not embeddings.is_dir():
+        raise ConfigError(
+            f"{run} is not a finished run (wanted {bundle} and {embeddings}); run "
+            "`unprompt build` first"
+        )
+    targets = read_corpus(run / "corpus").targets_of
+    found = [_answer(bundle, labelled_keys(embeddings, split, targets)) for split in splits]
+    write_table(run / FILE, pl.concat(found), COSINES)
+    return run / FILE
+
+
+def _answer(bundle: Path, held_out: LabelledKeys) -> pl.DataFrame:
+    """COSINES of the blend's answers to one split."""
+    index = PromptIndex.load(bundle / INDEX)
+    head = load_head(bundle / HEAD, index.manifest.space)
+    estimates = estimate_prompts([(index, head)], [held_out.keys], load_blend(bundle / BLEND))
+    cosines = np.einsum("nd,nd->n", estimates.blend, held_out.truth).astype(np.float64)
+    expected = pl.Series([None] * len(cosines), dtype=pl.Float64)
+    if (bundle / CONFIDENCE).is_file():
+        told = load_confidence(bundle / CONFIDENCE)(estimates.signals)
+        expected = pl.Series(told, dtype=pl.Float64)
+    return held_out.rows.select(
+        "image_id", "prompt_id", pl.col("caption").alias("prompt"), "split"
+    ).with_columns(pl.Series("cosine", cosines, pl.Float64), expected.alias("expected_cosine"))

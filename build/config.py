@@ -56,7 +56,7 @@ class CorpusConfig:
             raise ConfigError(f"corpus.source shards takes one folder, got {len(self.paths)} paths")
         if self.max_train is not None and self.max_train < 1:
             raise ConfigError(f"corpus.max_train must be >= 1, got {self.max_train}")
-        if self.source == "shards" and self.clean is not None and self.clean.rewrites:
+        if self.has_pictures and self.clean is not None and self.clean.rewrites:
             raise ConfigError(
                 "corpus.source shards has pictures of its prompts as they are written, so that "
                 "corpus.clean may only drop prompts; set tags, flags, weights and repeated_phrases "

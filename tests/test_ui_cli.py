@@ -76,7 +76,7 @@ def test_usage_errors_exit_with_2(cli: Cli, arguments: list[str]) -> None:
     [
         (
             ["no-such-preset"],
-            "'no-such-preset' is neither a preset (scenes-small, scenes-tiny, starter)",
+            "'no-such-preset' is neither a preset (lcm, scenes-small, scenes-tiny, sd-turbo,",
         ),
         (["no-such.yaml"], "there is no config file no-such.yaml"),
         (["scenes-tiny", "--set", "corpus.count"], "--set takes section.key=value"),

@@ -230,7 +230,7 @@ def test_prompt_files_are_counted(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments,fault",
     [
-        (["no-such"], "neither a preset (scenes-small, scenes-tiny, starter"),
+        (["no-such"], "neither a preset (lcm, scenes-small, scenes-tiny"),
         (["no-such"], "a recipe (kaggle-1st, kaggle-2nd, kaggle-3rd, kaggle-5th)"),
         (["no-such.yaml"], "there is no config file no-such.yaml"),
         (["kaggle-1st", "--gpu", "TPU"], "there are rates of A100, V100"),

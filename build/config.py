@@ -58,9 +58,9 @@ class CorpusConfig:
             raise ConfigError(f"corpus.max_train must be >= 1, got {self.max_train}")
         if self.has_pictures and self.clean is not None and self.clean.rewrites:
             raise ConfigError(
-                "corpus.source shards has pictures of its prompts as they are written, so that "
-                "corpus.clean may only drop prompts; set tags, flags, weights and repeated_phrases "
-                "to false and urls to keep or drop, artists to keep or drop"
+                f"corpus.source {self.source} has pictures of its prompts as they are written, so "
+                "that corpus.clean may only drop prompts; set tags, flags, weights and "
+                "repeated_phrases to false and urls to keep or drop, artists to keep or drop"
             )
         folds = 0 if self.folds is None else self.folds.count
         if self.fold is not None and not 0 <= self.fold < folds:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from unprompt.build.choose_rate import Need
+from unprompt.build.duplicates.config import DuplicatesConfig
 from unprompt.build.work import RenderWork, index_gflop, near_duplicates_gflop
 from unprompt.index.factory import IndexConfig
 
@@ -31,11 +32,11 @@ class PlanRequest:
     format: str
     quality: int | str
     renders: tuple[RenderWork, ...]  # the first is counted; none: the pictures are there
-    embed: Need
+    embed: Need | None  # none: the vectors are there
     dim: int  # of the index' keys, before its own transforms
     index: IndexConfig
     training: tuple[Training, ...] = ()
-    dedupes: bool = True
+    duplicates: DuplicatesConfig | None = None  # none: near-duplicates stay
     recipe: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -71,15 +72,18 @@ class Piece:
 def pieces_of(request: PlanRequest, factory: str) -> list[list[Piece]]:
     """All work in order; several pieces are one piece with other settings."""
     distances = Need("index", DISTANCES)
-    pairs = near_duplicates_gflop(request.prompts, request.held_out, request.dedupes)
+    pairs = near_duplicates_gflop(request.prompts, request.held_out, request.duplicates)
     gflop = index_gflop(factory, request.rows, request.dim, request.held_out)
-    tower = f"embed, {request.embed.subject}"
     pieces = [
         [Piece("corpus", "prompt vectors", request.prompts, "prompts", Need("prompts", ENCODER))],
         [Piece("corpus", "near-duplicates", pairs, "GFLOP", distances)],
         [_render_piece(request, work) for work in request.renders],
         *([Piece("train", t.label, t.images, "images", t.need)] for t in request.training),
-        [Piece("embed", tower, request.images, "images", request.embed)],
+        [
+            Piece("embed", f"embed, {tower.subject}", request.images, "images", tower)
+            for tower in (request.embed,)
+            if tower is not None
+        ],
         [Piece("index", f"index, {factory}", gflop, "GFLOP", distances)],
     ]
     return [variants for variants in pieces if variants]

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from unprompt.build.duplicates.config import DuplicatesConfig
+from unprompt.build.duplicates.growing_index import POINTS_EACH, ROUNDS, cell_count
 from unprompt.build.rates import Rate, Reference, Setting
 
 PROMPT_DIM = 384
@@ -16,6 +18,7 @@ KMEANS_ROUNDS, KMEANS_POINTS = 10, 256  # of FAISS, rounds and training rows a l
 CODEBOOK_ROUNDS = 25
 PCA_ROWS = 1000  # training rows a dimension
 OPQ_ROUNDS, OPQ_ROWS = 50, 65_536
+CODES_A_DISTANCE = 10  # fast-scan codes are looked through in the time of one exact distance
 # 34 CPU-seconds for 100,000 rows of 512 numbers (HNSW32, measured by this project), in GFLOP of
 # exact distances at their rate, a row and number; it grows with the logarithm of the rows.
 HNSW_GFLOP = 34 * 140 / (100_000 * 512)
@@ -149,7 +152,18 @@ def index_gflop(factory: str, rows: int, dim: int, queries: int = 0) -> float:
     return (total + 2 * queries * rows * dim) / 1e9
 
 
-def near_duplicates_gflop(prompts: int, held_out: int, dedupes: bool = True) -> float:
-    """Every prompt against those before it, and the held-out ones against all."""
-    pairs = held_out * prompts + (prompts**2 / 2 if dedupes else 0)
+def near_duplicates_gflop(prompts: int, held_out: int, how: DuplicatesConfig | None) -> float:
+    """Every prompt against those before it (none: not at all), and the held-out ones against all.
+
+    Above `exact_rows` each is compared with all cells of an index, to be looked for and again to
+    be added, and with the codes of the cells it looks into.
+    """
+    pairs = float(held_out * prompts)
+    if how is not None and prompts <= how.exact_rows:
+        pairs += prompts**2 / 2
+    elif how is not None:
+        cells = cell_count(prompts)
+        sample = min(prompts, max(cells * POINTS_EACH, 10_000))
+        codes = min(how.probe, cells) * prompts / 2 / cells
+        pairs += ROUNDS * sample * cells + prompts * (2 * cells + codes / CODES_A_DISTANCE)
     return 2 * PROMPT_DIM * pairs / 1e9

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from unprompt.build.choose_rate import Need, check_gpu, choose, gpu_kinds
+from unprompt.build.duplicates.config import DuplicatesConfig
 from unprompt.build.plan import Plan, make_plan
 from unprompt.build.plan_request import PlanOptions, PlanRequest, Training
 from unprompt.build.rates import (
@@ -69,6 +70,7 @@ REQUEST = PlanRequest(
     dim=16,
     index=IndexConfig("Flat"),
     training=(Training("train tower", 5000, Need("train", "tower", 12.0, "GFLOP")),),
+    duplicates=DuplicatesConfig(),
 )
 OPTIONS = PlanOptions(cores=8, gpus=2, price=2.0, first=3)
 
@@ -208,7 +210,21 @@ def test_arithmetic_of_indexes() -> None:
     assert index_gflop("PQ8x4", 10_000, 32) == pytest.approx(
         2 * 32 * 16 * (25 * 4096 + 10_000) / 1e9
     )
-    assert near_duplicates_gflop(1000, 10, False) == 2 * 384 * 10 * 1000 / 1e9
+
+
+def test_arithmetic_of_near_duplicates() -> None:
+    how = DuplicatesConfig(exact_rows=200_000, probe=32)
+    assert near_duplicates_gflop(1000, 10, None) == 2 * 384 * 10 * 1000 / 1e9
+    exact = 10 * 1000 + 1000**2 / 2
+    assert near_duplicates_gflop(1000, 10, how) == pytest.approx(2 * 384 * exact / 1e9)
+    # a million rows: 4,096 cells placed in 6 rounds by 40 rows each; each row meets all cells twice
+    # and the codes of 32 cells, half full on average, of which ten cost one distance
+    million = 10**6
+    placed = 6 * 40 * 4096 * 4096
+    looked_for = million * (2 * 4096 + 32 * million / 2 / 4096 / 10)
+    assert near_duplicates_gflop(million, 0, how) == pytest.approx(
+        2 * 384 * (placed + looked_for) / 1e9
+    )
 
 
 def test_a_pipelines_picture() -> None:

@@ -211,6 +211,28 @@ def test_shards_need_no_rendering(cli: Cli, tiny_run: Path, tmp_path: Path) -> N
     assert not any(line["what"] == "images" for line in plan["disk"])
 
 
+def test_pictures_and_vectors_that_are_there(cli: Cli, tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    for source, kind, stages in (("pairs", "webdataset", 1), ("embeddings", "clip_retrieval", 0)):
+        config.write_text(
+            f"corpus: {{source: {source}, collections: [{{kind: {kind}, path: x}}]}}\n"
+            "encoder: {model: ViT-L-14, pretrained: openai, output: embedding}\n"
+            "fallback: null\n"
+        )
+        refused = cli("plan", config)
+        assert refused.code == 1 and "say how many: --prompts" in refused.err
+        plan = planned(cli, config, "--prompts", 5000)
+        assert plan["counts"]["images"] == 5000 and works(plan, "render") == []
+        assert len(works(plan, "embed")) == stages
+
+
+def test_a_fold_is_held_out(cli: Cli) -> None:
+    arguments = ["scenes-tiny", "--set", "corpus.folds={count: 4}", "--set", "corpus.fold=1"]
+    counts = planned(cli, *arguments, "--prompts", 440, "--set", "corpus.max_train=200")["counts"]
+    assert counts["images"] == 200 + 40 + 400 // 4
+    assert counts["index_rows"] == 200
+
+
 def test_prompt_files_are_counted(cli: Cli, tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("\n".join(f"a fox of size {number}" for number in range(30)))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from unprompt.build.duplicates.config import DuplicatesConfig
 from unprompt.build.plan_request import PlanRequest
 from unprompt.build.rates import Rate, Reference
 from unprompt.build.work import PROMPT_DIM, RenderWork, render_work
@@ -58,6 +59,7 @@ def recipe_request(
         dim=PROMPT_DIM,
         index=IndexConfig(),
         training=tuple(training),
+        duplicates=DuplicatesConfig(),
         recipe=name,
         notes=(
             f"{recipe.title}: {recipe.rendering}",

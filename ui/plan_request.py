@@ -41,11 +41,11 @@ def config_request(config: RunConfig, prompts: int | None, known: Reference) -> 
     build = config.build
     corpus, notes = build.corpus, []
     count, images = count_corpus(corpus, prompts)
-    train = max(0, count - corpus.validation - corpus.test)
+    held_out = min(count, _validation(corpus, count) + corpus.test)
+    train = count - held_out
     train = train if corpus.max_train is None else min(train, corpus.max_train)
-    held_out = min(count, corpus.validation + corpus.test)
     render = write_settings(build.render)
-    if corpus.dedupe_threshold is not None:
+    if corpus.cosine_threshold is not None:
         notes.append("counted before near-duplicates are dropped: an upper bound")
     if images is None:
         images = train * build.render.seeds_per_prompt + held_out
@@ -77,11 +77,11 @@ def config_request(config: RunConfig, prompts: int | None, known: Reference) -> 
         format=render["format"],
         quality=render["quality"],
         renders=renders,
-        embed=encoder,
+        embed=None if corpus.source == "embeddings" else encoder,
         dim=dim,
         index=build.index,
         training=tuple(training),
-        dedupes=corpus.dedupe_threshold is not None,
+        duplicates=None if corpus.cosine_threshold is None else corpus.duplicates,
         notes=tuple(notes),
     )
 
@@ -91,14 +91,14 @@ def count_corpus(corpus: CorpusConfig, prompts: int | None) -> tuple[int, int | 
 
     Raises ConfigError where they can only be counted by making the corpus.
     """
-    source = str(corpus.source)
+    source = corpus.source
     if source == "shards":
         from unprompt.index.shards import read_rows
 
         rows = read_rows(Path(corpus.paths[0]))
         return prompts or rows["prompt"].n_unique(), rows.height
     if prompts is not None:
-        return prompts, None
+        return prompts, prompts if corpus.has_pictures else None
     if source == "scenes":
         return corpus.count, None
     if source == "files":
@@ -109,6 +109,13 @@ def count_corpus(corpus: CorpusConfig, prompts: int | None) -> tuple[int, int | 
         f"how many prompts corpus.source {source} gives is known only once they are collected; "
         "say how many: --prompts 100000"
     )
+
+
+def _validation(corpus: CorpusConfig, prompts: int) -> int:
+    """Held out for validation: so many, or one of the folds."""
+    if corpus.fold is None or corpus.folds is None:
+        return corpus.validation
+    return (prompts - corpus.test) // corpus.folds.count
 
 
 def encoder_of(config: RunConfig) -> EncoderConfig:

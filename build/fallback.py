@@ -76,7 +76,7 @@ def _write_classes(folder: Path, model: str, space: str, prompts: PromptEncoder)
     content = IndexContent(
         rows, bank.keys, prompts.encode(bank.prompts), space, prompts.space, "class"
     )
-    write_index(folder, content, bank.keys[:0], IndexConfig(factory="SQ8"))
+    write_index(folder, content, bank.keys[:0], IndexConfig(factory="SQ8", keep_keys=False))
 
 
 def _sample(embedded: pl.DataFrame, split: str, count: int) -> set[int]:

@@ -11,7 +11,7 @@ from unprompt.index.errors import UnpromptError
 from unprompt.index.factory import IndexConfig, choose_factory
 from unprompt.index.faiss_library import load_faiss
 from unprompt.index.manifest import IndexManifest, record_files, write_manifest
-from unprompt.index.prompt_index import ROWS_FILE, TARGETS, VECTORS
+from unprompt.index.prompt_index import KEYS, ROWS_FILE, TARGETS, VECTORS
 from unprompt.index.recall import transforms, tune_recall
 from unprompt.index.tables import ROWS, write_table
 
@@ -55,8 +55,9 @@ def write_index(
             load_faiss().write_index(vectors, str(temporary))
         except RuntimeError as error:  # its way to say that the disk is full
             raise OSError(str(error)) from error
-    with write_atomically(folder / TARGETS) as temporary, temporary.open("wb") as handle:
-        np.save(handle, np.ascontiguousarray(content.targets, dtype=np.float16))
+    _write_array(folder / TARGETS, content.targets)
+    if config.keep_keys:
+        _write_array(folder / KEYS, keys)
     write_table(folder / ROWS_FILE, content.rows, ROWS)
     manifest = IndexManifest(
         factory=factory,
@@ -68,10 +69,17 @@ def write_index(
         ntotal=count,
         prompts=content.rows["prompt_id"].n_unique(),
         recall=recall,
-        files=record_files(folder, (VECTORS, ROWS_FILE, TARGETS)),
+        files=record_files(
+            folder, (VECTORS, ROWS_FILE, TARGETS, *((KEYS,) if config.keep_keys else ()))
+        ),
     )
     write_manifest(folder, manifest)
     return manifest
+
+
+def _write_array(path: Path, vectors: np.ndarray) -> None:
+    with write_atomically(path) as temporary, temporary.open("wb") as handle:
+        np.save(handle, np.ascontiguousarray(vectors, dtype=np.float16))
 
 
 def _fill(factory: str, keys: np.ndarray, row_ids: np.ndarray) -> Any:

@@ -17,6 +17,7 @@ class IndexConfig:
     recall_k: int = 50
     recall: float = 0.95  # recall@recall_k that an index with lists is tuned to
     max_rows: int | None = None  # train rows kept, drawn by their ids; none keeps all
+    keep_keys: bool = True  # as float16 on disk: for exact scores, merging and rebuilding
 
     def __post_init__(self) -> None:
         if self.whiten < 0 or self.recall_k < 1:

@@ -1,6 +1,7 @@
 """The prompt index: query keys (q, d_image) -> the k nearest known renders and their prompts.
 
-A folder of `index.faiss`, `rows.parquet`, `targets.npy` (n, d_prompt) fp16 and `manifest.json`.
+A folder of `index.faiss`, `rows.parquet`, `targets.npy` (n, d_prompt) fp16, `keys.npy` (n, d_image)
+fp16 where they are kept, and `manifest.json`.
 """
 
 from functools import cached_property
@@ -17,6 +18,7 @@ from unprompt.index.manifest import IndexManifest, check_files, read_index_manif
 from unprompt.index.tables import ROWS, read_table
 
 VECTORS, ROWS_FILE, TARGETS = "index.faiss", "rows.parquet", "targets.npy"
+KEYS = "keys.npy"  # as they went in, before the index' own transform
 REMEDY = "Rebuild the index with `unprompt build CONFIG --stage index`, or fetch it again."
 MEAN_BLOCK = 65_536  # rows read at a time
 DIGEST_LIMIT_BYTES = 64 * 2**20  # an index file up to this size is hashed at every load

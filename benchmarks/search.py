@@ -1,9 +1,9 @@
 """Search at scale: flat, autofaiss's choice and ours: `python benchmarks/search.py --rows 100000`
 
 Keys of 512 numbers, made up in two ways: `centres` (20,000 centres and noise: far neighbours are
-nearly unrelated, the worst case) and `manifold` (a mixture in 24 dimensions bent into 512, more like
-vectors of pictures). Everything is timed in one process, in interleaved rounds; the ratios to `flat`
-are what counts. JSON to stdout. Targets come from the same hidden places as the keys.
+nearly unrelated, the worst case) and `manifold` (a mixture in 24 dimensions bent into 512, more
+like vectors of pictures). Everything is timed in one process, in interleaved rounds; the ratios to
+`flat` are what counts. JSON to stdout. Targets come from the same hidden places as the keys.
 """
 
 import argparse

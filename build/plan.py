@@ -96,7 +96,8 @@ def make_plan(
     for variants in pieces_of(request, factory):
         lines = [line for piece in variants for line in _lines(piece, rates, known, options)]
         works.append(Work(lines[0], tuple(_others(lines))))
-    disk = disk_lines(request.prompts, request.images, request.rows, request.dim, factory)
+    kept = request.index.keep_keys
+    disk = disk_lines(request.prompts, request.images, request.rows, request.dim, factory, kept)
     for render in request.renders[:1]:
         size = choose_picture_size(pictures, render.kind, request.format, request.quality)
         disk.insert(0, image_line(request.images, render.stored_px, size))

@@ -58,11 +58,14 @@ def image_line(count: int, side_px: int, size: PictureSize) -> DiskLine:
     return DiskLine("images", round(count * (picture + TAR_ROW + IMAGES_ROW)), how)
 
 
-def disk_lines(prompts: int, images: int, rows: int, dim: int, factory: str) -> list[DiskLine]:
+def disk_lines(
+    prompts: int, images: int, rows: int, dim: int, factory: str, keep_keys: bool
+) -> list[DiskLine]:
     """All but the pictures: corpus, embeddings (`images` of them) and an index of `rows`."""
     targets = HALF * PROMPT_DIM
     corpus = prompts * (2 * targets + PROMPTS_ROW + METADATA_ROW)
     index = index_size(factory, rows, dim).file_bytes
+    keys = [DiskLine("keys", rows * HALF * dim, "beside the index, for exact scores")]
     return [
         DiskLine("prompts, targets", corpus, f"{targets} bytes of vector twice, and the text"),
         DiskLine(
@@ -72,4 +75,5 @@ def disk_lines(prompts: int, images: int, rows: int, dim: int, factory: str) -> 
         DiskLine(
             "rows, targets", rows * (targets + ROWS_ROW), "beside the index, mapped into memory"
         ),
+        *(keys if keep_keys else []),
     ]

@@ -122,8 +122,9 @@ def test_bytes_on_disk(plan: Plan) -> None:
         "images": round(2000 * (0.5 * 512**2 + 3100 + 130)),
         "prompts, targets": 1000 * (2 * 768 + 60 + 80),
         "embeddings": 2000 * (2 * 16 + 80),
-        "index.faiss": 1900 * (4 * 16 + 8) + 160,
+        "index.faiss": 1900 * 4 * 16 + 160,
         "rows, targets": 1900 * (768 + 80),
+        "keys": 1900 * 2 * 16,
     }
     assert plan.disk_bytes == sum(line.bytes for line in plan.disk)
 
@@ -131,7 +132,7 @@ def test_bytes_on_disk(plan: Plan) -> None:
 def test_the_chosen_index_comes_first_among_others_in_memory(plan: Plan) -> None:
     sizes = dict(plan.index_memory)
     assert plan.factory == plan.index_memory[0][0] == "Flat"
-    assert sizes["Flat"] == 1900 * (4 * 16 + 8 + 44) + 160
+    assert sizes["Flat"] == 1900 * 4 * 16 + 160
     assert sizes["SQ8"] < sizes["Flat"] < sizes["HNSW32"]
 
 

@@ -1,5 +1,7 @@
 """A bundle: one folder with everything a query needs; `bundle.json` comes last and seals it.
 
+An index may grow and shrink inside its bundle: its own manifest says what is whole.
+
 encoder/   the image tower           index/   the prompt index
 head/      the regression head       blend.json   tuned weights      card.md   what it is
 """
@@ -10,7 +12,13 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.index.durable import read_json, write_json
 from unprompt.index.errors import DamagedFileError
-from unprompt.index.manifest import FileRecord, check_files, record_files
+from unprompt.index.manifest import (
+    MANIFEST,
+    FileRecord,
+    check_files,
+    read_index_manifest,
+    record_files,
+)
 from unprompt.index.settings import STRICT, read_settings, write_settings
 
 SEAL = "bundle.json"
@@ -31,18 +39,27 @@ class BundleManifest:
     name: str
     space: str
     target_space: str
-    files: dict[str, FileRecord]
+    files: dict[str, FileRecord]  # without those of the indexes
+    indexes: tuple[str, ...] = ()  # folders
     format: int = 1
 
 
 def seal_bundle(folder: Path, name: str, space: str, target_space: str) -> BundleManifest:
-    """Record every file of a finished bundle."""
+    """Record every file of a finished bundle, and where its indexes are."""
+    indexes = sorted(path.parent for path in folder.rglob(MANIFEST))
     names = [
         path.relative_to(folder).as_posix()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != SEAL and path.suffix != ".tmp"
+        if path.parent not in indexes
     ]
-    manifest = BundleManifest(name, space, target_space, record_files(folder, names))
+    manifest = BundleManifest(
+        name,
+        space,
+        target_space,
+        record_files(folder, names),
+        tuple(place.relative_to(folder).as_posix() for place in indexes),
+    )
     write_json(folder / SEAL, write_settings(manifest))
     return manifest
 
@@ -55,4 +72,8 @@ def read_bundle(folder: Path, verify: bool = False) -> BundleManifest:
         raise DamagedFileError(f"{folder} is not a finished bundle (no {SEAL}){hint}")
     manifest = read_settings(BundleManifest, read_json(folder / SEAL), str(folder / SEAL))
     check_files(folder, manifest.files, digests=verify, remedy=REMEDY)
+    for place in manifest.indexes:
+        files = read_index_manifest(folder / place).files
+        if verify:
+            check_files(folder / place, files, digests=True, remedy=REMEDY)
     return manifest

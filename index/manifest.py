@@ -11,7 +11,7 @@ from unprompt.index.errors import DamagedFileError
 from unprompt.index.settings import STRICT, read_settings, write_settings
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -29,6 +29,22 @@ class Recall:
     k: int
     value: float
     queries: int
+    generation: int = 1  # that it was measured on
+
+
+@dataclass(frozen=True, config=STRICT)
+class Segment:
+    """Rows that were added at one time, and the files that hold them."""
+
+    count: int
+    rows: str  # ROWS, .parquet
+    targets: str  # .npy (count, d_prompt) fp16
+    keys: str | None  # .npy (count, d_image) fp16, None where they are not kept
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all its files."""
+        return (self.rows, self.targets, *(() if self.keys is None else (self.keys,)))
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -41,12 +57,28 @@ class IndexManifest:
     target_space: str  # of the prompt encoder that made the targets
     dim: int  # d_image
     target_dim: int  # d_prompt
-    ntotal: int  # rows
+    ntotal: int  # rows that count, without removed ones
     prompts: int  # distinct prompts among them
     recall: Recall | None
     files: dict[str, FileRecord]
+    vectors: str  # the FAISS file; a row's id in it is its place in the segments, end to end
+    segments: tuple[Segment, ...]  # in the order of insertion
+    removed: str | None = None  # .npy, sorted places of rows that no longer count
+    trained_rows: int = 0  # rows that the index was trained on
+    generation: int = 1  # grows with every change
     metric: str = "cosine"
     format: int = FORMAT
+
+    @property
+    def stored(self) -> int:
+        """Rows in the files, removed ones included."""
+        return sum(segment.count for segment in self.segments)
+
+
+def generation_name(name: str, generation: int) -> str:
+    """`rows.parquet` of the third generation is `rows.00003.parquet`; the first has plain names."""
+    stem, _, suffix = name.rpartition(".")
+    return name if generation == 1 else f"{stem}.{generation:05d}.{suffix}"
 
 
 def record_files(folder: Path, names: Iterable[str]) -> dict[str, FileRecord]:

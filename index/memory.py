@@ -1,7 +1,7 @@
 """A FAISS factory string, row count and dimension -> bytes of the index, on disk and loaded.
 
 Nothing is built: the sizes follow from how FAISS stores rows, lists and graphs. The string is what
-`index.factory` holds; the id map that every index of ours has around it is counted.
+`index.factory` holds.
 """
 
 import re
@@ -12,8 +12,6 @@ from unprompt.index.errors import ConfigError
 
 FLOAT, ID = 4, 8
 HEADER = 160  # names, counts and flags of the parts
-# FAISS keeps a hash map from id to row beside the ids once an index is loaded.
-ID_MAP_BYTES = 44  # a row: a node of 32 bytes and its share of the buckets
 BLOCK = 32  # rows that fast-scan codes are padded to
 KNOWN = (
     "PCA64, PCAR64, PCAW64, OPQ16, OPQ16_64, RR64, L2norm in front; Flat, SQ8, SQ6, SQ4, SQfp16, "
@@ -46,7 +44,7 @@ def index_size(factory: str, rows: int, dim: int) -> IndexSize:
     Raises ConfigError for a factory string whose parts are not known here.
     """
     parts = re.split(r",(?![^()]*\))", factory.strip())
-    size, given = HEADER + rows * ID, dim
+    size, given = HEADER, dim
     while parts and (found := _transform(parts[0], dim)) is not None:
         added, dim = found
         size += added
@@ -55,7 +53,7 @@ def index_size(factory: str, rows: int, dim: int) -> IndexSize:
         size += _stored(refined, rows)
         parts = parts[:-1]
     size += _container(parts, rows, dim, factory)
-    return IndexSize(size, size + rows * ID_MAP_BYTES)
+    return IndexSize(size, size)
 
 
 def _transform(part: str, dim: int) -> tuple[int, int] | None:

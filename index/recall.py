@@ -12,7 +12,6 @@ from unprompt.index.nearest import nearest
 def tune_recall(
     vectors: Any,
     keys: np.ndarray,
-    row_ids: np.ndarray,
     queries: np.ndarray,
     target: tuple[int, float],
 ) -> Recall | None:
@@ -28,7 +27,7 @@ def tune_recall(
             lists.nprobe = max(1, lists.nlist // 8)
         return None
     queries = np.ascontiguousarray(queries, dtype=np.float32)
-    exact = _exact_ids(vectors, keys, row_ids, queries, k)
+    exact = _exact_rows(vectors, keys, queries, k)
     if lists is None:
         return _measure(vectors, queries, exact)
     lists.nprobe = 1
@@ -42,20 +41,18 @@ def tune_recall(
 def transforms(vectors: Any) -> list[Any]:
     """The vector transforms that an index applies before it searches."""
     faiss = load_faiss()
-    inner = faiss.downcast_index(vectors.index)
+    inner = faiss.downcast_index(vectors)
     if not isinstance(inner, faiss.IndexPreTransform):
         return []
     places = range(inner.chain.size())
     return [faiss.downcast_VectorTransform(inner.chain.at(place)) for place in places]
 
 
-def _exact_ids(
-    vectors: Any, keys: np.ndarray, row_ids: np.ndarray, queries: np.ndarray, k: int
-) -> np.ndarray:
-    """Ids (q, k) of an exact search over the keys, after the index' own transform."""
+def _exact_rows(vectors: Any, keys: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    """Rows (q, k) of an exact search over the keys, after the index' own transform."""
     for transform in transforms(vectors):
         keys, queries = transform.apply(keys), transform.apply(queries)
-    return row_ids[nearest(queries, keys, k)[1]]
+    return nearest(queries, keys, k)[1]
 
 
 def _measure(vectors: Any, queries: np.ndarray, exact: np.ndarray) -> Recall:

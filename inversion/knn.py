@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.prompt_index import Neighbors, PromptIndex
+from unprompt.index.segments import Matrix
 from unprompt.index.settings import STRICT
 
 RIDGE_BLOCK = 64  # queries whose (k, k) matrices are in memory at a time
@@ -124,7 +125,7 @@ def _ridge_block(
 
 def estimate_from_neighbors(
     neighbors: Neighbors,
-    targets: np.ndarray,
+    targets: Matrix,
     config: KnnConfig,
     keys: np.ndarray | None = None,
 ) -> KnnEstimate:

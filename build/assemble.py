@@ -13,11 +13,17 @@ from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import CorpusError
 from unprompt.index.factory import IndexConfig
 from unprompt.index.manifest import IndexManifest
+from unprompt.index.progress import SILENT, Progress
 from unprompt.index.tables import ROWS
 
 
 def assemble_index(
-    folder: Path, keys: Path, queries: Path, corpus: Corpus, config: IndexConfig
+    folder: Path,
+    keys: Path,
+    queries: Path,
+    corpus: Corpus,
+    config: IndexConfig,
+    progress: Progress = SILENT,
 ) -> IndexManifest:
     """Index the train rows of the embeddings `keys`, pictures or texts.
 
@@ -42,7 +48,7 @@ def assemble_index(
         target_space=corpus.report["target_space"],
         key_kind=embedded.info.keys,
     )
-    return write_index(folder, content, to_unit_length(held_out), config)
+    return write_index(folder, content, to_unit_length(held_out), config, progress=progress)
 
 
 def _drawn(rows: pl.DataFrame, count: int) -> np.ndarray:

@@ -307,6 +307,7 @@ class BuildRun:
             self.image_embeddings,
             corpus,
             self.config.index,
+            self._progress,
         )
         recall = manifest.recall
         measured = f", recall@{recall.k} {recall.value}" if recall else ""

@@ -12,9 +12,10 @@ from typing import Any
 from unprompt.build.duplicates.config import DuplicatesConfig
 from unprompt.build.duplicates.growing_index import POINTS_EACH, ROUNDS, cell_count
 from unprompt.build.rates import Rate, Reference, Setting
+from unprompt.index.training import LIST_ROUNDS, LIST_SAMPLE
 
 PROMPT_DIM = 384
-KMEANS_ROUNDS, KMEANS_POINTS = 10, 256  # of FAISS, rounds and training rows a list
+KMEANS_ROUNDS, KMEANS_POINTS = LIST_ROUNDS, LIST_SAMPLE  # rounds, training rows a list
 CODEBOOK_ROUNDS = 25
 PCA_ROWS = 1000  # training rows a dimension
 OPQ_ROUNDS, OPQ_ROWS = 50, 65_536

@@ -1,5 +1,6 @@
 """Keys (n, d_image) and targets (n, d_prompt) -> a prompt index folder, recall measured."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,24 +9,26 @@ import numpy as np
 import polars as pl
 
 from unprompt.index.durable import write_atomically
-from unprompt.index.errors import UnpromptError
-from unprompt.index.factory import IndexConfig, choose_factory
+from unprompt.index.errors import ConfigError, UnpromptError
+from unprompt.index.factory import SHARE, IndexChoice, IndexConfig, choose_index
 from unprompt.index.faiss_library import load_faiss
 from unprompt.index.generations import sweep
 from unprompt.index.manifest import (
+    Effort,
     IndexManifest,
+    Recall,
     Segment,
+    Trial,
     generation_name,
     record_files,
     write_manifest,
 )
+from unprompt.index.progress import SILENT, Progress
 from unprompt.index.prompt_index import KEYS, ROWS_FILE, TARGETS, VECTORS
-from unprompt.index.recall import transforms, tune_recall
+from unprompt.index.recall import exact_reference, set_effort, tune, unmeasured_effort
 from unprompt.index.tables import ROWS, write_table
-
-# Keys that repeat leave directions without variance, which float32 finds as about 0, even below:
-# whitening would divide by the root of that, and every search would come back empty.
-FLAT_DIRECTION = 2e-6  # variance of a direction, of unit vectors
+from unprompt.index.training import fill
+from unprompt.index.transforms import check_keys
 
 
 class IndexContent(NamedTuple):
@@ -39,12 +42,23 @@ class IndexContent(NamedTuple):
     key_kind: str = "image"
 
 
+class Built(NamedTuple):
+    """A filled FAISS index and how it was come by."""
+
+    vectors: Any
+    factory: str
+    effort: Effort
+    recall: Recall | None  # None without held-out queries
+    tried: tuple[Trial, ...]
+
+
 def write_index(
     folder: Path,
     content: IndexContent,
     held_out: np.ndarray,
     config: IndexConfig,
     generation: int = 1,
+    progress: Progress = SILENT,
 ) -> IndexManifest:
     """Train, fill and write an index; `held_out` (q, d_image) are queries that measure recall.
 
@@ -57,24 +71,25 @@ def write_index(
             f"an index needs as many rows as keys and targets and at least one; got "
             f"{content.rows.height} rows, {count} keys, {len(content.targets)} targets"
         )
-    keys = np.ascontiguousarray(content.keys, dtype=np.float32)
-    factory = choose_factory(count, keys.shape[1], config)
-    vectors = _fill(factory, keys)
-    recall = tune_recall(vectors, keys, held_out, (config.recall_k, config.recall))
-    if recall is not None:
-        recall = replace(recall, generation=generation)
-    files = write_vectors(folder, vectors, generation)
+    check_keys(content.keys, "keys")
+    check_keys(held_out, "held-out queries", content.keys.shape[1])
+    choices = choose_index(count, content.keys.shape[1], config, len(held_out) > 0)
+    built = build_vectors(choices, content.keys, held_out, config, progress)
+    files = write_vectors(folder, built.vectors, generation)
     segment = write_segment(folder, content, generation, config.keep_keys)
+    recall = None if built.recall is None else replace(built.recall, generation=generation)
     manifest = IndexManifest(
-        factory=factory,
+        factory=built.factory,
         keys=content.key_kind,
         space=content.space,
         target_space=content.target_space,
-        dim=keys.shape[1],
+        dim=content.keys.shape[1],
         target_dim=content.targets.shape[1],
         ntotal=count,
         prompts=content.rows["prompt_id"].n_unique(),
         recall=recall,
+        effort=built.effort,
+        tried=built.tried,
         files=record_files(folder, (files, *segment.files)),
         vectors=files,
         segments=(segment,),
@@ -84,6 +99,52 @@ def write_index(
     write_manifest(folder, manifest)
     sweep(folder, manifest)
     return manifest
+
+
+def build_vectors(
+    choices: Sequence[IndexChoice],
+    keys: np.ndarray,
+    held_out: np.ndarray,
+    config: IndexConfig,
+    progress: Progress = SILENT,
+) -> Built:
+    """Fill the first kind that reaches the wanted recall on the held-out queries (q, d_image).
+
+    A factory string that was given is kept whatever it reaches, and so is an exact scan; raises
+    ConfigError where none else does. Without queries the first is taken as it is.
+    """
+    tried: list[Trial] = []
+    reference = None
+    for choice in choices:
+        progress.note(f"index: {len(keys)} keys of {keys.shape[1]} numbers as {choice.shown}")
+        vectors = fill(choice.factory, keys, progress)
+        # all kinds have the same transform in front, so that this is computed once
+        reference = reference or exact_reference(vectors, keys, held_out, config.recall_k)
+        if reference is None:
+            effort = unmeasured_effort(vectors, choice.refine)
+            set_effort(vectors, effort)
+            return Built(vectors, choice.factory, effort, None, ())
+        share = 1.0 if config.factory else SHARE
+        effort, value = tune(vectors, reference, config.recall, choice.refine, share)
+        tried.append(Trial(choice.factory, round(value, 4), effort))
+        exact = choice.factory.split(",")[-1] == "Flat" and effort == Effort()
+        if value < config.recall and not exact:
+            progress.note(
+                f"index: {choice.factory} reaches recall@{reference.k} {value:.4f} where "
+                f"{config.recall} is wanted"
+            )
+        if value >= config.recall or config.factory or exact:
+            recall = Recall(reference.k, tried[-1].recall, len(reference.queries))
+            return Built(vectors, choice.factory, effort, recall, tuple(tried))
+    raise ConfigError(_missed(tried, config))
+
+
+def _missed(tried: Sequence[Trial], config: IndexConfig) -> str:
+    reached = ", ".join(f"{trial.factory} {trial.recall}" for trial in tried)
+    return (
+        f"no index within index.memory {config.memory} reaches recall@{config.recall_k} "
+        f"{config.recall}: {reached}; allow more `index.memory`, or less `index.recall`"
+    )
 
 
 def write_vectors(folder: Path, vectors: Any, generation: int) -> str:
@@ -101,9 +162,9 @@ def write_segment(folder: Path, content: IndexContent, generation: int, keep_key
     """Write rows, targets and keys that a generation adds."""
     rows, targets, keys = (generation_name(n, generation) for n in (ROWS_FILE, TARGETS, KEYS))
     write_table(folder / rows, content.rows, ROWS)
-    write_array(folder / targets, content.targets.astype(np.float16))
+    write_array(folder / targets, content.targets.astype(np.float16, copy=False))
     if keep_keys:
-        write_array(folder / keys, content.keys.astype(np.float16))
+        write_array(folder / keys, content.keys.astype(np.float16, copy=False))
     return Segment(content.rows.height, rows, targets, keys if keep_keys else None)
 
 
@@ -111,42 +172,3 @@ def write_array(path: Path, array: np.ndarray) -> None:
     """Write a .npy file atomically."""
     with write_atomically(path) as temporary, temporary.open("wb") as handle:
         np.save(handle, np.ascontiguousarray(array))
-
-
-def _fill(factory: str, keys: np.ndarray) -> Any:
-    try:
-        vectors = _train(factory, keys)
-        floor = FLAT_DIRECTION * len(keys)
-        if any(_smallest_eigenvalue(whitening) < floor for whitening in _whitenings(vectors)):
-            vectors = _train(factory, keys, floor)
-    except RuntimeError as error:
-        raise UnpromptError(
-            f"FAISS cannot build the factory string {factory!r} on {keys.shape[0]} keys of "
-            f"{keys.shape[1]} numbers: {error}; set another `index.factory`"
-        ) from error
-    for whitening in _whitenings(vectors):
-        # all (d, d) eigenvectors, of which the trained map needs no more: megabytes in every file
-        whitening.PCAMat.clear()
-    vectors.add(keys)
-    return vectors
-
-
-def _train(factory: str, keys: np.ndarray, epsilon: float = 0.0) -> Any:
-    """A trained index; `epsilon` is added to the eigenvalues that whitening divides by."""
-    faiss = load_faiss()
-    vectors = faiss.index_factory(keys.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
-    for whitening in _whitenings(vectors):
-        whitening.epsilon = epsilon
-    vectors.train(keys)
-    return vectors
-
-
-def _whitenings(vectors: Any) -> list[Any]:
-    faiss = load_faiss()
-    found = transforms(vectors)
-    return [step for step in found if isinstance(step, faiss.PCAMatrix) and step.eigen_power < 0]
-
-
-def _smallest_eigenvalue(whitening: Any) -> float:
-    """Of the directions that are kept, summed over all keys."""
-    return float(load_faiss().vector_to_array(whitening.eigenvalues)[: whitening.d_out].min())

@@ -33,6 +33,24 @@ class Recall:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Effort:
+    """How far a search looks; None where the index has no such thing."""
+
+    nprobe: int | None = None  # lists that are looked into
+    ef_search: int | None = None  # breadth in a graph
+    refine: int = 0  # candidates a row, scored exactly by the stored keys; 0: scores of the codes
+
+
+@dataclass(frozen=True, config=STRICT)
+class Trial:
+    """A kind of index that was built, and the recall it reached."""
+
+    factory: str
+    recall: float
+    effort: Effort
+
+
+@dataclass(frozen=True, config=STRICT)
 class Segment:
     """Rows that were added at one time, and the files that hold them."""
 
@@ -63,6 +81,8 @@ class IndexManifest:
     files: dict[str, FileRecord]
     vectors: str  # the FAISS file; a row's id in it is its place in the segments, end to end
     segments: tuple[Segment, ...]  # in the order of insertion
+    effort: Effort = Effort()
+    tried: tuple[Trial, ...] = ()  # where recall was measured; the last is the one that is kept
     removed: str | None = None  # .npy, sorted places of rows that no longer count
     trained_rows: int = 0  # rows that the index was trained on
     generation: int = 1  # grows with every change

@@ -22,6 +22,24 @@ SCALAR_BITS = {"SQ8": 8, "SQ6": 6, "SQ4": 4, "SQ8_direct": 8, "SQfp16": 16, "SQb
 TRAINED_SCALARS = ("SQ8", "SQ6", "SQ4")  # a range a dimension is kept
 
 
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def read_bytes(amount: int | str, name: str) -> int:
+    """`4G`, `512M` or a number of bytes -> bytes; raises ConfigError naming the setting."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", str(amount).strip(), re.I)
+    found = round(float(match[1]) * UNITS[match[2].upper()]) if match else 0
+    if found < 1:
+        raise ConfigError(f"{name} must be bytes or an amount like 4G or 512M, got {amount!r}")
+    return found
+
+
+def show_bytes(count: int) -> str:
+    """A number of bytes for people, in the units of `read_bytes`."""
+    unit = next((unit for unit in "TGM" if count >= UNITS[unit]), "K")
+    return f"{count / UNITS[unit]:.3g}{unit}"
+
+
 @dataclass(frozen=True)
 class IndexSize:
     """What an index of so many rows takes."""

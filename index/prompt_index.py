@@ -15,7 +15,9 @@ from unprompt.index.encoders import check_same_space, to_unit_length
 from unprompt.index.errors import DamagedFileError, UnpromptError
 from unprompt.index.faiss_library import load_faiss
 from unprompt.index.manifest import IndexManifest, check_files, read_index_manifest
+from unprompt.index.refine import refine
 from unprompt.index.segments import RowFiles, join_rows
+from unprompt.index.transforms import gather_keys, transforms
 
 VECTORS, ROWS_FILE, TARGETS = "index.faiss", "rows.parquet", "targets.npy"
 KEYS = "keys.npy"  # as they went in, before the index' own transform
@@ -138,12 +140,20 @@ class PromptIndex:
             raise UnpromptError(f"keys have shape {keys.shape}, wanted (q, {self.manifest.dim})")
         queries = np.ascontiguousarray(keys, dtype=np.float32)
         found = min(k, self.manifest.ntotal)
-        scores, rows = self._search_live(queries, found)
+        scores, rows = self._search_refined(queries, found)
         if found < k:
             padding = ((0, 0), (0, k - found))
             scores = np.pad(scores, padding, constant_values=-np.inf)
             rows = np.pad(rows, padding, constant_values=-1)
         return Neighbors(np.where(rows < 0, -np.inf, scores).astype(np.float32), rows)
+
+    def _search_refined(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where the index was tuned so, the best k of more candidates by the keys that are kept."""
+        factor = self.manifest.effort.refine
+        if factor == 0 or self.keys is None:
+            return self._search_live(queries, k)
+        candidates = self._search_live(queries, min(factor * k, self.manifest.ntotal))[1]
+        return refine(queries, candidates, self.keys, transforms(self.vectors), k)
 
     def _search_live(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest rows that count; more are fetched where removed ones stand before them."""
@@ -163,8 +173,14 @@ class PromptIndex:
     def keys_of(self, rows: np.ndarray) -> np.ndarray:
         """The stored keys of rows (q, k), in the space they are compared in: (q, k, d) float32.
 
-        Zeros where a row is -1. Codes are decoded, so that they differ a little from what went in.
+        Zeros where a row is -1. Without kept keys codes are decoded, which differ a little from
+        what went in.
         """
+        if self.keys is not None:
+            touched, places = np.unique(np.maximum(rows, 0), return_inverse=True)
+            found = gather_keys(self.keys, touched, transforms(self.vectors))
+            found = found[places.reshape(rows.shape)]
+            return np.where((rows >= 0)[..., None], found, np.float32(0.0))
         faiss = load_faiss()
         stored = faiss.downcast_index(self.vectors)
         if isinstance(stored, faiss.IndexPreTransform):

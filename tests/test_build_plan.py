@@ -197,8 +197,8 @@ def test_a_training_step_in_forward_passes(settings: dict[str, Any], passes: flo
 
 
 def test_arithmetic_of_indexes() -> None:
-    # 10 rounds over 256 rows a list and one pass over all, against 16 lists of 32 numbers
-    lists = 2 * 32 * 16 * (10 * 256 * 16 + 100_000)
+    # 10 rounds over 48 rows a list and one pass over all, against 16 lists of 32 numbers
+    lists = 2 * 32 * 16 * (10 * 48 * 16 + 100_000)
     assert index_gflop("IVF16,SQ8", 100_000, 32) == pytest.approx(lists / 1e9)
     # a covariance over 1,000 rows a dimension, and the map of all rows
     whitening = 2 * 64_000 * 64**2 + 2 * 100_000 * 64 * 32

@@ -112,24 +112,6 @@ def test_whitened_recall_is_measured_after_the_whitening(
     assert recall is not None and recall.value == 1.0
 
 
-@pytest.mark.parametrize(
-    "rows,dim,config,factory",
-    [
-        (20, 1280, IndexConfig(), "Flat"),
-        (100, 1280, IndexConfig(), "PCAW25,L2norm,SQ8"),
-        (400, 1280, IndexConfig(whiten=32), "PCAW32,L2norm,SQ8"),
-        (10_000, 64, IndexConfig(), "PCAW64,L2norm,SQ8"),
-        (10_000, 64, IndexConfig(whiten=0), "Flat"),
-        (200_000, 1280, IndexConfig(), "PCAW256,L2norm,SQ8"),
-        (200_001, 1280, IndexConfig(), "PCAW256,L2norm,IVF2048,SQ8"),
-        (1_000_000, 1280, IndexConfig(whiten=0), "IVF4096,SQ8"),
-        (20, 1280, IndexConfig(factory="HNSW32"), "HNSW32"),
-    ],
-)
-def test_factory_by_row_count(rows: int, dim: int, config: IndexConfig, factory: str) -> None:
-    assert choose_factory(rows, dim, config) == factory
-
-
 def test_whitening_tells_apart_what_one_direction_hides(
     tmp_path: Path, content: Any, make_index: Any
 ) -> None:

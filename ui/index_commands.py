@@ -6,7 +6,7 @@ from pathlib import Path
 from unprompt.index.bundle import INDEX, SEAL, read_bundle
 from unprompt.index.errors import DamagedFileError
 from unprompt.index.export import export_index
-from unprompt.index.manifest import MANIFEST, IndexManifest, read_index_manifest
+from unprompt.index.manifest import MANIFEST, Effort, IndexManifest, read_index_manifest
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.settings import write_settings
 
@@ -67,6 +67,17 @@ def _lines(manifest: IndexManifest) -> list[tuple[str, str]]:
         ("target space", f"{manifest.target_space}, {manifest.target_dim} numbers"),
         ("factory", manifest.factory),
         ("recall", measured),
+        ("search", _effort(manifest.effort)),
         ("size", f"{size / 2**20:.1f} MiB"),
         *((name, record.sha256) for name, record in manifest.files.items()),
     ]
+
+
+def _effort(effort: Effort) -> str:
+    """How far a search looks, for people."""
+    said = (
+        f"{effort.nprobe} lists" if effort.nprobe else "",
+        f"a breadth of {effort.ef_search}" if effort.ef_search else "",
+        f"{effort.refine} candidates a row, scored exactly" if effort.refine else "",
+    )
+    return ", ".join(part for part in said if part) or "all rows"

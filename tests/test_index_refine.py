@@ -1,0 +1,86 @@
+"""Exact scores of candidates, by hand and against numpy."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unprompt.index.construct import IndexContent, write_index
+from unprompt.index.factory import IndexConfig
+from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.refine import exact_scores, refine
+from unprompt.index.transforms import apply_transforms, transforms
+
+
+def unit_vectors(count: int, dim: int, seed: int) -> np.ndarray:
+    vectors = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_by_hand_with_repeats_missing_rows_and_ties() -> None:
+    keys = np.array([[1, 0], [0, 1], [0.5, 0.5], [1, 0]], np.float16)
+    candidates = np.array([[2, 3, -1, 2, 0, 1], [-1, -1, 1, 1, -1, 1]])
+    scores, rows = refine(np.array([[1, 0], [0, 2]], np.float32), candidates, keys, (), 5)
+    assert rows.tolist() == [[0, 3, 2, 1, -1], [1, -1, -1, -1, -1]]
+    assert scores.tolist() == [[1, 1, 0.5, 0, -np.inf], [2, *[-np.inf] * 4]]
+
+
+def test_fewer_candidates_than_wanted_are_padded() -> None:
+    keys = np.array([[1, 0], [0, 1]], np.float16)
+    scores, rows = refine(np.array([[1, 0]], np.float32), np.array([[1]]), keys, (), 3)
+    assert rows.tolist() == [[1, -1, -1]] and scores.tolist() == [[0, -np.inf, -np.inf]]
+
+
+def test_blocks_of_queries_change_nothing(monkeypatch: Any) -> None:
+    from unprompt.index import refine as module
+
+    keys, queries = unit_vectors(300, 16, 1).astype(np.float16), unit_vectors(50, 16, 2)
+    candidates = np.random.default_rng(3).integers(-1, 300, (50, 40))
+    whole = exact_scores(queries, candidates, keys, ())
+    monkeypatch.setattr(module, "BLOCK", 90)
+    np.testing.assert_allclose(exact_scores(queries, candidates, keys, ()), whole, atol=1e-6)
+    wanted = np.einsum("qd,qcd->qc", queries, keys[np.maximum(candidates, 0)].astype(np.float32))
+    there = candidates >= 0
+    np.testing.assert_allclose(whole[there], wanted[there], atol=1e-6)
+    assert np.isneginf(whole[~there]).all()
+
+
+def test_an_index_of_codes_returns_exact_scores_in_its_own_space(
+    tmp_path: Path, content: Any
+) -> None:
+    keys, queries = unit_vectors(2000, 32, 4), unit_vectors(40, 32, 5)
+    whole = content(keys, keys[:, :4])
+    rows = IndexContent(whole.rows(), keys, keys[:, :4], "a", "words")
+    for factory in ("IVF4,PQ8x4fs", "PCAW16,L2norm,PQ8x4fs", "PCAW16,L2norm,OPQ4,IVF4,PQ4x4fs"):
+        config = IndexConfig(factory, recall_k=10, recall=0.6)
+        manifest = write_index(tmp_path / factory, rows, queries, config)
+        index = PromptIndex.load(tmp_path / factory)
+        assert manifest.effort.refine >= 4 and index.keys is not None
+        steps = transforms(index.vectors)
+        mapped = apply_transforms(steps, np.asarray(index.keys))
+        scores = apply_transforms(steps, queries) @ mapped.T
+        found = index.search(queries, 10)
+        np.testing.assert_allclose(
+            found.scores, np.take_along_axis(scores, found.rows, 1), atol=1e-5
+        )
+        candidates = index.vectors.search(queries, 10 * manifest.effort.refine)[1]
+        wanted = [
+            sorted(set(few.tolist()) - {-1}, key=lambda row: -scores[query, row])[:10]
+            for query, few in enumerate(candidates)
+        ]
+        assert found.rows.tolist() == wanted
+        np.testing.assert_allclose(index.keys_of(found.rows), mapped[found.rows], atol=1e-6)
+        assert not index.keys_of(np.array([[-1]])).any()
+
+
+def test_without_kept_keys_the_scores_are_those_of_the_codes(tmp_path: Path, content: Any) -> None:
+    keys = unit_vectors(1000, 16, 6)
+    whole = content(keys, keys[:, :4])
+    rows = IndexContent(whole.rows(), keys, keys[:, :4], "a", "words")
+    manifest = write_index(
+        tmp_path, rows, keys[:20], IndexConfig("PQ4x4fs", recall_k=5, keep_keys=False)
+    )
+    index = PromptIndex.load(tmp_path)
+    assert manifest.effort.refine == 0 and index.keys is None
+    found = index.search(keys[:20], 5)
+    np.testing.assert_array_equal(found.rows, index.vectors.search(keys[:20], 5)[1])

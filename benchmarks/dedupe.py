@@ -86,7 +86,7 @@ def find_by_words(work: Path, prompts: list[str], rows: int, threshold: float) -
     settings = DuplicatesConfig(exact=True, minhash=threshold)
     worded, taken = measured(lambda: thin_by_words(work / "thin", files, None, settings))
     texts = pl.concat([pl.read_parquet(path) for path in sorted((work / "raw").iterdir())])
-    kept = np.isin(texts["prompt"].to_numpy(), worded.table["prompt"].to_numpy())
+    kept = texts["prompt"].is_in(worded.table["prompt"].implode()).to_numpy()
     recall = {}
     for kind in ("case", "word", "order"):
         pairs = planted.filter((pl.col("kind") == kind) & pl.col("near"))

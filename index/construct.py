@@ -12,6 +12,7 @@ from unprompt.index.durable import write_atomically
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.factory import SHARE, IndexChoice, IndexConfig, choose_index
 from unprompt.index.faiss_library import load_faiss
+from unprompt.index.generations import sweep
 from unprompt.index.manifest import (
     Effort,
     IndexManifest,
@@ -96,6 +97,7 @@ def write_index(
         generation=generation,
     )
     write_manifest(folder, manifest)
+    sweep(folder, manifest)
     return manifest
 
 

@@ -192,6 +192,12 @@ class PromptIndex:
         keys = stored.reconstruct_batch(wanted).reshape(*rows.shape, -1)
         return np.where((rows >= 0)[..., None], keys, np.float32(0.0))
 
+    def places_removed(self, leaving: np.ndarray) -> np.ndarray:
+        """Places of all removed rows, those marked in `leaving` (n,) among them, sorted."""
+        every = np.arange(self.manifest.stored)
+        live = every if self._live is None else self._live
+        return np.setdiff1d(every, live[~leaving])
+
     def verify(self) -> None:
         """Hash every file; raises DamagedFileError naming the first that changed."""
         check_files(self.folder, self.manifest.files, digests=True, remedy=REMEDY)

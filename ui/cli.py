@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,9 +17,10 @@ from unprompt.ui.cli_engine import (
     WorkersOption,
     read_engine,
 )
+from unprompt.ui.cli_index import index_app
 from unprompt.ui.cli_invert import invert
 from unprompt.ui.cli_make import make_app
-from unprompt.ui.cli_options import BundleOption, ConfigArgument, JsonOption, OutputRun, SetOption
+from unprompt.ui.cli_options import BundleOption, ConfigArgument, OutputRun, SetOption
 from unprompt.ui.cli_plan import bench, plan
 from unprompt.ui.cli_score import evaluate, tune
 from unprompt.ui.cli_sources import sources
@@ -38,9 +38,6 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-)
-index_app = typer.Typer(
-    name="index", help="Look into a prompt index.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(index_app)
 app.add_typer(train_app)
@@ -118,37 +115,6 @@ app.command("eval")(evaluate)
 app.command()(sources)
 app.command()(plan)
 app.command()(bench)
-
-
-@index_app.command("info")
-def index_info(
-    folder: Annotated[Path, typer.Argument(help="An index, bundle or run folder.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Show what an index holds: rows, encoder, factory string, recall, files.
-
-    \b
-    Example:
-      unprompt index info runs/scenes-tiny/bundle
-    """
-    from unprompt.ui.index_commands import show_index
-
-    show_index(folder, as_json)
-
-
-@index_app.command("verify")
-def index_verify(
-    folder: Annotated[Path, typer.Argument(help="An index, bundle or run folder.")],
-) -> None:
-    """Hash every file and name the first that is damaged.
-
-    \b
-    Example:
-      unprompt index verify runs/scenes-tiny/bundle
-    """
-    from unprompt.ui.index_commands import verify_index
-
-    verify_index(folder)
 
 
 @app.command()

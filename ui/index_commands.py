@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unprompt.index.bundle import INDEX, SEAL, read_bundle
 from unprompt.index.errors import DamagedFileError
+from unprompt.index.export import export_index
 from unprompt.index.manifest import MANIFEST, Effort, IndexManifest, read_index_manifest
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.settings import write_settings
@@ -41,14 +42,26 @@ def verify_index(folder: Path) -> None:
     print(f"{place}: every file is what was written")
 
 
+def export_rows(folder: Path, output: Path) -> None:
+    """Write keys and rows of the index in clip-retrieval's layout."""
+    count = export_index(find_index(folder), output)
+    print(f"{output}: {count:,} rows")
+
+
 def _lines(manifest: IndexManifest) -> list[tuple[str, str]]:
     recall = manifest.recall
-    measured = (
-        f"{recall.value} at k {recall.k}, {recall.queries} queries" if recall else "not measured"
-    )
+    measured = "not measured"
+    if recall is not None:
+        measured = f"{recall.value} at k {recall.k}, {recall.queries} queries"
+        if recall.generation != manifest.generation:
+            measured += f", of generation {recall.generation}"
     size = sum(record.size_bytes for record in manifest.files.values())
     return [
         ("rows", f"{manifest.ntotal:,} of {manifest.prompts:,} prompts"),
+        (
+            "generation",
+            f"{manifest.generation}, {manifest.stored - manifest.ntotal:,} rows removed",
+        ),
         ("keys", f"{manifest.keys}, {manifest.dim} numbers, {manifest.metric}"),
         ("encoder space", manifest.space),
         ("target space", f"{manifest.target_space}, {manifest.target_dim} numbers"),

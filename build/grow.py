@@ -1,0 +1,32 @@
+"""A folder of embeddings (n, d_image) -> rows, keys and targets that an index can add."""
+
+from pathlib import Path
+
+import numpy as np
+
+from unprompt.build.assemble import index_rows
+from unprompt.index.construct import IndexContent
+from unprompt.index.embeddings import read_embeddings
+from unprompt.index.encoders import PromptEncoder, to_unit_length
+from unprompt.index.errors import CorpusError
+
+
+def embedded_content(folder: Path, encoder: PromptEncoder) -> IndexContent:
+    """The train rows of `folder`; their prompts are encoded, each once.
+
+    Raises CorpusError when no train row has a vector.
+    """
+    embedded = read_embeddings(folder, verify=True)
+    train = np.flatnonzero((embedded.rows["split"] == "train").to_numpy())
+    if not len(train):
+        raise CorpusError(f"no train row in {folder}; held-out rows are not added to an index")
+    rows = embedded.rows[train]
+    prompts, places = np.unique(rows["caption"].to_numpy(), return_inverse=True)
+    return IndexContent(
+        rows=index_rows(rows),
+        keys=to_unit_length(embedded.vectors[train]),
+        targets=encoder.encode(prompts.tolist())[places],
+        space=embedded.info.space,
+        target_space=encoder.space,
+        key_kind=embedded.info.keys,
+    )

@@ -1,0 +1,208 @@
+"""An index and rows that come or go -> its next generation; ids of rows stay for good."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from unprompt.index.construct import (
+    IndexContent,
+    write_array,
+    write_index,
+    write_segment,
+    write_vectors,
+)
+from unprompt.index.drift import GROWTH, measure_drift
+from unprompt.index.encoders import check_same_space
+from unprompt.index.errors import ConfigError, UnpromptError
+from unprompt.index.factory import IndexConfig
+from unprompt.index.generations import change_index
+from unprompt.index.manifest import IndexManifest, record_files, write_manifest
+from unprompt.index.manifest import generation_name as name_of
+from unprompt.index.nearest import unit_rows
+from unprompt.index.prompt_index import PromptIndex
+
+REMOVED = "removed.npy"
+BLOCK = 65_536  # rows added at a time
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of an index."""
+
+    manifest: IndexManifest
+    added: int = 0
+    removed: int = 0
+    skipped: int = 0  # rows that were there already
+    rebuilt: bool = False
+    notes: tuple[str, ...] = ()  # what the user should know
+
+
+def add_rows(folder: Path, content: IndexContent) -> Change:
+    """Add rows; those whose id is there already are skipped, so that a rerun adds nothing.
+
+    Raises SpaceMismatchError for keys or targets of other encoders, UnpromptError for vectors of
+    another dimension or that are not finite unit vectors.
+    """
+    with change_index(folder) as before:
+        index = PromptIndex(folder, before)
+        _check_content(index, content)
+        fresh = _fresh(index, content)
+        skipped = content.rows.height - fresh.rows.height
+        if not fresh.rows.height:
+            return Change(before, skipped=skipped)
+        notes = _notes(index, fresh)
+        for start in range(0, len(fresh.keys), BLOCK):
+            block = fresh.keys[start : start + BLOCK]
+            index.vectors.add(np.ascontiguousarray(block, dtype=np.float32))
+        number = before.generation + 1
+        vectors = write_vectors(folder, index.vectors, number)
+        segment = write_segment(folder, fresh, number, index.keys is not None)
+        prompts = pl.concat([index.rows["prompt_id"], fresh.rows["prompt_id"]]).n_unique()
+        kept = {name: r for name, r in before.files.items() if name != before.vectors}
+        after = replace(
+            before,
+            ntotal=before.ntotal + segment.count,
+            prompts=prompts,
+            files={**kept, **record_files(folder, (vectors, *segment.files))},
+            vectors=vectors,
+            segments=(*before.segments, segment),
+            generation=number,
+        )
+        write_manifest(folder, after)
+    return Change(after, added=segment.count, skipped=skipped, notes=notes)
+
+
+def remove_rows(folder: Path, row_ids: Sequence[int]) -> Change:
+    """Remove rows by their ids; their vectors stay in the files until the index is rebuilt.
+
+    Raises UnpromptError where an id is not there, or no row would be left.
+    """
+    with change_index(folder) as before:
+        index = PromptIndex(folder, before)
+        wanted = pl.Series(list(row_ids), dtype=pl.Int64).unique()
+        unknown = wanted.filter(~wanted.is_in(index.rows["row_id"].implode()))
+        if len(unknown):
+            raise UnpromptError(
+                f"{len(unknown)} of {len(wanted)} row ids are not in {folder}, the first is "
+                f"{unknown[0]}; `unprompt invert` and the page show row ids"
+            )
+        if not len(wanted):
+            return Change(before)
+        if len(wanted) == before.ntotal:
+            raise UnpromptError(
+                f"all {before.ntotal} rows of {folder} would be removed, and an index needs one at "
+                "least; delete the folder instead"
+            )
+        leaving = index.rows["row_id"].is_in(wanted.implode())
+        number = before.generation + 1
+        name = name_of(REMOVED, number)
+        write_array(folder / name, index.places_removed(leaving.to_numpy()))
+        kept = {n: record for n, record in before.files.items() if n != before.removed}
+        after = replace(
+            before,
+            ntotal=before.ntotal - len(wanted),
+            prompts=index.rows["prompt_id"].filter(~leaving).n_unique(),
+            files={**kept, **record_files(folder, (name,))},
+            removed=name,
+            generation=number,
+        )
+        write_manifest(folder, after)
+    return Change(after, removed=len(wanted))
+
+
+def merge_indexes(folders: Sequence[Path], output: Path) -> Change:
+    """The first index, with its training, and the rows of all others, as an index of its own.
+
+    Raises ConfigError where `output` is there, UnpromptError where another one keeps no keys.
+    """
+    if output.exists():
+        raise ConfigError(f"{output} is there already; choose another output folder")
+    unfinished = output.with_name(output.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with change_index(folders[0]) as manifest:
+        unfinished.mkdir(parents=True)
+        for name in manifest.files:
+            shutil.copyfile(folders[0] / name, unfinished / name)
+    write_manifest(unfinished, manifest)
+    changes = [add_rows(unfinished, read_content(folder)) for folder in folders[1:]]
+    unfinished.rename(output)
+    return Change(
+        changes[-1].manifest if changes else manifest,
+        added=sum(change.added for change in changes),
+        skipped=sum(change.skipped for change in changes),
+        notes=tuple(note for change in changes for note in change.notes),
+    )
+
+
+def rebuild_index(folder: Path, config: IndexConfig, held_out: np.ndarray | None = None) -> Change:
+    """Train and fill anew from the kept keys: removed rows go, the type is chosen by size again.
+
+    `held_out` (q, d_image) are queries that measure recall.
+    """
+    with change_index(folder) as before:
+        content = read_content(folder)
+        queries = content.keys[:0] if held_out is None else held_out
+        after = write_index(folder, content, queries, config, before.generation + 1)
+    return Change(after, removed=before.stored - before.ntotal, rebuilt=True)
+
+
+def read_content(folder: Path) -> IndexContent:
+    """All that went into an index; raises UnpromptError where it keeps no keys."""
+    index = PromptIndex.load(folder)
+    if index.keys is None:
+        raise UnpromptError(
+            f"{folder} keeps no keys, which merging and rebuilding need; build it again with "
+            "`--set index.keep_keys=true`"
+        )
+    manifest = index.manifest
+    return IndexContent(
+        rows=index.rows,
+        keys=np.asarray(index.keys, dtype=np.float32),
+        targets=np.asarray(index.targets),
+        space=manifest.space,
+        target_space=manifest.target_space,
+        key_kind=manifest.keys,
+    )
+
+
+def _check_content(index: PromptIndex, content: IndexContent) -> None:
+    manifest, remedy = index.manifest, "Embed the rows with the encoder of the index."
+    index.check_encoder(content.space)
+    check_same_space(manifest.target_space, content.target_space, "the new targets", remedy)
+    if manifest.keys != content.key_kind:
+        raise ConfigError(f"the index' keys are {manifest.keys}s, the new ones {content.key_kind}s")
+    counts = (content.rows.height, len(content.keys), len(content.targets))
+    if len(set(counts)) != 1:
+        raise UnpromptError(f"wanted as many rows as keys and targets, got {counts}")
+    unit_rows(content.keys, "the new keys", manifest.dim)
+    unit_rows(content.targets, "the new targets", manifest.target_dim)
+
+
+def _fresh(index: PromptIndex, content: IndexContent) -> IndexContent:
+    """Without the rows that are there already."""
+    known = content.rows["row_id"].is_in(index.rows["row_id"].implode())
+    new = (~known & content.rows["row_id"].is_first_distinct()).to_numpy()
+    if new.all():
+        return content
+    rows = content.rows.filter(pl.Series(new))
+    return content._replace(rows=rows, keys=content.keys[new], targets=content.targets[new])
+
+
+def _notes(index: PromptIndex, fresh: IndexContent) -> tuple[str, ...]:
+    notes, manifest = [], index.manifest
+    drift = measure_drift(index, fresh.keys)
+    if drift is not None and drift.is_large:
+        notes.append(
+            f"the new rows are unlike the index: their nearest row is at {drift.new:.3f} (median), "
+            f"that of its own rows at {drift.stored:.3f}; `unprompt index rebuild` trains it anew"
+        )
+    if manifest.stored + len(fresh.keys) > GROWTH * manifest.trained_rows:
+        notes.append(
+            f"the index was trained on {manifest.trained_rows:,} rows and now has "
+            f"{manifest.ntotal + len(fresh.keys):,}; `unprompt index rebuild` trains it anew"
+        )
+    return tuple(notes)

@@ -1,0 +1,100 @@
+"""`unprompt index ...` on a real run: what a user types, what comes out, what it leaves."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from unprompt.build.grow import embedded_content
+from unprompt.index.embeddings import read_embeddings
+from unprompt.index.minilm import load_prompt_encoder
+from unprompt.index.prompt_index import PromptIndex
+from unprompt.inversion.inverter import Inverter
+
+Cli = Any
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    shutil.copytree(tiny_run / "bundle", tmp_path / "run" / "bundle")
+    shutil.copytree(tiny_run / "embeddings", tmp_path / "run" / "embeddings")
+    return tmp_path / "run"
+
+
+def test_remove_add_rebuild_and_still_answer(cli: Cli, run: Path, tiny_pictures: Any) -> None:
+    bundle = run / "bundle"
+    before = PromptIndex.load(bundle / "index").rows
+    first = json.loads(cli("index", "info", bundle, "--json").out)
+    gone = before["row_id"][:3].to_list()
+    removed = json.loads(
+        cli("index", "remove", bundle, "--row-id", gone[0], "--row-id", gone[1], "--json").out
+    )
+    assert (removed["removed"], removed["rows"], removed["generation"]) == (2, len(before) - 2, 2)
+    assert "unprompt tune" in removed["notes"][0]
+    inverter = Inverter.load(bundle)
+    shown = {c.row_id for c in inverter.invert([tiny_pictures[0]])[0].candidates}
+    assert shown and not shown & set(gone[:2])
+    # the same rows from the embeddings they came from: those two return, the others are skipped
+    added = json.loads(cli("index", "add", bundle, run / "embeddings" / "image", "--json").out)
+    assert (added["added"], added["skipped"]) == (2, len(before) - 2)
+    again = PromptIndex.load(bundle / "index")
+    back = again.rows.filter(pl.col("row_id") == gone[0])
+    was = before.filter(pl.col("row_id") == gone[0])
+    assert back.drop("row").equals(was.drop("row"))
+    old = PromptIndex.load(run.parent / "run" / "bundle" / "index").targets
+    np.testing.assert_allclose(again.targets[int(back["row"][0])], old[int(back["row"][0])])
+    listed = run / "ids.txt"
+    listed.write_text(f"{gone[2]}\n")
+    assert "1 removed" in cli("index", "remove", bundle, "--list", listed).out
+    told = cli("index", "info", bundle).out
+    assert f"generation {'':<3} 4, 3 rows removed".replace("  ", " ") in " ".join(told.split())
+    assert "of generation 1" in told
+    done = cli(
+        "index", "rebuild", bundle, "--queries", run / "embeddings" / "image",
+        "--set", "index.factory=Flat",
+    )  # fmt: skip
+    assert "rebuilt" in done.out
+    last = json.loads(cli("index", "info", bundle, "--json").out)
+    assert last["factory"] == "Flat" and last["recall"]["value"] == 1.0
+    assert last["ntotal"] == first["ntotal"] - 1
+    assert cli("index", "verify", bundle).code == 0
+
+
+def test_containing_merge_and_export(cli: Cli, run: Path, tmp_path: Path) -> None:
+    rows = PromptIndex.load(run / "bundle" / "index").rows
+    word = rows["prompt"][0].split()[-1].strip(".,").upper()
+    hits = rows["prompt"].str.to_lowercase().str.contains(word.lower(), literal=True).sum()
+    shutil.copytree(run, tmp_path / "less")
+    less = tmp_path / "less" / "bundle"
+    assert f"{hits} removed" in cli("index", "remove", less, "--containing", word).out
+    merged = cli("index", "merge", less, run, "-o", tmp_path / "merged")
+    assert f"{hits} added" in merged.out and f"{len(rows) - hits} skipped" in merged.out
+    assert "there already" in cli("index", "merge", less, run, "-o", tmp_path / "merged").err
+    cli("index", "export", tmp_path / "merged", "-o", tmp_path / "exported")
+    exported = read_embeddings(tmp_path / "exported", verify=True)
+    assert sorted(exported.rows["caption"]) == sorted(rows["prompt"])
+    original = read_embeddings(run / "embeddings" / "image")
+    place = {image: i for i, image in enumerate(original.rows["image_id"])}
+    wanted = original.vectors[[place[image] for image in exported.rows["image_id"]]]
+    np.testing.assert_allclose(exported.vectors, wanted, atol=2e-3)
+    again = embedded_content(tmp_path / "exported", load_prompt_encoder())
+    assert again.rows["row_id"].sort().equals(rows["row_id"].sort())
+
+
+def test_bad_requests(cli: Cli, run: Path) -> None:
+    bundle = run / "bundle"
+    (run / "ids.txt").write_text("seven")
+    for arguments, fault in (
+        (("remove", bundle, "--row-id", 5), "not in"),
+        (("remove", bundle, "--list", run / "ids.txt"), "holds no row ids"),
+        (("rebuild", bundle, "--set", "corpus.count=3"), "index.NAME=value"),
+        (("rebuild", bundle, "--set", "index.size=3"), "size"),
+        (("add", bundle, run / "nowhere"), "no finished index"),
+        (("export", bundle, "-o", run), "there already"),
+    ):
+        result = cli("index", *arguments)
+        assert result.code == 1 and fault in result.err, result

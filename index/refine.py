@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.segments import Matrix
-from unprompt.index.transforms import BLOCK, apply_transforms, gather_keys
+from unprompt.index.transforms import apply_transforms, gather_keys
+
+BLOCK = 8192  # candidates whose keys are in memory at a time
 
 
 def refine(

@@ -1,6 +1,7 @@
 """A bundle is whole when its seal says so; the real tiny bundle and hand-made folders."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,11 +63,15 @@ def test_a_seal_with_unknown_fields(folder: Path) -> None:
         read_bundle(folder)
 
 
-def test_the_tiny_bundle_is_whole(tiny_run: Path) -> None:
+def test_the_tiny_bundle_is_whole(tiny_run: Path, tmp_path: Path) -> None:
     manifest = read_bundle(tiny_run / "bundle", verify=True)
     assert {name.split("/")[0] for name in manifest.files} == {
-        "encoder", "index", "fallback", "head", "phrases", "blend.json", "confidence.json",
-        "card.md",
+        "encoder", "fallback", "head", "phrases", "blend.json", "confidence.json", "card.md",
     }  # fmt: skip
+    assert manifest.indexes == ("fallback/index", "index")
+    damaged = shutil.copytree(tiny_run / "bundle", tmp_path / "bundle") / "index" / "rows.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    with pytest.raises(DamagedFileError, match=r"index/rows\.parquet has changed"):
+        read_bundle(tmp_path / "bundle", verify=True)
     assert not list(tiny_run.rglob("*.tmp"))
     assert "OpenMoji" in (tiny_run / "bundle" / "card.md").read_text()

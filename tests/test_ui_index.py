@@ -25,7 +25,9 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def test_remove_add_rebuild_and_still_answer(cli: Cli, run: Path, tiny_pictures: Any) -> None:
+def test_remove_add_rebuild_and_still_answer(
+    cli: Cli, run: Path, tiny_run: Path, tiny_pictures: Any
+) -> None:
     bundle = run / "bundle"
     before = PromptIndex.load(bundle / "index").rows
     first = json.loads(cli("index", "info", bundle, "--json").out)
@@ -45,13 +47,13 @@ def test_remove_add_rebuild_and_still_answer(cli: Cli, run: Path, tiny_pictures:
     back = again.rows.filter(pl.col("row_id") == gone[0])
     was = before.filter(pl.col("row_id") == gone[0])
     assert back.drop("row").equals(was.drop("row"))
-    old = PromptIndex.load(run.parent / "run" / "bundle" / "index").targets
-    np.testing.assert_allclose(again.targets[int(back["row"][0])], old[int(back["row"][0])])
+    old = PromptIndex.load(tiny_run / "bundle" / "index").targets
+    np.testing.assert_allclose(again.targets[int(back["row"][0])], old[0], atol=1e-3)
     listed = run / "ids.txt"
     listed.write_text(f"{gone[2]}\n")
     assert "1 removed" in cli("index", "remove", bundle, "--list", listed).out
     told = cli("index", "info", bundle).out
-    assert f"generation {'':<3} 4, 3 rows removed".replace("  ", " ") in " ".join(told.split())
+    assert "generation 4, 3 rows removed" in " ".join(told.split())
     assert "of generation 1" in told
     done = cli(
         "index", "rebuild", bundle, "--queries", run / "embeddings" / "image",

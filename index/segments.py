@@ -34,7 +34,9 @@ class JoinedRows:
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         """Rows (...) of a slice, number or array -> (..., d)."""
-        places = np.arange(len(self))[rows]
+        whole = isinstance(rows, slice) or np.asarray(rows).dtype == bool
+        places = np.arange(len(self))[rows] if whole else np.asarray(rows)
+        places = np.where(places < 0, places + len(self), places)
         stored = (places if self._live is None else self._live[places]).ravel()
         found = np.empty((len(stored), self.shape[1]), self.dtype)
         parts = np.searchsorted(self._ends, stored, side="right")

@@ -54,11 +54,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--minhash", type=float, default=0.9)
     parser.add_argument("--cosine", type=float, default=0.8)
+    parser.add_argument("--step", choices=("words", "vectors", "both"), default="both")
     parser.add_argument("--work", type=Path, help="folder for what is written meanwhile")
     asked = parser.parse_args()
+    steps = {"words": (find_by_words, asked.minhash), "vectors": (find_by_vectors, asked.cosine)}
+    wanted = steps.values() if asked.step == "both" else [steps[asked.step]]
     prompts = read_prompts(asked.files).table["prompt"].to_list() if asked.files else []
     with tempfile.TemporaryDirectory(dir=asked.work) as folder:
-        for step, threshold in ((find_by_words, asked.minhash), (find_by_vectors, asked.cosine)):
+        for step, threshold in wanted:
             work = Path(folder) / step.__name__
             job = (work, prompts or sample_prompts(20_000, 0), asked.rows, threshold)
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:

@@ -11,8 +11,9 @@ import polars as pl
 from unprompt.index.durable import write_atomically
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.factory import SHARE, IndexChoice, IndexConfig, choose_index
-from unprompt.index.faiss_library import load_faiss
+from unprompt.index.faiss_files import write_vectors
 from unprompt.index.generations import sweep
+from unprompt.index.index_files import KEYS, LOOKUP, ROWS_FILE, TARGETS, VECTORS
 from unprompt.index.manifest import (
     Effort,
     IndexManifest,
@@ -24,8 +25,8 @@ from unprompt.index.manifest import (
     write_manifest,
 )
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.prompt_index import KEYS, ROWS_FILE, TARGETS, VECTORS
 from unprompt.index.recall import exact_reference, set_effort, tune, unmeasured_effort
+from unprompt.index.row_lookup import LOOKUP_ROWS, write_lookup
 from unprompt.index.tables import ROWS, write_table
 from unprompt.index.training import fill
 from unprompt.index.transforms import check_keys
@@ -75,7 +76,8 @@ def write_index(
     check_keys(held_out, "held-out queries", content.keys.shape[1])
     choices = choose_index(count, content.keys.shape[1], config, len(held_out) > 0)
     built = build_vectors(choices, content.keys, held_out, config, progress)
-    files = write_vectors(folder, built.vectors, generation)
+    vectors = generation_name(VECTORS, generation)
+    write_vectors(folder / vectors, built.vectors)
     segment = write_segment(folder, content, generation, config.keep_keys)
     recall = None if built.recall is None else replace(built.recall, generation=generation)
     manifest = IndexManifest(
@@ -90,8 +92,8 @@ def write_index(
         recall=recall,
         effort=built.effort,
         tried=built.tried,
-        files=record_files(folder, (files, *segment.files)),
-        vectors=files,
+        files=record_files(folder, (vectors, *segment.files)),
+        vectors=vectors,
         segments=(segment,),
         trained_rows=count,
         generation=generation,
@@ -147,25 +149,20 @@ def _missed(tried: Sequence[Trial], config: IndexConfig) -> str:
     )
 
 
-def write_vectors(folder: Path, vectors: Any, generation: int) -> str:
-    """Write the FAISS index of a generation and return its file name."""
-    name = generation_name(VECTORS, generation)
-    with write_atomically(folder / name) as temporary:
-        try:
-            load_faiss().write_index(vectors, str(temporary))
-        except RuntimeError as error:  # its way to say that the disk is full
-            raise OSError(str(error)) from error
-    return name
-
-
 def write_segment(folder: Path, content: IndexContent, generation: int, keep_keys: bool) -> Segment:
     """Write rows, targets and keys that a generation adds."""
-    rows, targets, keys = (generation_name(n, generation) for n in (ROWS_FILE, TARGETS, KEYS))
+    names = (ROWS_FILE, TARGETS, KEYS, LOOKUP)
+    rows, targets, keys, lookup = (generation_name(name, generation) for name in names)
     write_table(folder / rows, content.rows, ROWS)
+    many = content.rows.height >= LOOKUP_ROWS
+    if many:
+        write_lookup(folder / lookup, content.rows)
     write_array(folder / targets, content.targets.astype(np.float16, copy=False))
     if keep_keys:
         write_array(folder / keys, content.keys.astype(np.float16, copy=False))
-    return Segment(content.rows.height, rows, targets, keys if keep_keys else None)
+    return Segment(
+        content.rows.height, rows, targets, keys if keep_keys else None, lookup if many else None
+    )
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

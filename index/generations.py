@@ -13,7 +13,9 @@ from pathlib import Path
 from unprompt.index.errors import UnpromptError
 from unprompt.index.manifest import IndexManifest, read_index_manifest
 
-OURS = re.compile(r"(index|rows|targets|keys|removed)(\.\d{5})?\.(faiss|parquet|npy)(\.tmp)?")
+OURS = re.compile(
+    r"(index|rows|targets|keys|removed)(\.\d{5})?\.(faiss|parquet|npy|sqlite)(\.tmp)?"
+)
 
 
 @contextmanager

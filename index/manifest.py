@@ -58,11 +58,13 @@ class Segment:
     rows: str  # ROWS, .parquet
     targets: str  # .npy (count, d_prompt) fp16
     keys: str | None  # .npy (count, d_image) fp16, None where they are not kept
+    lookup: str | None = None  # .sqlite, the rows again, where there are many
 
     @property
     def files(self) -> tuple[str, ...]:
         """The names of all its files."""
-        return (self.rows, self.targets, *(() if self.keys is None else (self.keys,)))
+        optional = (name for name in (self.keys, self.lookup) if name is not None)
+        return (self.rows, self.targets, *optional)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,9 +1,6 @@
-"""The prompt index: query keys (q, d_image) -> the k nearest known renders and their prompts.
+"""The prompt index: query keys (q, d_image) -> the k nearest known renders and their prompts."""
 
-A folder of `index.faiss`, `rows.parquet`, `targets.npy` (n, d_prompt) fp16, `keys.npy` (n, d_image)
-fp16 where they are kept, and `manifest.json`, which says what is the generation that counts.
-"""
-
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -14,16 +11,15 @@ import polars as pl
 from unprompt.index.encoders import check_same_space, to_unit_length
 from unprompt.index.errors import DamagedFileError, UnpromptError
 from unprompt.index.faiss_library import load_faiss
+from unprompt.index.halves import widen
+from unprompt.index.index_files import REMEDY, ROWS_FILE, IndexFiles, check_generation
 from unprompt.index.manifest import IndexManifest, check_files, read_index_manifest
 from unprompt.index.refine import refine
-from unprompt.index.segments import RowFiles, join_rows
-from unprompt.index.transforms import gather_keys, transforms
+from unprompt.index.tables import ROWS
+from unprompt.index.transforms import gather_keys, inner_index, transforms
 
-VECTORS, ROWS_FILE, TARGETS = "index.faiss", "rows.parquet", "targets.npy"
-KEYS = "keys.npy"  # as they went in, before the index' own transform
-REMEDY = "Rebuild the index with `unprompt build CONFIG --stage index`, or fetch it again."
 MEAN_BLOCK = 65_536  # rows read at a time
-DIGEST_LIMIT_BYTES = 64 * 2**20  # an index file up to this size is hashed at every load
+FEW = 20_000  # rows that are looked up one by one; for more the whole table is read
 
 
 class Neighbors(NamedTuple):
@@ -36,28 +32,20 @@ class Neighbors(NamedTuple):
 class PromptIndex:
     """One generation of an index, whole whatever writers do; removed rows are not counted.
 
-    Of targets and keys only the rows that are touched are read.
+    Of vectors, targets, keys and rows only what is touched is read.
     """
 
-    def __init__(self, folder: Path, manifest: IndexManifest):
-        """Open the files that `manifest` names; `load` is what finds them."""
+    def __init__(self, folder: Path, manifest: IndexManifest, changing: bool = False):
+        """Open the files that `manifest` names; `load` is what finds them.
+
+        `changing`: rows will be added to its vectors.
+        """
         self.folder = folder
         self.manifest = manifest
-        segments = manifest.segments
-        try:
-            self.vectors = load_faiss().read_index(str(folder / manifest.vectors))
-            targets = [_open_array(folder / segment.targets) for segment in segments]
-            keys = [_open_array(folder / s.keys) for s in segments if s.keys is not None]
-            self._files = RowFiles([folder / segment.rows for segment in segments])
-            self._live = self._read_live()
-        except (RuntimeError, ValueError, OSError, EOFError) as error:
-            raise DamagedFileError(
-                f"an index file in {folder} is broken: {error}. {REMEDY}"
-            ) from error
-        self._check_sizes(targets, keys)
-        self.targets = join_rows(targets, self._live)
-        whole = len(keys) == len(segments)
-        self.keys = join_rows(keys, self._live) if whole else None  # (n, d_image) as they went in
+        self._files = IndexFiles(folder, manifest, changing)
+        self._live = self._files.live
+        self.vectors = self._files.vectors
+        self.targets, self.keys = self._files.targets, self._files.keys
 
     @classmethod
     def load(cls, folder: Path) -> "PromptIndex":
@@ -65,7 +53,7 @@ class PromptIndex:
         manifest = read_index_manifest(folder)
         while True:
             try:
-                _check(folder, manifest)
+                check_generation(folder, manifest)
                 return cls(folder, manifest)
             except DamagedFileError:
                 # A writer may have switched to another generation since the manifest was read.
@@ -74,37 +62,10 @@ class PromptIndex:
                     raise
                 manifest = newer
 
-    def _read_live(self) -> np.ndarray | None:
-        """The places of the rows that count, None for all of them."""
-        if self.manifest.removed is None:
-            return None
-        removed = np.load(self.folder / self.manifest.removed, allow_pickle=False)
-        return np.delete(np.arange(self.manifest.stored), removed)
-
-    def _check_sizes(self, targets: list[np.ndarray], keys: list[np.ndarray]) -> None:
-        manifest = self.manifest
-        counts = [len(block) for block in targets]
-        if self.vectors.ntotal != manifest.stored or counts != [s.count for s in manifest.segments]:
-            raise DamagedFileError(
-                f"{self.folder}: the manifest says {manifest.stored} rows, {manifest.vectors} has "
-                f"{self.vectors.ntotal} and {TARGETS} has {sum(counts)}. {REMEDY}"
-            )
-        wanted = (manifest.dim, manifest.target_dim)
-        for block in targets:
-            got = (self.vectors.d, *block.shape[1:])
-            if got != wanted:
-                raise DamagedFileError(
-                    f"{self.folder}: the manifest says keys and targets of {wanted} numbers, "
-                    f"{manifest.vectors} and {TARGETS} have {got}. {REMEDY}"
-                )
-        kept = [(s.count, manifest.dim) for s in manifest.segments if s.keys is not None]
-        if [block.shape for block in keys] != kept:
-            raise DamagedFileError(f"{self.folder}: {KEYS} has another shape than {kept}. {REMEDY}")
-
     @cached_property
     def rows(self) -> pl.DataFrame:
-        """ROWS, in the order of the targets."""
-        table = self._files.read(self._live)
+        """ROWS of all rows, in the order of the targets: the whole table in memory."""
+        table = self._files.rows.read()
         if table.height != self.manifest.ntotal:
             raise DamagedFileError(
                 f"{self.folder / ROWS_FILE} has {table.height} rows, the manifest says "
@@ -112,17 +73,28 @@ class PromptIndex:
             )
         return table
 
-    @cached_property
-    def prompt_ids(self) -> np.ndarray:
-        """(n,) uint64, the prompt of every row."""
-        return self.rows["prompt_id"].to_numpy()
+    def read_rows(self, rows: Sequence[int] | np.ndarray, *columns: str) -> pl.DataFrame:
+        """ROWS, or those columns of it, of rows (m,) in the order asked; a few are read alone."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        names = columns or tuple(ROWS)
+        if "rows" in self.__dict__ or not 0 < len(wanted) <= FEW:
+            return self.rows.select(names)[wanted]
+        found = self._files.rows.take(wanted, self._files.ends, names)
+        if "row" in names:
+            found = found.with_columns(pl.Series("row", wanted, pl.UInt32))
+        return found
+
+    def prompt_ids_of(self, rows: np.ndarray) -> np.ndarray:
+        """The prompts of rows (...): (...) uint64; any for a row that is -1."""
+        wanted = np.maximum(rows, 0).ravel()
+        return self.read_rows(wanted, "prompt_id")["prompt_id"].to_numpy().reshape(rows.shape)
 
     @cached_property
     def mean_target(self) -> np.ndarray:
         """The mean of all target vectors, at unit length: (d_prompt,) float32."""
         total = np.zeros(self.manifest.target_dim, dtype=np.float64)
         for start in range(0, len(self.targets), MEAN_BLOCK):
-            total += self.targets[start : start + MEAN_BLOCK].astype(np.float32).sum(axis=0)
+            total += widen(self.targets[start : start + MEAN_BLOCK]).sum(axis=0)
         return to_unit_length(total[None])[0].astype(np.float32)
 
     def check_encoder(self, space: str) -> None:
@@ -160,9 +132,9 @@ class PromptIndex:
         fetched = k
         while True:
             scores, places = self.vectors.search(queries, fetched)
-            if self._live is None:
+            if self._live.whole:
                 return scores, places
-            rows = self._rows_of(places)
+            rows = self._live.rows(places)
             enough = (rows >= 0).sum(axis=1) >= k
             exhausted = places[:, -1] < 0  # FAISS has no more to give
             if fetched >= self.manifest.stored or np.all(enough | exhausted):
@@ -176,51 +148,23 @@ class PromptIndex:
         Zeros where a row is -1. Without kept keys codes are decoded, which differ a little from
         what went in.
         """
+        wanted = np.maximum(rows, 0)
         if self.keys is not None:
-            touched, places = np.unique(np.maximum(rows, 0), return_inverse=True)
+            touched, places = np.unique(wanted, return_inverse=True)
             found = gather_keys(self.keys, touched, transforms(self.vectors))
-            found = found[places.reshape(rows.shape)]
-            return np.where((rows >= 0)[..., None], found, np.float32(0.0))
-        faiss = load_faiss()
-        stored = faiss.downcast_index(self.vectors)
-        if isinstance(stored, faiss.IndexPreTransform):
-            stored = faiss.downcast_index(stored.index)
-        if isinstance(stored, faiss.IndexIVF):
-            stored.make_direct_map()
-        wanted = np.ascontiguousarray(np.maximum(rows, 0).ravel(), dtype=np.int64)
-        wanted = wanted if self._live is None else self._live[wanted]
-        keys = stored.reconstruct_batch(wanted).reshape(*rows.shape, -1)
+            keys = found[places.reshape(rows.shape)]
+        else:
+            stored = inner_index(self.vectors)
+            if isinstance(stored, load_faiss().IndexIVF):
+                stored.make_direct_map()
+            asked = np.ascontiguousarray(self._live.places(wanted).ravel(), dtype=np.int64)
+            keys = stored.reconstruct_batch(asked).reshape(*rows.shape, -1)
         return np.where((rows >= 0)[..., None], keys, np.float32(0.0))
 
     def places_removed(self, leaving: np.ndarray) -> np.ndarray:
         """Places of all removed rows, those marked in `leaving` (n,) among them, sorted."""
-        every = np.arange(self.manifest.stored)
-        live = every if self._live is None else self._live
-        return np.setdiff1d(every, live[~leaving])
+        return self._live.without(leaving)
 
     def verify(self) -> None:
         """Hash every file; raises DamagedFileError naming the first that changed."""
         check_files(self.folder, self.manifest.files, digests=True, remedy=REMEDY)
-
-    def _rows_of(self, places: np.ndarray) -> np.ndarray:
-        """Ids of FAISS -> rows, -1 where a row was removed or there is none."""
-        if self._live is None:
-            return places
-        rows = np.searchsorted(self._live, places).clip(max=len(self._live) - 1)
-        return np.where(self._live[rows] == places, rows, -1)
-
-
-def _check(folder: Path, manifest: IndexManifest) -> None:
-    """Every file is there, and the small ones are what was written."""
-    small = {
-        name: record
-        for name, record in manifest.files.items()
-        if record.size_bytes <= DIGEST_LIMIT_BYTES
-    }
-    check_files(folder, manifest.files, digests=False, remedy=REMEDY)
-    check_files(folder, small, digests=True, remedy=REMEDY)
-
-
-def _open_array(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.segments import Matrix
-from unprompt.index.transforms import apply_transforms, gather_keys
-
-BLOCK = 8192  # candidates whose keys are in memory at a time
+from unprompt.index.transforms import apply_transforms
 
 
 def refine(
@@ -39,19 +37,13 @@ def exact_scores(
 ) -> np.ndarray:
     """Inner products (q, c) float32 of queries and the keys of their rows; -inf where a row is -1.
 
-    As many queries are taken at a time as have a block of keys between them.
+    One query at a time: its keys then stay in the processor's cache until they are multiplied.
     """
     asked = apply_transforms(steps, queries)
-    scores = np.full(rows.shape, -np.inf, dtype=np.float32)
-    at_once = max(1, BLOCK // max(1, rows.shape[1]))
-    for start in range(0, len(rows), at_once):
-        part = slice(start, start + at_once)
-        touched, places = np.unique(np.maximum(rows[part], 0), return_inverse=True)
-        found = gather_keys(keys, touched, steps)
-        own = found[places.reshape(rows[part].shape)]
-        products = np.matmul(own, asked[part, :, None])[..., 0]
-        scores[part] = np.where(rows[part] < 0, np.float32(-np.inf), products)
-    return scores
+    scores = np.empty(rows.shape, dtype=np.float32)
+    for place, wanted in enumerate(np.maximum(rows, 0)):
+        np.matmul(apply_transforms(steps, keys[wanted]), asked[place], out=scores[place])
+    return np.where(rows < 0, np.float32(-np.inf), scores)
 
 
 def _without_repeats(candidates: np.ndarray) -> np.ndarray:

@@ -1,8 +1,6 @@
 """An index' row files -> one table and matrices over the rows that count, read as they are touched.
 
-Every change adds files and removes none of a row's: removed rows are a list of places. A place is a
-row's number in all segments end to end, which is its id in FAISS; a row is its number among those
-that count.
+Every change adds files and removes none of a row's: removed rows are a list of places.
 """
 
 from collections.abc import Sequence
@@ -13,38 +11,42 @@ import numpy as np
 import polars as pl
 
 from unprompt.index.errors import DamagedFileError
+from unprompt.index.live_rows import LiveRows
+from unprompt.index.row_lookup import RowLookup
 from unprompt.index.tables import ROWS, check_schema
 
 
 class JoinedRows:
-    """Matrices (n_i, d) as one (n, d), of the places `live` or all; indexed as an array is."""
+    """Matrices (n_i, d) as one (n, d), of the rows that count; indexed as an array is."""
 
     ndim = 2
 
-    def __init__(self, parts: Sequence[np.ndarray], live: np.ndarray | None):
+    def __init__(self, parts: Sequence[np.ndarray], live: LiveRows):
         self._parts = parts
         self._live = live
         self._ends = np.cumsum([len(part) for part in parts])
         self.dtype = parts[0].dtype
-        count = int(self._ends[-1]) if live is None else len(live)
-        self.shape = (count, parts[0].shape[1])
+        self.shape = (len(live), parts[0].shape[1])
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         """Rows (...) of a slice, number or array -> (..., d)."""
-        whole = isinstance(rows, slice) or np.asarray(rows).dtype == bool
-        places = np.arange(len(self))[rows] if whole else np.asarray(rows)
-        places = np.where(places < 0, places + len(self), places)
-        stored = (places if self._live is None else self._live[places]).ravel()
+        if isinstance(rows, slice):
+            wanted = np.arange(*rows.indices(len(self)))
+        else:
+            asked = np.asarray(rows)
+            wanted = np.flatnonzero(asked) if asked.dtype == bool else asked
+        wanted = np.where(wanted < 0, wanted + len(self), wanted)
+        stored = self._live.places(wanted).ravel()
         found = np.empty((len(stored), self.shape[1]), self.dtype)
         parts = np.searchsorted(self._ends, stored, side="right")
         for number in np.unique(parts):
             here = parts == number
             start = self._ends[number] - len(self._parts[number])
             found[here] = self._parts[number][stored[here] - start]
-        return found.reshape(*np.shape(places), self.shape[1])
+        return found.reshape(*np.shape(wanted), self.shape[1])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self[:] if dtype is None else self[:].astype(dtype)
@@ -53,34 +55,60 @@ class JoinedRows:
 Matrix = np.ndarray | JoinedRows
 
 
-def join_rows(parts: Sequence[np.ndarray], live: np.ndarray | None) -> Matrix:
+def join_rows(parts: Sequence[np.ndarray], live: LiveRows) -> Matrix:
     """The parts as one; a single one as it is."""
-    return parts[0] if len(parts) == 1 and live is None else JoinedRows(parts, live)
+    return parts[0] if len(parts) == 1 and live.whole else JoinedRows(parts, live)
 
 
 class RowFiles:
     """The row files of one generation, held open: they may be deleted while they are still read."""
 
-    def __init__(self, paths: Sequence[Path]):
-        self._paths = paths
-        self._handles: list[BinaryIO] = [path.open("rb") for path in paths]
+    def __init__(self, tables: Sequence[Path], lookups: Sequence[Path | None], live: LiveRows):
+        self._paths = tables
+        self._handles: list[BinaryIO] = [path.open("rb") for path in tables]
+        self._lookups = [None if path is None else RowLookup(path) for path in lookups]
+        self._tables: dict[int, pl.DataFrame] = {}
+        self._live = live
 
-    def read(self, live: np.ndarray | None) -> pl.DataFrame:
-        """ROWS of the places `live`, numbered anew."""
-        tables = [
-            self._read(handle, path)
-            for handle, path in zip(self._handles, self._paths, strict=True)
-        ]
-        if len(tables) == 1 and live is None:
+    def read(self) -> pl.DataFrame:
+        """ROWS of all rows that count, numbered anew."""
+        tables = [self._table(number) for number in range(len(self._paths))]
+        if len(tables) == 1 and self._live.whole:
             return tables[0]
         whole = pl.concat(tables, rechunk=True)
-        kept = whole if live is None else whole[live]
-        return kept.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"))
+        kept = np.delete(np.arange(whole.height), self._live.removed)
+        return whole[kept].with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"))
 
-    def _read(self, handle: BinaryIO, path: Path) -> pl.DataFrame:
+    def take(self, rows: np.ndarray, ends: np.ndarray, columns: Sequence[str]) -> pl.DataFrame:
+        """Columns of ROWS, of rows (m,) in their order; `ends` (s,) are where segments end."""
+        places = self._live.places(rows)
+        parts = np.searchsorted(ends, places, side="right")
+        order, found = [], []
+        for number in np.unique(parts):
+            here = np.flatnonzero(parts == number)
+            start = 0 if number == 0 else ends[number - 1]
+            found.append(self._take(int(number), places[here] - start, columns))
+            order.append(here)
+        if len(found) == 1:
+            return found[0]
+        return pl.concat(found)[np.argsort(np.concatenate(order))]
+
+    def _take(self, number: int, numbers: np.ndarray, columns: Sequence[str]) -> pl.DataFrame:
+        lookup = self._lookups[number]
+        if lookup is None:
+            return self._table(number).select(columns)[numbers]
+        return lookup.take(numbers, columns)
+
+    def _table(self, number: int) -> pl.DataFrame:
+        """A segment's rows; those that have no lookup are kept."""
+        if number in self._tables:
+            return self._tables[number]
+        handle, path = self._handles[number], self._paths[number]
         handle.seek(0)
         try:
-            table = pl.read_parquet(handle)
+            table = check_schema(pl.read_parquet(handle), ROWS, str(path))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DamagedFileError(f"{path} cannot be read: {error}") from error
-        return check_schema(table, ROWS, str(path))
+        if self._lookups[number] is None:
+            self._tables[number] = table
+        return table

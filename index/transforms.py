@@ -10,6 +10,7 @@ import numpy as np
 
 from unprompt.index.errors import UnpromptError
 from unprompt.index.faiss_library import load_faiss
+from unprompt.index.halves import widen
 from unprompt.index.segments import Matrix
 
 BLOCK = 65_536  # rows that are widened to float32 at a time
@@ -36,7 +37,7 @@ def inner_index(vectors: Any) -> Any:
 
 def apply_transforms(steps: Sequence[Any], keys: np.ndarray) -> np.ndarray:
     """Keys (n, d_image) after all steps: (n, d) float32."""
-    found = np.ascontiguousarray(keys, dtype=np.float32)
+    found = np.ascontiguousarray(widen(keys))
     for step in steps:
         found = step.apply(found)
     return found

@@ -13,19 +13,19 @@ from unprompt.index.construct import (
     write_array,
     write_index,
     write_segment,
-    write_vectors,
 )
 from unprompt.index.drift import GROWTH, measure_drift
 from unprompt.index.encoders import check_same_space
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.factory import IndexConfig
+from unprompt.index.faiss_files import write_vectors
 from unprompt.index.generations import change_index
+from unprompt.index.index_files import REMOVED, VECTORS
 from unprompt.index.manifest import IndexManifest, record_files, write_manifest
 from unprompt.index.manifest import generation_name as name_of
 from unprompt.index.nearest import unit_rows
 from unprompt.index.prompt_index import PromptIndex
 
-REMOVED = "removed.npy"
 BLOCK = 65_536  # rows added at a time
 
 
@@ -48,7 +48,7 @@ def add_rows(folder: Path, content: IndexContent) -> Change:
     another dimension or that are not finite unit vectors.
     """
     with change_index(folder) as before:
-        index = PromptIndex(folder, before)
+        index = PromptIndex(folder, before, changing=True)
         _check_content(index, content)
         fresh = _fresh(index, content)
         skipped = content.rows.height - fresh.rows.height
@@ -59,7 +59,8 @@ def add_rows(folder: Path, content: IndexContent) -> Change:
             block = fresh.keys[start : start + BLOCK]
             index.vectors.add(np.ascontiguousarray(block, dtype=np.float32))
         number = before.generation + 1
-        vectors = write_vectors(folder, index.vectors, number)
+        vectors = name_of(VECTORS, number)
+        write_vectors(folder / vectors, index.vectors)
         segment = write_segment(folder, fresh, number, index.keys is not None)
         prompts = pl.concat([index.rows["prompt_id"], fresh.rows["prompt_id"]]).n_unique()
         kept = {name: r for name, r in before.files.items() if name != before.vectors}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unprompt.index.encoders import PromptEncoder
+from unprompt.index.halves import widen
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.inversion.ban import BanList
 from unprompt.inversion.offers import PhraseSource
@@ -106,7 +107,7 @@ class Composer:
             if not allowed:
                 continue
             if allowed == pieces:
-                target = np.asarray(self._source.index.targets[row], dtype=np.float32)
+                target = widen(self._source.index.targets[row])
                 whole.append(Draft(pieces, target, float(target @ task.wanted)))
             else:
                 changed.append(allowed)
@@ -151,17 +152,22 @@ class Composer:
             pieces = pieces[:-1]
         return pieces
 
+    def _origin(self, row: int | None) -> tuple[str | None, int | None]:
+        """The prompt that a piece was taken from and its row's id."""
+        if row is None:
+            return None, None
+        there = self._source.index.read_rows([row], "prompt", "row_id")
+        return there["prompt"][0], there["row_id"][0]
+
     def _finish(self, best: Draft | None, config: ComposeConfig) -> Composition:
         if best is None:
             return Composition("", None, ())
         origins = []
         if config.prefix:
             origins.append(Origin(f"{config.prefix}, ", "given", None, None))
-        table = self._source.index.rows
         for place, piece in enumerate(best.pieces):
             joint = (piece.phrase.joint or " ") if place else ""
-            prompt = None if piece.row is None else table["prompt"][piece.row]
-            row_id = None if piece.row is None else int(table["row_id"][piece.row])
+            prompt, row_id = self._origin(piece.row)
             origins.append(Origin(joint + piece.phrase.text, piece.source, prompt, row_id))
         if config.suffix:
             origins.append(Origin(f", {config.suffix}", "given", None, None))

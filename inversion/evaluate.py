@@ -149,7 +149,7 @@ def predict_all(
 
 def _known_prompts(index: PromptIndex) -> TextBank:
     """The index' prompts, each once, as vectors of the prompt space."""
-    first = np.sort(np.unique(index.prompt_ids, return_index=True)[1])
+    first = np.sort(np.unique(index.rows["prompt_id"].to_numpy(), return_index=True)[1])
     vectors = to_unit_length(np.asarray(index.targets[first], dtype=np.float32))
     return TextBank(vectors, vectors)
 

@@ -11,6 +11,7 @@ from PIL import Image
 from unprompt.index.bundle import BLEND, CONFIDENCE, PHRASES, read_bundle
 from unprompt.index.encoders import ImageEncoder
 from unprompt.index.errors import ConfigError
+from unprompt.index.halves import widen
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.inversion.blend import Blend, load_blend
 from unprompt.inversion.composer import Composer
@@ -194,18 +195,18 @@ def read_candidates(
     """The neighbours of one query, scored against the answer."""
     places = np.flatnonzero(knn.neighbors.rows[place] >= 0)
     rows = knn.neighbors.rows[place][places]
-    scores = np.asarray(index.targets[rows], dtype=np.float32) @ vector
-    table = index.rows
+    scores = widen(index.targets[rows]) @ vector
+    table = index.read_rows(rows, "prompt", "row_id")
     return [
         Candidate(
-            prompt=table["prompt"][int(row)],
+            prompt=table["prompt"][number],
             score=float(score),
             similarity=float(knn.neighbors.scores[place][spot]),
             weight=float(knn.weights[place][spot]),
             row=int(row),
-            row_id=int(table["row_id"][int(row)]),
+            row_id=table["row_id"][number],
         )
-        for spot, row, score in zip(places, rows, scores, strict=True)
+        for number, (spot, row, score) in enumerate(zip(places, rows, scores, strict=True))
     ]
 
 

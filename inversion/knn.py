@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
+from unprompt.index.halves import widen
 from unprompt.index.prompt_index import Neighbors, PromptIndex
 from unprompt.index.segments import Matrix
 from unprompt.index.settings import STRICT
@@ -51,18 +52,23 @@ def find_prompts(index: PromptIndex, keys: np.ndarray, k: int) -> Neighbors:
     """The k nearest distinct prompts of each key: of a prompt's renders only the best counts."""
     manifest = index.manifest
     renders = -(-manifest.ntotal // max(1, manifest.prompts))
-    return distinct_prompts(index.search(keys, k * renders), index.prompt_ids, k)
+    found = index.search(keys, k * renders)
+    return distinct_prompts(found, index.prompt_ids_of(found.rows), k)
 
 
 def distinct_prompts(neighbors: Neighbors, prompt_ids: np.ndarray, k: int) -> Neighbors:
-    """Keep the best-scored row of each prompt, at most k a query, padded with -1."""
+    """Keep the best-scored row of each prompt, at most k a query, padded with -1.
+
+    `prompt_ids` (q, n) are those of the rows (q, n).
+    """
     count = len(neighbors.rows)
     scores = np.full((count, k), -np.inf, dtype=np.float32)
     rows = np.full((count, k), -1, dtype=np.int64)
     for query in range(count):
         found = neighbors.rows[query] >= 0
         candidates = neighbors.rows[query][found]
-        first = np.sort(np.unique(prompt_ids[candidates], return_index=True)[1])[:k]
+        identities = prompt_ids[query][found]
+        first = np.sort(np.unique(identities, return_index=True)[1])[:k]
         rows[query, : len(first)] = candidates[first]
         scores[query, : len(first)] = neighbors.scores[query][found][first]
     return Neighbors(scores, rows)
@@ -132,7 +138,7 @@ def estimate_from_neighbors(
     """Weighted sum of the target vectors (n, d_prompt) of distinct neighbours, unit length."""
     weights = neighbor_weights(neighbors, config, keys)
     kept = Neighbors(neighbors.scores[:, : config.k], neighbors.rows[:, : config.k])
-    gathered = np.asarray(targets[np.maximum(kept.rows, 0)], dtype=np.float32)
+    gathered = widen(targets[np.maximum(kept.rows, 0)])
     mean = np.einsum("qk,qkd->qd", weights, gathered)
     return KnnEstimate(to_unit_length(mean), weights, kept, np.linalg.norm(mean, axis=1))
 

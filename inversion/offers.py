@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from unprompt.index.encoders import PromptEncoder
+from unprompt.index.halves import widen
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.inversion.ban import BanList
 from unprompt.inversion.phrases import Phrase, PhraseBank, as_entry, split_phrases
@@ -32,7 +33,7 @@ class PhraseSource:
 
     @cached_property
     def _targets(self) -> np.ndarray:
-        return np.asarray(self.index.targets, dtype=np.float32)
+        return widen(self.index.targets)
 
     @cached_property
     def _places(self) -> dict[Phrase, int]:
@@ -49,7 +50,7 @@ class PhraseSource:
 
     def phrases(self, row: int) -> tuple[Phrase, ...]:
         """The phrases of a row's prompt."""
-        return split_phrases(self.index.rows["prompt"][row])
+        return split_phrases(self.index.read_rows([row], "prompt")["prompt"][0])
 
     def near_rows(self, vector: np.ndarray, neighbors: Sequence[int]) -> list[int]:
         """Rows whose prompts' vectors are nearest, a prompt once.
@@ -61,9 +62,9 @@ class PhraseSource:
             rows = np.argsort(-scores, kind="stable")[: 4 * STARTS]
         else:
             known = np.array(sorted(set(neighbors)), dtype=np.int64)
-            scores = np.asarray(self.index.targets[known], np.float32) @ vector
+            scores = widen(self.index.targets[known]) @ vector
             rows = known[np.argsort(-scores, kind="stable")]
-        _, first = np.unique(self.index.prompt_ids[rows], return_index=True)
+        _, first = np.unique(self.index.prompt_ids_of(rows), return_index=True)
         return [int(row) for row in rows[np.sort(first)][:STARTS]]
 
     def encode_rare(self, rows: Sequence[int]) -> dict[Phrase, tuple[int, np.ndarray]]:

@@ -31,18 +31,14 @@ def test_fewer_candidates_than_wanted_are_padded() -> None:
     assert rows.tolist() == [[1, -1, -1]] and scores.tolist() == [[0, -np.inf, -np.inf]]
 
 
-def test_blocks_of_queries_change_nothing(monkeypatch: Any) -> None:
-    from unprompt.index import refine as module
-
+def test_scores_are_those_of_numpy() -> None:
     keys, queries = unit_vectors(300, 16, 1).astype(np.float16), unit_vectors(50, 16, 2)
     candidates = np.random.default_rng(3).integers(-1, 300, (50, 40))
-    whole = exact_scores(queries, candidates, keys, ())
-    monkeypatch.setattr(module, "BLOCK", 90)
-    np.testing.assert_allclose(exact_scores(queries, candidates, keys, ()), whole, atol=1e-6)
+    scores = exact_scores(queries, candidates, keys, ())
     wanted = np.einsum("qd,qcd->qc", queries, keys[np.maximum(candidates, 0)].astype(np.float32))
     there = candidates >= 0
-    np.testing.assert_allclose(whole[there], wanted[there], atol=1e-6)
-    assert np.isneginf(whole[~there]).all()
+    np.testing.assert_allclose(scores[there], wanted[there], atol=1e-6)
+    assert np.isneginf(scores[~there]).all()
 
 
 def test_an_index_of_codes_returns_exact_scores_in_its_own_space(

@@ -80,7 +80,7 @@ def answers(folder: Path, k: int = 8) -> tuple[list[list[int]], np.ndarray, np.n
     known = found.rows >= 0
     shown = np.where(known, ids[np.maximum(found.rows, 0)], -1)
     targets = np.asarray(index.targets[np.maximum(found.rows, 0)]) * known[..., None]
-    assert index.rows.height == index.manifest.ntotal == len(index.targets) == len(index.prompt_ids)
+    assert index.rows.height == index.manifest.ntotal == len(index.targets)
     assert index.rows["row"].to_list() == list(range(index.manifest.ntotal))
     assert index.manifest.prompts == index.rows["prompt_id"].n_unique()
     return shown.tolist(), found.scores, targets
@@ -120,13 +120,14 @@ def probe_all(folder: Path) -> None:
     """Every list is looked into, so that the search is exact."""
     from dataclasses import replace
 
+    from unprompt.index.faiss_files import write_vectors
     from unprompt.index.faiss_library import load_faiss
     from unprompt.index.manifest import record_files, write_manifest
 
-    index = PromptIndex.load(folder)
+    index = PromptIndex(folder, PromptIndex.load(folder).manifest, changing=True)
     lists = load_faiss().extract_index_ivf(index.vectors)
     lists.nprobe = lists.nlist
-    load_faiss().write_index(index.vectors, str(folder / index.manifest.vectors))
+    write_vectors(folder / index.manifest.vectors, index.vectors)
     write_manifest(
         folder, replace(index.manifest, files=record_files(folder, index.manifest.files))
     )

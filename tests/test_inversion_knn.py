@@ -134,12 +134,12 @@ def test_order_does_not_matter_and_weights_sum_to_one(
 
 
 def test_of_a_prompts_renders_only_the_best_counts() -> None:
-    prompt_ids = np.array([7, 7, 8, 9, 8], np.uint64)
+    prompt_ids = np.array([[7, 7, 8, 8, 9]], np.uint64)  # of rows 1, 0, 4, 2, 3
     found = distinct_prompts(neighbors([0.9, 0.8, 0.7, 0.6, 0.5], [1, 0, 4, 2, 3]), prompt_ids, 3)
     assert found.rows.tolist() == [[1, 4, 3]]
     np.testing.assert_allclose(found.scores[0], [0.9, 0.7, 0.5])
-    assert distinct_prompts(found, prompt_ids, 2).rows.tolist() == [[1, 4]]
-    assert distinct_prompts(found, prompt_ids, 4).rows.tolist() == [[1, 4, 3, -1]]
+    assert distinct_prompts(found, prompt_ids[:, [0, 2, 4]], 2).rows.tolist() == [[1, 4]]
+    assert distinct_prompts(found, prompt_ids[:, [0, 2, 4]], 4).rows.tolist() == [[1, 4, 3, -1]]
 
 
 def test_k_prompts_are_found_behind_many_renders(

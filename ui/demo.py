@@ -13,6 +13,7 @@ from types import FrameType
 
 from unprompt.index.bundle import read_bundle
 from unprompt.index.errors import ConfigError, UnpromptError
+from unprompt.index.transforms import sample_rows
 from unprompt.inversion.inverter import STARTER, Inverter
 from unprompt.ui.gradio_library import load_gradio
 from unprompt.ui.neighbor_pictures import SCENES, NeighborPictures
@@ -22,6 +23,7 @@ from unprompt.ui.page_examples import draw_examples
 from unprompt.ui.page_html import LoadedBundle
 
 POLL_SECONDS = 0.2
+SEEN = 1000  # rows, evenly spaced, that tell where the pictures of an index come from
 
 
 def run_demo(bundle: Path | None, port: int, open_browser: bool, auth: str | None = None) -> None:
@@ -49,7 +51,8 @@ def run_demo(bundle: Path | None, port: int, open_browser: bool, auth: str | Non
 def describe(folder: Path, inverter: Inverter, temporary: Path) -> tuple[Answering, LoadedBundle]:
     """What the page needs to know of a loaded bundle; `temporary` is Gradio's folder of files."""
     manifest = inverter.index.manifest
-    draws_scenes = bool(inverter.index.rows["generator"].str.starts_with(SCENES).all())
+    some = inverter.index.read_rows(sample_rows(manifest.ntotal, SEEN), "generator")
+    draws_scenes = bool(some["generator"].str.starts_with(SCENES).all())
     loaded = LoadedBundle(
         name=read_bundle(folder).name,
         rows=manifest.ntotal,

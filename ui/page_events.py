@@ -64,10 +64,10 @@ class Answering:
     def _evidence(self, inversion: Inversion) -> list[Any]:
         if inversion.outside:
             return []  # its neighbours are classes, not pictures
-        rows = self.inverter.index.rows
+        rows = self.inverter.index.read_rows([near.row for near in inversion.neighbors])
         return [
-            (neighbor, self.pictures.picture(rows.row(neighbor.row, named=True)))
-            for neighbor in inversion.neighbors
+            (neighbor, self.pictures.picture(row))
+            for neighbor, row in zip(inversion.neighbors, rows.iter_rows(named=True), strict=True)
         ]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.errors import MissingDependencyError, UnpromptError
+from unprompt.index.halves import widen
 from unprompt.index.manifest import IndexManifest
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.page_events import Answering
@@ -59,21 +60,22 @@ def search_prompts(inverter: Inverter, text: str, count: int) -> list[dict[str, 
     index = inverter.index
     scores = np.concatenate(
         [
-            np.asarray(index.targets[start : start + 65_536], dtype=np.float32) @ vector
+            widen(index.targets[start : start + 65_536]) @ vector
             for start in range(0, len(index.targets), 65_536)
         ]
     )
     found: list[dict[str, Any]] = []
     seen: set[int] = set()
     for row in np.argsort(-scores, kind="stable"):
-        identity = int(index.prompt_ids[row])
+        there = index.read_rows([row], "prompt_id", "prompt", "row_id")
+        identity = there["prompt_id"][0]
         if identity not in seen:
             seen.add(identity)
             found.append(
                 {
-                    "prompt": index.rows["prompt"][int(row)],
+                    "prompt": there["prompt"][0],
                     "score": round(float(scores[row]), 4),
-                    "row_id": int(index.rows["row_id"][int(row)]),
+                    "row_id": there["row_id"][0],
                 }
             )
         if len(found) == min(max(count, 1), MOST):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.index.construct import IndexContent
 from unprompt.index.encoders import to_unit_length
+from unprompt.index.segment_files import IndexContent
 from unprompt.index.tables import ROWS
 
 KINDS = ("centres", "manifold")

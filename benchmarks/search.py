@@ -170,18 +170,21 @@ def _race(contenders: dict[str, Contender], queries: np.ndarray, rounds: int) ->
 def _estimate(index: PromptIndex, made: Made, queries: Made, alone: bool) -> dict[str, Any]:
     """The kNN estimate of the target against the public Kaggle notebooks': an exact scan.
 
-    Both take the 100 nearest with weights 1 / (distance ** 6 + 1e-4). `alone`: query by query.
+    Both take the 100 nearest with weights 1 / (distance ** 6 + 1e-4). `alone`: query by query. What
+    they read was read before: keys and targets of ours are mapped, theirs are float32 in memory.
     """
     config = KnnConfig(k=NOTEBOOK_K, weighting="inverse_power")
     asked = queries.keys[:ESTIMATED].astype(np.float32)
     truth = queries.targets[:ESTIMATED].astype(np.float32)
     blocks = [asked[place : place + 1] for place in range(ALONE)] if alone else [asked]
-    start = time.process_time()
-    found = [index.search(block, config.k) for block in blocks]
-    ours = [estimate_from_neighbors(near, index.targets, config).vectors for near in found]
-    middle = time.process_time()
-    theirs = [_scan(block, made, config) for block in blocks]
-    end = time.process_time()
+    bank = [made.keys[first : first + PART].astype(np.float32) for first in _parts(made)]
+    for _ in range(2):  # the second time counts
+        start = time.process_time()
+        found = [index.search(block, config.k) for block in blocks]
+        ours = [estimate_from_neighbors(near, index.targets, config).vectors for near in found]
+        middle = time.process_time()
+        theirs = [_scan(block, bank, made.targets, config) for block in blocks]
+        end = time.process_time()
     near, exact = np.concatenate(ours), np.concatenate(theirs)
     each = 1e3 / len(near)
     return {
@@ -194,18 +197,24 @@ def _estimate(index: PromptIndex, made: Made, queries: Made, alone: bool) -> dic
     }
 
 
-def _scan(asked: np.ndarray, made: Made, config: KnnConfig) -> np.ndarray:
+def _parts(made: Made) -> range:
+    return range(0, len(made.keys), PART)
+
+
+def _scan(
+    asked: np.ndarray, bank: list[np.ndarray], targets: np.ndarray, config: KnnConfig
+) -> np.ndarray:
     """All products, the best of each part of the keys, then the best of those."""
     scores, rows = [], []
-    for first in range(0, len(made.keys), PART):
-        products = asked @ made.keys[first : first + PART].astype(np.float32).T
+    for number, part in enumerate(bank):
+        products = asked @ part.T
         best = np.argpartition(-products, config.k, axis=1)[:, : config.k]
         scores.append(np.take_along_axis(products, best, 1))
-        rows.append(best + first)
+        rows.append(best + number * PART)
     joined, places = np.hstack(scores), np.hstack(rows)
     best = np.argpartition(-joined, config.k - 1, axis=1)[:, : config.k]
     joined, places = np.take_along_axis(joined, best, 1), np.take_along_axis(places, best, 1)
-    return estimate_from_neighbors(Neighbors(joined, places), made.targets, config).vectors
+    return estimate_from_neighbors(Neighbors(joined, places), targets, config).vectors
 
 
 def _gather_ms(index: PromptIndex) -> float:

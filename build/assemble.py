@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.corpus import Corpus
-from unprompt.index.construct import IndexContent, write_index
+from unprompt.index.construct import write_index
 from unprompt.index.durable import stable_id
 from unprompt.index.embeddings import read_embeddings
 from unprompt.index.encoders import to_unit_length
@@ -14,6 +14,7 @@ from unprompt.index.errors import CorpusError
 from unprompt.index.factory import IndexConfig
 from unprompt.index.manifest import IndexManifest
 from unprompt.index.progress import SILENT, Progress
+from unprompt.index.segment_files import IndexContent
 from unprompt.index.tables import ROWS
 
 

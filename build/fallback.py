@@ -14,13 +14,14 @@ from unprompt.build.config import FallbackConfig
 from unprompt.build.embed import decoded_blocks
 from unprompt.index.bundle import ENCODER, INDEX
 from unprompt.index.class_bank import read_class_bank
-from unprompt.index.construct import IndexContent, write_index
+from unprompt.index.construct import write_index
 from unprompt.index.durable import stable_id
 from unprompt.index.encoders import EncoderConfig, ImageEncoder, PromptEncoder
 from unprompt.index.factory import IndexConfig
 from unprompt.index.novelty import fit_novelty
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.runtime import export_encoder, load_encoder
+from unprompt.index.segment_files import IndexContent
 from unprompt.index.shards import done_shards, read_shard_rows
 from unprompt.index.tables import ROWS
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from unprompt.build.assemble import index_rows
-from unprompt.index.construct import IndexContent
 from unprompt.index.embeddings import read_embeddings
 from unprompt.index.encoders import PromptEncoder, to_unit_length
 from unprompt.index.errors import CorpusError
+from unprompt.index.segment_files import IndexContent
 
 
 def embedded_content(folder: Path, encoder: PromptEncoder) -> IndexContent:

@@ -11,11 +11,12 @@ from PIL import Image
 from unprompt.build.config import RenderConfig
 from unprompt.build.embed import decoded_blocks
 from unprompt.build.images import ShardJob, load_renderer, plan_images, render_shard
-from unprompt.index.construct import IndexContent, write_index
+from unprompt.index.construct import write_index
 from unprompt.index.encoders import EncoderConfig, TextEncoder, to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.factory import IndexConfig
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.segment_files import IndexContent
 from unprompt.index.shards import iterate_images, read_shard_rows
 from unprompt.index.tables import PROMPTS, ROWS
 from unprompt.index.timing import median_seconds

@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 
-from unprompt.index.durable import write_atomically
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.factory import SHARE, IndexChoice, IndexConfig, choose_index
 from unprompt.index.faiss_files import write_vectors
+from unprompt.index.fold import fold
 from unprompt.index.generations import sweep
-from unprompt.index.index_files import KEYS, LOOKUP, ROWS_FILE, TARGETS, VECTORS
+from unprompt.index.index_files import VECTORS
 from unprompt.index.manifest import (
     Effort,
     IndexManifest,
     Recall,
-    Segment,
     Trial,
     generation_name,
     record_files,
@@ -26,21 +24,9 @@ from unprompt.index.manifest import (
 )
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.recall import exact_reference, set_effort, tune, unmeasured_effort
-from unprompt.index.row_lookup import LOOKUP_ROWS, write_lookup
-from unprompt.index.tables import ROWS, write_table
+from unprompt.index.segment_files import IndexContent, write_segment
 from unprompt.index.training import fill
-from unprompt.index.transforms import check_keys
-
-
-class IndexContent(NamedTuple):
-    """What goes into an index, row by row."""
-
-    rows: pl.DataFrame  # ROWS
-    keys: np.ndarray  # (n, d_image) unit length
-    targets: np.ndarray  # (n, d_prompt) unit length
-    space: str
-    target_space: str
-    key_kind: str = "image"
+from unprompt.index.transforms import check_keys, transforms
 
 
 class Built(NamedTuple):
@@ -78,7 +64,8 @@ def write_index(
     built = build_vectors(choices, content.keys, held_out, config, progress)
     vectors = generation_name(VECTORS, generation)
     write_vectors(folder / vectors, built.vectors)
-    segment = write_segment(folder, content, generation, config.keep_keys)
+    scored = fold(transforms(built.vectors)) if built.effort.refine else None
+    segment = write_segment(folder, content, generation, config.keep_keys, scored)
     recall = None if built.recall is None else replace(built.recall, generation=generation)
     manifest = IndexManifest(
         factory=built.factory,
@@ -147,25 +134,3 @@ def _missed(tried: Sequence[Trial], config: IndexConfig) -> str:
         f"no index within index.memory {config.memory} reaches recall@{config.recall_k} "
         f"{config.recall}: {reached}; allow more `index.memory`, or less `index.recall`"
     )
-
-
-def write_segment(folder: Path, content: IndexContent, generation: int, keep_keys: bool) -> Segment:
-    """Write rows, targets and keys that a generation adds."""
-    names = (ROWS_FILE, TARGETS, KEYS, LOOKUP)
-    rows, targets, keys, lookup = (generation_name(name, generation) for name in names)
-    write_table(folder / rows, content.rows, ROWS)
-    many = content.rows.height >= LOOKUP_ROWS
-    if many:
-        write_lookup(folder / lookup, content.rows)
-    write_array(folder / targets, content.targets.astype(np.float16, copy=False))
-    if keep_keys:
-        write_array(folder / keys, content.keys.astype(np.float16, copy=False))
-    return Segment(
-        content.rows.height, rows, targets, keys if keep_keys else None, lookup if many else None
-    )
-
-
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write a .npy file atomically."""
-    with write_atomically(path) as temporary, temporary.open("wb") as handle:
-        np.save(handle, np.ascontiguousarray(array))

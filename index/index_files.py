@@ -14,11 +14,11 @@ from unprompt.index.errors import DamagedFileError
 from unprompt.index.faiss_files import read_vectors
 from unprompt.index.live_rows import LiveRows
 from unprompt.index.manifest import IndexManifest, check_files
-from unprompt.index.segments import RowFiles, join_rows
+from unprompt.index.segments import Matrix, RowFiles, join_rows
 
 VECTORS, ROWS_FILE, TARGETS = "index.faiss", "rows.parquet", "targets.npy"
 KEYS = "keys.npy"  # as they went in, before the index' own transform
-LOOKUP, REMOVED = "rows.sqlite", "removed.npy"
+LOOKUP, LENGTHS, REMOVED = "rows.sqlite", "lengths.npy", "removed.npy"
 REMEDY = "Rebuild the index with `unprompt build CONFIG --stage index`, or fetch it again."
 DIGEST_LIMIT_BYTES = 64 * 2**20  # an index file up to this size is hashed at every load
 
@@ -36,6 +36,7 @@ class IndexFiles:
             self.live = self._read_live()
             targets = [_open_array(folder / segment.targets) for segment in segments]
             keys = [_open_array(folder / s.keys) for s in segments if s.keys is not None]
+            lengths = [_open_array(folder / s.lengths) for s in segments if s.lengths is not None]
             tables = [folder / segment.rows for segment in segments]
             lookups = [None if s.lookup is None else folder / s.lookup for s in segments]
             self.rows = RowFiles(tables, lookups, self.live)
@@ -43,11 +44,15 @@ class IndexFiles:
             raise DamagedFileError(
                 f"an index file in {folder} is broken: {error}. {REMEDY}"
             ) from error
-        self._check_sizes(targets, keys)
+        self._check_sizes(targets, keys, lengths)
         self.ends = np.cumsum([segment.count for segment in segments])
         self.targets = join_rows(targets, self.live)
-        whole = len(keys) == len(segments)
-        self.keys = join_rows(keys, self.live) if whole else None  # (n, d_image) as they went in
+        self.keys = self._whole(keys)  # (n, d_image) as they went in
+        self.lengths = self._whole(lengths)  # (n, 1)
+
+    def _whole(self, blocks: Sequence[np.ndarray]) -> Matrix | None:
+        """None where a segment does not keep it."""
+        return join_rows(blocks, self.live) if len(blocks) == len(self._manifest.segments) else None
 
     def _read_live(self) -> LiveRows:
         if self._manifest.removed is None:
@@ -55,7 +60,12 @@ class IndexFiles:
         removed = np.load(self._folder / self._manifest.removed, allow_pickle=False)
         return LiveRows(self._manifest.stored, removed)
 
-    def _check_sizes(self, targets: Sequence[np.ndarray], keys: Sequence[np.ndarray]) -> None:
+    def _check_sizes(
+        self,
+        targets: Sequence[np.ndarray],
+        keys: Sequence[np.ndarray],
+        lengths: Sequence[np.ndarray],
+    ) -> None:
         manifest, folder = self._manifest, self._folder
         counts = [len(block) for block in targets]
         if self.vectors.ntotal != manifest.stored or counts != [s.count for s in manifest.segments]:
@@ -74,6 +84,11 @@ class IndexFiles:
         kept = [(s.count, manifest.dim) for s in manifest.segments if s.keys is not None]
         if [block.shape for block in keys] != kept:
             raise DamagedFileError(f"{folder}: {KEYS} has another shape than {kept}. {REMEDY}")
+        measured = [(s.count, 1) for s in manifest.segments if s.lengths is not None]
+        if [block.shape for block in lengths] != measured:
+            raise DamagedFileError(
+                f"{folder}: {LENGTHS} has another shape than {measured}. {REMEDY}"
+            )
 
 
 def check_generation(folder: Path, manifest: IndexManifest) -> None:

@@ -59,11 +59,12 @@ class Segment:
     targets: str  # .npy (count, d_prompt) fp16
     keys: str | None  # .npy (count, d_image) fp16, None where they are not kept
     lookup: str | None = None  # .sqlite, the rows again, where there are many
+    lengths: str | None = None  # .npy (count, 1), of Fold.lengths, where the index has use for them
 
     @property
     def files(self) -> tuple[str, ...]:
         """The names of all its files."""
-        optional = (name for name in (self.keys, self.lookup) if name is not None)
+        optional = (name for name in (self.keys, self.lookup, self.lengths) if name is not None)
         return (self.rows, self.targets, *optional)
 
 

@@ -11,10 +11,11 @@ import polars as pl
 from unprompt.index.encoders import check_same_space, to_unit_length
 from unprompt.index.errors import DamagedFileError, UnpromptError
 from unprompt.index.faiss_library import load_faiss
+from unprompt.index.fold import Fold, fold
 from unprompt.index.halves import widen
 from unprompt.index.index_files import REMEDY, ROWS_FILE, IndexFiles, check_generation
 from unprompt.index.manifest import IndexManifest, check_files, read_index_manifest
-from unprompt.index.refine import refine
+from unprompt.index.refine import KeyScores, refine
 from unprompt.index.tables import ROWS
 from unprompt.index.transforms import gather_keys, inner_index, transforms
 
@@ -122,10 +123,21 @@ class PromptIndex:
     def _search_refined(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Where the index was tuned so, the best k of more candidates by the keys that are kept."""
         factor = self.manifest.effort.refine
-        if factor == 0 or self.keys is None:
+        if factor == 0 or self._key_scores is None:
             return self._search_live(queries, k)
         candidates = self._search_live(queries, min(factor * k, self.manifest.ntotal))[1]
-        return refine(queries, candidates, self.keys, transforms(self.vectors), k)
+        return refine(queries, candidates, self._key_scores, k)
+
+    @property
+    def fold(self) -> Fold | None:
+        """How kept keys are scored without transforming them; None where they are."""
+        return None if self._files.lengths is None else fold(transforms(self.vectors))
+
+    @cached_property
+    def _key_scores(self) -> KeyScores | None:
+        if self.keys is None:
+            return None
+        return KeyScores(self.keys, transforms(self.vectors), self._files.lengths)
 
     def _search_live(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest rows that count; more are fetched where removed ones stand before them."""

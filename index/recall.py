@@ -10,7 +10,7 @@ import numpy as np
 from unprompt.index.faiss_library import load_faiss
 from unprompt.index.manifest import Effort
 from unprompt.index.nearest import ROUNDING
-from unprompt.index.refine import exact_scores, refine
+from unprompt.index.refine import KeyScores, refine
 from unprompt.index.transforms import (
     apply_transforms,
     inner_index,
@@ -133,8 +133,8 @@ def measure(vectors: Any, reference: Reference, effort: Effort) -> float:
     candidates = min(max(1, effort.refine) * k, len(keys))
     rows = vectors.search(reference.queries, candidates)[1]
     if effort.refine:
-        rows = refine(reference.queries, rows, reference.kept, steps, k)[1]
-    scores = exact_scores(reference.queries, rows, keys, steps)
+        rows = refine(reference.queries, rows, KeyScores(reference.kept, steps), k)[1]
+    scores = KeyScores(keys, steps)(reference.queries, rows)
     return float(np.mean(scores >= reference.lowest[:, None]))
 
 

@@ -5,24 +5,58 @@ candidates are read, put them right.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from unprompt.index.fold import Fold, fold
+from unprompt.index.halves import widen
 from unprompt.index.segments import Matrix
 from unprompt.index.transforms import apply_transforms
 
 
+@dataclass(frozen=True)
+class KeyScores:
+    """Inner products with stored keys, in the space that the index compares in."""
+
+    keys: Matrix  # (n, d_image)
+    steps: Sequence[Any]  # the index' transforms
+    lengths: Matrix | None = None  # (n, 1) of `Fold.lengths`, where they are kept
+
+    @cached_property
+    def _fold(self) -> Fold | None:
+        return None if self.lengths is None else fold(self.steps)
+
+    def __call__(self, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Scores (q, c) float32 of queries and the keys of their rows; -inf where a row is -1.
+
+        One query at a time: its keys then stay in the processor's cache until they are multiplied.
+        """
+        asked = apply_transforms(self.steps, queries)
+        wanted, scores = np.maximum(rows, 0), np.empty(rows.shape, dtype=np.float32)
+        if self._fold is None or self.lengths is None:
+            for query, own, out in zip(asked, wanted, scores, strict=True):
+                np.matmul(apply_transforms(self.steps, self.keys[own]), query, out=out)
+        else:
+            directions, offsets = self._fold.project(asked)
+            for query, own, out in zip(directions, wanted, scores, strict=True):
+                np.matmul(widen(self.keys[own]), query, out=out)
+            scores = (scores + offsets[:, None]) / self.lengths[wanted][..., 0]
+        return np.where(rows < 0, np.float32(-np.inf), scores)
+
+
 def refine(
-    queries: np.ndarray, candidates: np.ndarray, keys: Matrix, steps: Sequence[Any], k: int
+    queries: np.ndarray, candidates: np.ndarray, scores_of: KeyScores, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k best candidates of each query (q, d_image) by inner product after `steps`.
+    """The k best candidates (q, c) of each query (q, d_image) by exact scores.
 
     Candidates that are -1 or repeat do not count; the rest is row -1 with score -inf. Rows of the
     same score come in the order of their numbers.
     """
     rows = _without_repeats(candidates)
-    scores = exact_scores(queries, rows, keys, steps)
+    scores = scores_of(queries, rows)
     order = np.lexsort((rows, -scores), axis=1)[:, :k]
     scores, rows = np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
     missing = ((0, 0), (0, k - rows.shape[1]))
@@ -30,20 +64,6 @@ def refine(
         np.pad(scores, missing, constant_values=-np.inf),
         np.pad(rows, missing, constant_values=-1),
     )
-
-
-def exact_scores(
-    queries: np.ndarray, rows: np.ndarray, keys: Matrix, steps: Sequence[Any]
-) -> np.ndarray:
-    """Inner products (q, c) float32 of queries and the keys of their rows; -inf where a row is -1.
-
-    One query at a time: its keys then stay in the processor's cache until they are multiplied.
-    """
-    asked = apply_transforms(steps, queries)
-    scores = np.empty(rows.shape, dtype=np.float32)
-    for place, wanted in enumerate(np.maximum(rows, 0)):
-        np.matmul(apply_transforms(steps, keys[wanted]), asked[place], out=scores[place])
-    return np.where(rows < 0, np.float32(-np.inf), scores)
 
 
 def _without_repeats(candidates: np.ndarray) -> np.ndarray:

@@ -8,12 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.index.construct import (
-    IndexContent,
-    write_array,
-    write_index,
-    write_segment,
-)
+from unprompt.index.construct import write_index
 from unprompt.index.drift import GROWTH, measure_drift
 from unprompt.index.encoders import check_same_space
 from unprompt.index.errors import ConfigError, UnpromptError
@@ -25,6 +20,7 @@ from unprompt.index.manifest import IndexManifest, record_files, write_manifest
 from unprompt.index.manifest import generation_name as name_of
 from unprompt.index.nearest import unit_rows
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.segment_files import IndexContent, write_array, write_segment
 
 BLOCK = 65_536  # rows added at a time
 
@@ -61,7 +57,7 @@ def add_rows(folder: Path, content: IndexContent) -> Change:
         number = before.generation + 1
         vectors = name_of(VECTORS, number)
         write_vectors(folder / vectors, index.vectors)
-        segment = write_segment(folder, fresh, number, index.keys is not None)
+        segment = write_segment(folder, fresh, number, index.keys is not None, index.fold)
         prompts = pl.concat([index.rows["prompt_id"], fresh.rows["prompt_id"]]).n_unique()
         kept = {name: r for name, r in before.files.items() if name != before.vectors}
         after = replace(

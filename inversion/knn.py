@@ -138,8 +138,10 @@ def estimate_from_neighbors(
     """Weighted sum of the target vectors (n, d_prompt) of distinct neighbours, unit length."""
     weights = neighbor_weights(neighbors, config, keys)
     kept = Neighbors(neighbors.scores[:, : config.k], neighbors.rows[:, : config.k])
-    gathered = widen(targets[np.maximum(kept.rows, 0)])
-    mean = np.einsum("qk,qkd->qd", weights, gathered)
+    mean = np.empty((len(weights), targets.shape[1]), dtype=np.float32)
+    # a query at a time: its targets stay in the processor's cache until they are weighted
+    for own, rows, out in zip(weights, np.maximum(kept.rows, 0), mean, strict=True):
+        np.matmul(own, widen(targets[rows]), out=out)
     return KnnEstimate(to_unit_length(mean), weights, kept, np.linalg.norm(mean, axis=1))
 
 

@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from unprompt.index.construct import IndexContent, write_index
+from unprompt.index.construct import write_index
 from unprompt.index.factory import IndexConfig
 from unprompt.index.manifest import IndexManifest
+from unprompt.index.segment_files import IndexContent
 from unprompt.index.tables import ROWS
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # waiting threads that spin slow a shared machine down

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unprompt.index.construct import IndexContent, build_vectors, write_index
+from unprompt.index.construct import build_vectors, write_index
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.factory import IndexConfig, choose_factory, choose_index
 from unprompt.index.faiss_library import load_faiss
 from unprompt.index.memory import index_size, read_bytes, show_bytes
 from unprompt.index.progress import Silent
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.segment_files import IndexContent
 from unprompt.index.training import fill
 
 FAST = "IVF16,PQ16x4fs"

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unprompt.index import construct
-from unprompt.index.construct import IndexContent, write_index
+from unprompt.index import segment_files
+from unprompt.index.construct import write_index
 from unprompt.index.errors import DamagedFileError
 from unprompt.index.factory import IndexConfig
 from unprompt.index.halves import widen
 from unprompt.index.live_rows import LiveRows
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.row_lookup import RowLookup, write_lookup
+from unprompt.index.segment_files import IndexContent
 from unprompt.index.tables import ROWS
 from unprompt.index.update import add_rows, remove_rows
 
@@ -138,7 +139,7 @@ def test_rows_of_an_index_with_lookups_are_those_without(
     config = IndexConfig(factory, whiten=0)
     found = {}
     for name, limit in (("with", 50), ("without", 10_000)):
-        monkeypatch.setattr(construct, "LOOKUP_ROWS", limit)
+        monkeypatch.setattr(segment_files, "LOOKUP_ROWS", limit)
         folder = tmp_path / name
         write_index(folder, first, vectors[:5], config)
         add_rows(folder, second)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unprompt.index.construct import IndexContent, write_index
+from unprompt.index.construct import write_index
 from unprompt.index.drift import measure_drift
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import (
@@ -27,6 +27,7 @@ from unprompt.index.errors import (
 from unprompt.index.factory import IndexConfig
 from unprompt.index.generations import change_index
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.segment_files import IndexContent
 from unprompt.index.tables import ROWS
 from unprompt.index.update import (
     add_rows,

@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 
 from unprompt.index.bundle import SEAL
-from unprompt.index.construct import IndexContent
 from unprompt.index.embeddings import DESCRIPTION, read_embeddings
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.factory import IndexConfig
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.segment_files import IndexContent
 from unprompt.index.settings import read_settings
 from unprompt.index.update import (
     Change,

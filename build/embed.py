@@ -1,16 +1,14 @@
 """Image shards -> RUN/embeddings: unit vectors (n, d_image) fp16 beside the rows they belong to."""
 
-from collections.abc import Callable, Container, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from PIL import Image
 
 from unprompt.build.clean import normalise
+from unprompt.index.bulk import encode_contents
 from unprompt.index.devices import tower_demand
 from unprompt.index.durable import digest_file, stable_id
 from unprompt.index.embeddings import (
@@ -20,17 +18,13 @@ from unprompt.index.embeddings import (
     start_embeddings,
     write_part,
 )
-from unprompt.index.encoders import ImageEncoder
+from unprompt.index.encoders import BulkEncoder
 from unprompt.index.engine import LOCAL, EngineConfig, map_shards
 from unprompt.index.errors import DamagedFileError, UnreadableImageError
-from unprompt.index.pictures import open_picture
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.runtime import load_encoder, read_identity
 from unprompt.index.shards import done_shards, iterate_images, read_shard_rows, stats_path
 from unprompt.index.tables import PROMPTS, read_table
-
-DECODE_BLOCK = 256  # pictures decoded ahead of the tower
-Decoded = tuple[str, Image.Image | UnreadableImageError]
 
 
 @dataclass(frozen=True)
@@ -83,17 +77,17 @@ def embed_images(work: EmbedWork, progress: Progress = SILENT, engine: EngineCon
 
 
 def _embed_shard(
-    shards: Path, number: int, encoder: ImageEncoder
+    shards: Path, number: int, encoder: BulkEncoder
 ) -> tuple[pl.DataFrame, np.ndarray]:
     rows = read_shard_rows(shards, number)
     errors: dict[str, str | None] = {}
-    blocks = [np.zeros((0, encoder.dim), dtype=np.float32)]
-    for block in decoded_blocks(shards, number):
-        pictures = [picture for _, picture in block if isinstance(picture, Image.Image)]
-        if pictures:
-            blocks.append(encoder.encode(pictures))
-        for key, picture in block:
-            errors[key] = None if isinstance(picture, Image.Image) else str(picture)
+    vectors: list[np.ndarray] = []
+    for key, found in encode_contents(encoder, iterate_images(shards, number)):
+        if isinstance(found, UnreadableImageError):
+            errors[key] = str(found)
+        else:
+            errors[key] = None
+            vectors.append(found.astype(np.float16))
     drawn = rows.filter(pl.col("status") == "success")
     missing = set(drawn["key"]) - set(errors)
     if missing:
@@ -107,7 +101,7 @@ def _embed_shard(
     ).join(drawn, on="key", how="inner", maintain_order="left")
     if listed.height != len(errors):
         raise DamagedFileError(f"the tar of shard {number:05d} of {shards} holds unlisted pictures")
-    return _metadata(listed), np.concatenate(blocks)
+    return _metadata(listed), np.array(vectors, np.float16).reshape(-1, encoder.dim)
 
 
 def _metadata(listed: pl.DataFrame) -> pl.DataFrame:
@@ -125,42 +119,6 @@ def _metadata(listed: pl.DataFrame) -> pl.DataFrame:
         .alias("status"),
         pl.col("fault").alias("error_message"),
     ).select(list(METADATA))
-
-
-def decoded_blocks(
-    shards: Path, number: int, wanted: Container[str] | None = None
-) -> Iterator[list[Decoded]]:
-    """Blocks of keys and pictures of a shard, the next block decoding while the last is used.
-
-    With `wanted` only the pictures of these keys are decoded.
-    """
-    images = iterate_images(shards, number)
-    if wanted is not None:
-        images = ((key, content) for key, content in images if key in wanted)
-    with ThreadPoolExecutor(1) as pool:
-        ahead = None
-        for block in _blocks(images):
-            following = pool.submit(_decode, block)
-            if ahead is not None:
-                yield ahead.result()
-            ahead = following
-        if ahead is not None:
-            yield ahead.result()
-
-
-def _blocks(items: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-    while block := list(islice(items, DECODE_BLOCK)):
-        yield block
-
-
-def _decode(block: list[tuple[str, bytes]]) -> list[Decoded]:
-    decoded: list[Decoded] = []
-    for key, content in block:
-        try:
-            decoded.append((key, open_picture(content, key)))
-        except UnreadableImageError as error:
-            decoded.append((key, error))
-    return decoded
 
 
 def _with_split(rows: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:

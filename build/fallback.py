@@ -8,21 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from PIL import Image
 
 from unprompt.build.config import FallbackConfig
-from unprompt.build.embed import decoded_blocks
+from unprompt.index.bulk import encode_contents
 from unprompt.index.bundle import ENCODER, INDEX
 from unprompt.index.class_bank import read_class_bank
 from unprompt.index.construct import write_index
 from unprompt.index.durable import stable_id
-from unprompt.index.encoders import EncoderConfig, ImageEncoder, PromptEncoder
+from unprompt.index.encoders import BulkEncoder, EncoderConfig, PromptEncoder
 from unprompt.index.factory import IndexConfig
 from unprompt.index.novelty import fit_novelty
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.runtime import export_encoder, load_encoder
 from unprompt.index.segment_files import IndexContent
-from unprompt.index.shards import done_shards, read_shard_rows
+from unprompt.index.shards import done_shards, iterate_images, read_shard_rows
 from unprompt.index.tables import ROWS
 
 GENERATOR = "imagenet-1k"
@@ -87,7 +86,7 @@ def _sample(embedded: pl.DataFrame, split: str, count: int) -> set[int]:
 
 
 def _encode(
-    shards: Path, wanted: set[int], encoder: ImageEncoder, progress: Progress
+    shards: Path, wanted: set[int], encoder: BulkEncoder, progress: Progress
 ) -> dict[int, np.ndarray]:
     """Keys of the wanted pictures, by image id; one that cannot be read is left out."""
     found: dict[int, np.ndarray] = {}
@@ -95,8 +94,8 @@ def _encode(
     for number in progress.track(numbers, "look at known pictures", len(numbers), 0):
         rows = read_shard_rows(shards, number).filter(pl.col("image_id").is_in(list(wanted)))
         ids = dict(zip(rows["key"].to_list(), rows["image_id"].to_list(), strict=True))
-        for block in decoded_blocks(shards, number, set(ids)):
-            readable = [(key, part) for key, part in block if isinstance(part, Image.Image)]
-            vectors = encoder.encode([picture for _, picture in readable])
-            found.update((ids[key], v) for (key, _), v in zip(readable, vectors, strict=True))
+        contents = ((key, content) for key, content in iterate_images(shards, number) if key in ids)
+        for key, vector in encode_contents(encoder, contents):
+            if isinstance(vector, np.ndarray):
+                found[ids[key]] = vector
     return found

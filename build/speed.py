@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from PIL import Image
 
 from unprompt.build.config import RenderConfig
-from unprompt.build.embed import decoded_blocks
 from unprompt.build.images import ShardJob, load_renderer, plan_images, render_shard
+from unprompt.index.bulk import encode_contents
 from unprompt.index.construct import write_index
 from unprompt.index.encoders import EncoderConfig, TextEncoder, to_unit_length
 from unprompt.index.errors import ConfigError
@@ -61,7 +60,7 @@ def time_rendering(
 def time_embedding(
     shards: Path, folder: Path, config: EncoderConfig, repeats: int
 ) -> tuple[float, int]:
-    """(seconds an image, length of a vector): reading shard 0, decoding ahead, and the tower."""
+    """(seconds an image, length of a vector): reading shard 0, decoding, and the tower."""
     from unprompt.index.runtime import export_encoder, load_encoder
 
     export_encoder(config, folder)
@@ -70,10 +69,7 @@ def time_embedding(
 
     def embed(_: int) -> None:
         nonlocal count
-        count = 0
-        for block in decoded_blocks(shards, 0):
-            pictures = [picture for _, picture in block if isinstance(picture, Image.Image)]
-            count += len(encoder.encode(pictures))
+        count = sum(1 for _ in encode_contents(encoder, iterate_images(shards, 0)))
 
     return median_seconds(embed, repeats) / max(count, 1), encoder.dim
 

@@ -4,10 +4,13 @@ Towers without a text side (`image_only.py`) are loaded here too, as a CLIP of w
 pictures can be encoded.
 """
 
+import copy
 import hashlib
 import importlib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,13 +21,17 @@ from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError, MissingDependencyError
 from unprompt.index.image_graph import OUTPUT_FORMS, build_image_graph
 from unprompt.index.image_only import build_image_only, is_image_only
+from unprompt.index.lanes import own_cores
 from unprompt.index.minilm import INSTALL
 from unprompt.index.offline_towers import OFFLINE_TOWERS, build_offline_clip
 from unprompt.index.open_clip_folder import local_text_override, read_model_config
 from unprompt.index.preprocess import Preprocess
 from unprompt.index.quiet import without_load_reports
+from unprompt.index.self_check import CHECKED, FLOOR, compare, made_pictures
 from unprompt.index.settings import write_settings
 from unprompt.index.trained_tower import load_tower, read_head
+
+CPU_BATCH, GPU_BATCH = 16, 256  # pictures
 
 
 class Clip:
@@ -46,6 +53,10 @@ class Clip:
         self.preprocess = preprocess
         self.tokenizer = tokenizer
         self.device = next(model.parameters()).device
+        on_gpu = self.device.type == "cuda"
+        self.batch_size = config.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
+        self.lanes = own_cores()  # they decode; the tower takes one batch at a time
+        self._one_batch = Lock()
         self.dim = self._measure_dim()
         self.space = digest_json(
             {
@@ -64,19 +75,48 @@ class Clip:
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images -> unit vectors (n, d) float32."""
-        torch = importlib.import_module("torch")
-        graph = self.image_graph()
         blocks = [np.zeros((0, self.dim), dtype=np.float32)]
-        with torch.inference_mode():
-            for start in range(0, len(images), self.config.batch_size):
-                pixels = self.preprocess(images[start : start + self.config.batch_size])
-                vectors = graph(torch.from_numpy(pixels).to(self.device))
-                blocks.append(vectors.float().cpu().numpy())
+        for start in range(0, len(images), self.batch_size):
+            pixels = self.preprocess(images[start : start + self.batch_size])
+            blocks.append(self.encode_pixels(pixels))
         return np.concatenate(blocks)
 
-    def image_graph(self) -> Any:
-        """A torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d)."""
-        graph = build_image_graph(self.model.visual, self.preprocess, self.config.output, self.head)
+    def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels (n, s, s, 3) uint8 -> unit vectors (n, d) float32."""
+        torch = importlib.import_module("torch")
+        with self._one_batch, torch.inference_mode():
+            vectors = self._fast_graph(torch.from_numpy(pixels).to(self.device))
+            found: np.ndarray = vectors.float().cpu().numpy()
+        return found
+
+    @cached_property
+    def _fast_graph(self) -> Any:
+        """The image graph as it runs: in bf16 where that is asked for, or keeps a GPU's vectors.
+
+        On a CPU bf16 is only by request: there the runtime openvino is the fast one.
+        """
+        torch = importlib.import_module("torch")
+        exact, precision = self.image_graph(), self.config.precision
+        if self.device.type == "cuda":
+            exact = exact.to(memory_format=torch.channels_last)
+        if precision == "f32" or (precision == "auto" and self.device.type == "cpu"):
+            return exact
+        rounded = self.image_graph("bfloat16")
+        if precision == "bf16":
+            return rounded
+        pictures = torch.from_numpy(made_pictures(CHECKED, self.preprocess.image_size))
+        vectors = [g(pictures.to(self.device)).float().cpu().numpy() for g in (exact, rounded)]
+        return rounded if compare(*vectors).mean >= FLOOR else exact
+
+    def image_graph(self, dtype: str = "float32") -> Any:
+        """A torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d).
+
+        In another `dtype` than that of the weights the tower is a copy.
+        """
+        visual = self.model.visual
+        if dtype != "float32":
+            visual = copy.deepcopy(visual).to(getattr(importlib.import_module("torch"), dtype))
+        graph = build_image_graph(visual, self.preprocess, self.config.output, self.head)
         return graph.to(self.device)
 
 
@@ -99,8 +139,8 @@ class ClipTextEncoder:
         clip = self._clip
         blocks = [np.zeros((0, self.dim), dtype=np.float32)]
         with torch.inference_mode():
-            for start in range(0, len(texts), clip.config.batch_size):
-                tokens = clip.tokenizer(list(texts[start : start + clip.config.batch_size]))
+            for start in range(0, len(texts), clip.batch_size):
+                tokens = clip.tokenizer(list(texts[start : start + clip.batch_size]))
                 vectors = clip.model.encode_text(tokens.to(clip.device), normalize=True)
                 blocks.append(vectors.float().cpu().numpy())
         return np.concatenate(blocks)

@@ -8,6 +8,7 @@ from PIL import Image
 from pydantic.dataclasses import dataclass
 
 from unprompt.index.errors import SpaceMismatchError
+from unprompt.index.preprocess import Preprocess
 from unprompt.index.settings import STRICT
 
 
@@ -24,6 +25,25 @@ class ImageEncoder(Protocol):
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images -> unit vectors (n, d) float32."""
+
+
+class BulkEncoder(ImageEncoder, Protocol):
+    """An image tower that takes pixels in batches: see bulk.py."""
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """What makes its pixels."""
+
+    @property
+    def batch_size(self) -> int:
+        """b, the most pictures that `encode_pixels` takes."""
+
+    @property
+    def lanes(self) -> int:
+        """How many threads should call `encode_pixels` at the same time."""
+
+    def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels (n, s, s, 3) uint8, n at most b -> unit vectors (n, d) float32."""
 
 
 class TextEncoder(Protocol):
@@ -55,9 +75,10 @@ class EncoderConfig:
     # after or before the CLIP projection, or the prompt vector of a trained head: image_graph.py
     output: Literal["features", "embedding", "prediction", "pooled"] = "features"
     runtime: Literal["openvino", "torch"] = "openvino"
-    precision: Literal["f32", "bf16"] = "f32"
+    # auto: bf16 where this machine multiplies in it and the vectors stay the same (self_check.py)
+    precision: Literal["auto", "f32", "bf16"] = "auto"
     storage: Literal["f16", "int8"] = "f16"  # weights on disk, of the runtime openvino
-    batch_size: int = 32
+    batch_size: int | None = None  # pictures; None is 16 a core, 256 on a GPU
 
 
 def check_same_space(wanted: str, got: str, what: str, remedy: str) -> None:

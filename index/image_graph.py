@@ -49,24 +49,26 @@ def build_image_graph(
             self.tower = visual if joint else visual.trunk
             self.register_buffer("mean", 255.0 * torch.tensor(preprocess.mean).view(1, 3, 1, 1))
             self.register_buffer("std", 255.0 * torch.tensor(preprocess.std).view(1, 3, 1, 1))
+            self.dtype = next(self.tower.parameters()).dtype  # all but the tower is float32
             self.reader = reader  # so that it moves to the device
             for name, matrix in matrices.items():
                 self.register_buffer(name, torch.from_numpy(matrix))
 
         def forward(self, pixels: Any) -> Any:
             planes = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
+            planes = planes.to(self.dtype)
             if reader is not None:
-                return normalize(reader(image_tokens(self.tower, planes)), dim=-1)
+                return normalize(reader(image_tokens(self.tower, planes).float()), dim=-1)
             if joint:
-                features = normalize(self.tower(planes), dim=-1)
+                features = normalize(self.tower(planes).float(), dim=-1)
                 return features if head is None else normalize(self._regress(features), dim=-1)
             if output == "pooled":
                 last = self.tower.forward_features(planes)
-                return normalize(self.tower.forward_head(last, pre_logits=True), dim=-1)
+                return normalize(self.tower.forward_head(last, pre_logits=True).float(), dim=-1)
             last, stages = self.tower.forward_intermediates(planes, indices=STAGES)
-            parts = [self.tower.forward_head(last, pre_logits=True)]
+            parts = [self.tower.forward_head(last, pre_logits=True).float()]
             for stage in stages:
-                parts += channel_statistics(stage).split(stage.shape[1], dim=1)
+                parts += channel_statistics(stage.float()).split(stage.shape[1], dim=1)
             features = join_features(parts)
             return features if head is None else normalize(self._regress(features), dim=-1)
 

@@ -30,27 +30,39 @@ class Preprocess:
         """RGB images -> uint8 (n, s, s, 3)."""
         return np.stack([self._resize(_crop_strip(image, self.image_size)) for image in images])
 
-    def _resize(self, image: Image.Image) -> np.ndarray:
+    def scaled(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of a picture of `image_size` (width, height) before it is cropped."""
+        width, height = image_size
         size = self.image_size
-        resized = (size, size) if self.resize_mode == "squash" else self._shortest(image.size)
+        if self.resize_mode == "squash":
+            return size, size
+        if width <= height:
+            return size, int(size * height / width)
+        return int(size * width / height), size
+
+    def corner(self, scaled: tuple[int, int]) -> tuple[int, int]:
+        """Left and top of the square that is kept of a scaled picture."""
+        left, top = (round((side - self.image_size) / 2.0) for side in scaled)
+        return left, top
+
+    def _resize(self, image: Image.Image) -> np.ndarray:
+        size, resized = self.image_size, self.scaled(image.size)
         if resized != image.size:
             image = image.resize(resized, RESAMPLING[self.interpolation])
-        left = round((resized[0] - size) / 2.0)
-        top = round((resized[1] - size) / 2.0)
+        left, top = self.corner(resized)
         return np.asarray(image.crop((left, top, left + size, top + size)), dtype=np.uint8)
 
-    def _shortest(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        width, height = image_size
-        if width <= height:
-            return self.image_size, int(self.image_size * height / width)
-        return int(self.image_size * width / height), self.image_size
+
+def is_strip(image_size: tuple[int, int], ratio: int) -> bool:
+    """Whether a picture is so long that scaling it would take gigabytes."""
+    return max(image_size) > min(image_size) * ratio
 
 
 def _crop_strip(image: Image.Image, ratio: int) -> Image.Image:
-    """Cut the far ends off a strip that would otherwise be scaled to gigabytes."""
+    """Cut the far ends off a strip."""
+    if not is_strip(image.size, ratio):
+        return image
     width, height = image.size
     longest = min(width, height) * ratio
-    if max(width, height) <= longest:
-        return image
     left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
     return image.crop((left, top, min(width, left + longest), min(height, top + longest)))

@@ -43,8 +43,9 @@ OWNERS = {
     "accelerate": {"inversion/train/launch.py"},
     "matplotlib": {"inversion/train/curves.py", "ui/eval_report.py", "ui/plan_plot.py"},
     "faiss": {"index/faiss_library.py"},
-    "openvino": {"index/openvino_graph.py"},
+    "openvino": {"index/lanes.py", "index/openvino_graph.py"},
     "ray": {"index/ray_library.py"},
+    "simplejpeg": {"index/pixels.py"},
     "torch": {
         "index/blip2.py",
         "build/render/diffusion/device.py",
@@ -58,6 +59,7 @@ OWNERS = {
         "index/minilm.py",
         "index/offline_towers.py",
         "index/openvino_graph.py",
+        "index/pixels.py",
         "index/faiss_library.py",
         "index/qformer.py",
     },

@@ -1,0 +1,246 @@
+"""Pictures to vectors on this CPU: a plain loop, clip-retrieval's pipeline, ours, and the limit.
+
+`python benchmarks/embedding.py --plot docs/embedding.png` -> JSON on stdout. All contenders read
+the same JPEG files of 512 px in one process, in interleaved rounds; medians, and ratios within the
+run. The towers: ViT-B/32 with random weights, and the offline EfficientNet-lite2 with its own.
+clip-retrieval's pipeline is rebuilt from the calls it makes: a DataLoader of four workers, Pillow,
+fp32; the mean and deviation of its transform are applied in batches here, which is faster.
+"""
+
+import argparse
+import io
+import json
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.utils.data
+from PIL import Image
+
+from unprompt.build.render.scenes.grammar import sample_prompts
+from unprompt.build.render.scenes.renderer import ScenesRenderer
+from unprompt.index.bulk import encode_contents
+from unprompt.index.clip import Clip, load_clip
+from unprompt.index.encoders import BulkEncoder, EncoderConfig
+from unprompt.index.machine import describe_machine
+from unprompt.index.pictures import open_picture
+from unprompt.index.pixels import PixelReader
+from unprompt.index.preprocess import Preprocess
+from unprompt.index.runtime import export_encoder, load_encoder
+from unprompt.index.self_check import compare
+
+DRAWN, SIZE_PX, GRAIN = 128, 512, 4.0  # distinct drawings; grey levels of noise
+WORKERS, THEIR_BATCH = 4, 64
+Run = Callable[[], np.ndarray]
+
+
+class Pictures(torch.utils.data.Dataset):  # type: ignore[misc]
+    """Files as clip-retrieval reads them: opened and transformed by the item."""
+
+    def __init__(self, paths: list[Path], preprocess: Preprocess):
+        self.paths = paths
+        self.preprocess = preprocess
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: int) -> Any:
+        pixels = self.preprocess([Image.open(self.paths[place]).convert("RGB")])[0]
+        return torch.from_numpy(pixels)
+
+
+class Tower(NamedTuple):
+    """One tower in torch and in the forms that ours has."""
+
+    clip: Clip
+    ours: dict[str, BulkEncoder]  # by precision
+
+
+def main() -> None:
+    warnings.filterwarnings("ignore", "This DataLoader will create")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--plot", type=Path, help="a picture of the rates")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        paths = make_jpegs(Path(name) / "jpegs", asked.images)
+        found: dict[str, Any] = {"machine": describe_machine().cpu, "images": len(paths)}
+        for tower in ("vit-b-32", "efficientnet-lite2"):
+            loaded = load_tower(tower, Path(name) / tower)
+            found[tower] = race(loaded, paths, asked.rounds)
+            found[tower]["preprocess"] = race_pixels(loaded.clip.preprocess, paths, asked.rounds)
+    print(json.dumps(found, indent=1))
+    if asked.plot:
+        plot(found, asked.plot)
+
+
+def make_jpegs(folder: Path, count: int) -> list[Path]:
+    """Drawings with a grain of their own each, so that files are as large as photographs'."""
+    folder.mkdir()
+    renderer, paths = ScenesRenderer(SIZE_PX), []
+    prompts = sample_prompts(min(DRAWN, count), 4711)
+    drawn = [renderer.render([prompt], [n])[0] for n, prompt in enumerate(prompts)]
+    generator = np.random.default_rng(0)
+    for number in range(count):
+        picture = drawn[number % len(drawn)]
+        grain = generator.normal(0, GRAIN, picture.shape)
+        grainy = np.clip(picture + grain, 0, 255).astype(np.uint8)
+        paths.append(folder / f"{number:05d}.jpg")
+        Image.fromarray(grainy).save(paths[-1], quality=90)
+    return paths
+
+
+def load_tower(name: str, folder: Path) -> Tower:
+    """ViT-B/32 gets random weights from a fixed seed."""
+    config = EncoderConfig(model=name, runtime="torch", precision="f32")
+    if name == "vit-b-32":
+        import open_clip
+
+        torch.manual_seed(0)
+        weights = folder.with_suffix(".pt")
+        torch.save(open_clip.create_model("ViT-B-32").state_dict(), weights)
+        config = replace(config, model="ViT-B-32", pretrained=str(weights), output="embedding")
+    ours = {}
+    for precision in ("f32", "bf16"):
+        chosen = replace(config, runtime="openvino", precision=precision)
+        export_encoder(chosen, folder / precision)
+        ours[precision] = load_encoder(folder / precision)
+    return Tower(load_clip(config, "cpu"), ours)
+
+
+def race(tower: Tower, paths: list[Path], rounds: int) -> dict[str, Any]:
+    """Wall-clock rates of all contenders, and cosines to the plain loop's vectors."""
+    contenders: dict[str, Run] = {
+        "loop": lambda: plain_loop(tower.clip, paths),
+        "data loader": lambda: data_loader(tower.clip, paths),
+    }
+    for precision, encoder in tower.ours.items():
+        contenders[f"ours, {precision}"] = lambda encoder=encoder: embed(encoder, paths)
+        pixels = make_pixels(encoder, paths)
+        contenders[f"forward only, {precision}"] = lambda e=encoder, p=pixels: forward(e, p)
+    for run in contenders.values():
+        run()  # compiled, and files in the page cache
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    vectors: dict[str, np.ndarray] = {}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            vectors[name] = run()
+            seconds[name].append(time.perf_counter() - start)
+    rates = {name: len(paths) / statistics.median(taken) for name, taken in seconds.items()}
+    return {name: _facts(name, rates, vectors) for name in contenders}
+
+
+def _facts(name: str, rates: dict[str, float], vectors: dict[str, np.ndarray]) -> dict[str, float]:
+    agreement = compare(vectors["loop"], vectors[name])
+    return {
+        "images_per_second": round(rates[name], 1),
+        "times_the_loop": round(rates[name] / rates["loop"], 2),
+        "times_the_data_loader": round(rates[name] / rates["data loader"], 2),
+        "cosine_mean": round(agreement.mean, 5),
+        "cosine_lowest": round(agreement.lowest, 5),
+    }
+
+
+def plain_loop(clip: Clip, paths: list[Path]) -> np.ndarray:
+    """A picture at a time."""
+    graph = clip.image_graph()
+    with torch.inference_mode():
+        found = [
+            graph(torch.from_numpy(clip.preprocess([Image.open(path).convert("RGB")])))
+            for path in paths
+        ]
+    return torch.cat(found).numpy()
+
+
+def data_loader(clip: Clip, paths: list[Path]) -> np.ndarray:
+    """Worker processes that read, batches in fp32."""
+    pictures = Pictures(paths, clip.preprocess)
+    loader = torch.utils.data.DataLoader(pictures, THEIR_BATCH, num_workers=WORKERS)
+    graph = clip.image_graph()
+    with torch.no_grad():
+        found = [graph(pixels) for pixels in loader]
+    return torch.cat(found).numpy()
+
+
+def embed(encoder: BulkEncoder, paths: list[Path]) -> np.ndarray:
+    """As the stage `embed` does it."""
+    contents = ((path.name, path.read_bytes()) for path in paths)
+    return np.stack([np.asarray(vector) for _, vector in encode_contents(encoder, contents)])
+
+
+def make_pixels(encoder: BulkEncoder, paths: list[Path]) -> list[np.ndarray]:
+    """A batch of ready pixels for each lane's turn."""
+    read = PixelReader(encoder.preprocess)
+    pixels = np.stack([read(path.read_bytes(), path.name) for path in paths])
+    return [pixels[n : n + encoder.batch_size] for n in range(0, len(pixels), encoder.batch_size)]
+
+
+def forward(encoder: BulkEncoder, batches: list[np.ndarray]) -> np.ndarray:
+    """What the tower alone takes: the limit of any pipeline around it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(encoder.lanes) as pool:
+        return np.concatenate(list(pool.map(encoder.encode_pixels, batches)))
+
+
+def race_pixels(preprocess: Preprocess, paths: list[Path], rounds: int) -> dict[str, float]:
+    """CPU milliseconds of a picture from file to pixels: Pillow's and ours."""
+    contents, read = [path.read_bytes() for path in paths[:128]], PixelReader(preprocess)
+
+    def pillow(content: bytes) -> np.ndarray:
+        return preprocess([open_picture(content, "picture")])[0]
+
+    def plain(content: bytes) -> np.ndarray:
+        return preprocess([Image.open(io.BytesIO(content)).convert("RGB")])[0]
+
+    ways = {"pillow": plain, "open_picture": pillow, "ours": lambda c: read(c, "picture")}
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            start = time.process_time()
+            for content in contents:
+                way(content)
+            taken[name].append((time.process_time() - start) / len(contents) * 1e3)
+    cpu = {name: statistics.median(times) for name, times in taken.items()}
+    apart = [np.abs(plain(c).astype(int) - read(c, "picture").astype(int)).max() for c in contents]
+    return {
+        **{f"{name}_cpu_ms": round(value, 2) for name, value in cpu.items()},
+        "less_cpu_than_pillow": round(cpu["pillow"] / cpu["ours"], 2),
+        "grey_levels_apart": int(max(apart)),
+    }
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Bars of images a second, a panel a tower."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    towers = [name for name in found if isinstance(found[name], dict)]
+    figure, panels = pyplot.subplots(1, len(towers), figsize=(10, 3.2), layout="constrained")
+    for panel, tower in zip(panels, towers, strict=True):
+        rates = {n: f["images_per_second"] for n, f in found[tower].items() if n != "preprocess"}
+        colours = ["#4c78a8" if n.startswith("ours") else "#b0b7c3" for n in rates]
+        bars = panel.barh(list(rates), list(rates.values()), color=colours)
+        panel.bar_label(bars, fmt="%.0f", padding=3)
+        panel.invert_yaxis()
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.set(title=tower, xlabel="images per second")
+        panel.margins(x=0.12)
+    figure.suptitle(f"{found['images']} JPEGs of {SIZE_PX} px, {found['machine']}", fontsize=9)
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,7 +4,6 @@ The graph is made once from the installed all-MiniLM-L6-v2, which needs torch, a
 user's cache folder; after that a query starts in a fraction of a second.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -12,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from unprompt.index.durable import read_json, write_json
+from unprompt.index.durable import digest_file, read_json, write_json
 from unprompt.index.errors import DamagedFileError, MissingDependencyError, UnpromptError
+from unprompt.index.kept import cache_folder
 from unprompt.index.minilm import (
     PROMPT_DIM,
     TOKENIZER,
@@ -21,10 +21,10 @@ from unprompt.index.minilm import (
     minilm_folder,
     prompt_space,
 )
-from unprompt.index.openvino_graph import TextGraph
+from unprompt.index.openvino_graph import GRAPH, WEIGHTS, TextGraph
 
 DESCRIPTION = "encoder.json"
-FORMAT = 1  # of the kept graph
+FORMAT = 2  # of the kept graph
 MAX_TOKENS = 256
 BATCH = 16
 
@@ -37,8 +37,9 @@ class OpenVinoPromptEncoder:
     def __init__(self, folder: Path, threads: int | None = None):
         from tokenizers import Tokenizer
 
-        self.space: str = read_json(folder / DESCRIPTION)["space"]
-        self._graph = TextGraph(folder, threads)
+        description = read_json(folder / DESCRIPTION)
+        self.space: str = description["space"]
+        self._graph = TextGraph(folder, description["files"], threads)
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()
@@ -86,18 +87,14 @@ def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
         ) from error
 
 
-def cache_folder() -> Path:
-    """Where things are kept that can be made again: $XDG_CACHE_HOME/unprompt."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "unprompt"
-
-
 def _make(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         made = Path(name) / "made"
         made.mkdir()
-        write_json(made / DESCRIPTION, {"space": export_prompt_graph(made)})
+        space = export_prompt_graph(made)
+        files = {name: digest_file(made / name) for name in (GRAPH, WEIGHTS)}
+        write_json(made / DESCRIPTION, {"space": space, "files": files})
         try:
             made.replace(folder)
         except OSError:  # another process was first

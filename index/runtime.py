@@ -33,7 +33,7 @@ class OpenVinoEncoder:
         self._batch_size = config.batch_size
         self._preprocess = read_settings(Preprocess, description["preprocess"], str(folder))
         size_px = self._preprocess.image_size
-        self._graph = Graph(folder, size_px, config.precision, threads)
+        self._graph = Graph(folder, size_px, config.precision, threads, description["files"])
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images -> unit vectors (n, d) float32."""
@@ -41,6 +41,14 @@ class OpenVinoEncoder:
         for start in range(0, len(images), self._batch_size):
             blocks.append(self._encode_batch(images[start : start + self._batch_size]))
         return np.concatenate(blocks)
+
+    def prepare(self) -> None:
+        """Be ready for single pictures."""
+        self._graph.prepare()
+
+    def release(self) -> None:
+        """Free what `encode` needs; it is made again when it is needed."""
+        self._graph.release()
 
     def _encode_batch(self, images: Sequence[Image.Image]) -> np.ndarray:
         pixels = self._preprocess(images)

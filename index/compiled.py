@@ -134,13 +134,14 @@ def _widen_weights(graph: Any) -> None:
 
     The numbers are the same. Other weights stay as they are, since OpenVINO multiplies them so.
     """
-    opset = importlib.import_module("openvino.opset13")
+    from openvino import opset13
+
     for operation in graph.get_ordered_ops():
         if operation.get_type_name() not in CONVOLUTIONS:
             continue
         weights = _value(operation.input_value(1).get_node())
         if weights is not None:
-            operation.input(1).replace_source_output(opset.constant(weights).output(0))
+            operation.input(1).replace_source_output(opset13.constant(weights).output(0))
 
 
 def _value(node: Any) -> np.ndarray | None:

@@ -11,11 +11,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from unprompt.index.durable import write_atomically
+from unprompt.index.durable import digest_file, digest_json, write_atomically
 from unprompt.index.errors import UnpromptError
 
 CHECKSUM_BYTES = 4  # crc32, behind the content
 READ_BYTES = 2**20
+DIGEST, MOST_DIGESTS = "digest-", 8
 
 
 def cache_folder() -> Path:
@@ -52,6 +53,19 @@ def keep(name: str, content: bytes, alike: str, most: int) -> None:
             old.unlink(missing_ok=True)
     except (UnpromptError, OSError):
         return
+
+
+def remembered_digest(path: Path) -> str:
+    """sha256 in hex of a large file, read again only where its size or a time of it has changed."""
+    found = path.stat()
+    state = [str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+    name = DIGEST + digest_json(state)[:32]
+    kept = read_kept(name)
+    if kept is not None:
+        return kept.tobytes().decode("ascii")
+    digest = digest_file(path)
+    keep(name, digest.encode("ascii"), DIGEST, MOST_DIGESTS)
+    return digest
 
 
 def _is_whole(handle: BinaryIO, size: int) -> bool:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.durable import digest_file, write_atomically
+from unprompt.index.durable import write_atomically
 from unprompt.index.errors import ConfigError, MissingDependencyError
+from unprompt.index.kept import remembered_digest
 from unprompt.index.openvino_graph import save_text_module
 from unprompt.index.quiet import without_load_reports
 
@@ -109,4 +110,4 @@ def export_prompt_graph(folder: Path) -> str:
 def prompt_space(location: str) -> str:
     """The identity of the target vectors: a digest of the weights, or the hub name."""
     weights = Path(location) / "model.safetensors"
-    return digest_file(weights)[:16] if weights.is_file() else f"hub:{location}"
+    return remembered_digest(weights)[:16] if weights.is_file() else f"hub:{location}"

@@ -104,11 +104,11 @@ class Inverter:
         """Turns vectors into prompts; None where the bundle has no phrases."""
         if self._folder is None or not (self._folder / PHRASES).is_dir():
             return None
-        from unprompt.index.clip_tokens import count_clip_tokens
+        from unprompt.index.clip_tokens import fits_clip
 
         encoder = load_matching_encoder(self.index.manifest.target_space, self._threads)
         bank = load_bank(self._folder / PHRASES)
-        return Composer(self.index, bank, encoder, count_clip_tokens)
+        return Composer(self.index, bank, encoder, fits_clip)
 
     def invert(self, images: Sequence[Image.Image], query: Query = Query()) -> list[Inversion]:
         """RGB pictures -> one Inversion each, in order."""

@@ -119,7 +119,7 @@ def _ridge_block(
     present = (~missing).astype(np.float64)
     count = np.maximum(present.sum(axis=1), 1.0)[:, None]
     even = present / count
-    gram = np.einsum("qid,qjd->qij", keys, keys)
+    gram = keys @ keys.transpose(0, 2, 1)
     # P = I - 1 1'/k over the neighbours that are there
     centring = present[:, :, None] * (np.eye(keys.shape[1]) - even[:, None, :])
     centred = centring @ gram @ centring.transpose(0, 2, 1)

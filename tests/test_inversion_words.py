@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.index.clip_tokens import count_clip_tokens
+from unprompt.index.clip_tokens import count_clip_tokens, fits_clip
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.terms import read_terms
@@ -189,6 +189,6 @@ def test_negative_prompt_points_away(composer: Composer, vectors: np.ndarray) ->
 def test_without_a_prompt_encoder_a_known_prompt_answers(
     composer: Composer, vectors: np.ndarray
 ) -> None:
-    plain = Composer(composer._source.index, composer._source.bank, None, count_clip_tokens)
+    plain = Composer(composer._source.index, composer._source.bank, None, fits_clip)
     made = plain.compose(vectors[0])
     assert made.text.rstrip(".") in {p.rstrip(".") for p in composer._source.index.rows["prompt"]}

@@ -43,7 +43,7 @@ OWNERS = {
     "accelerate": {"inversion/train/launch.py"},
     "matplotlib": {"inversion/train/curves.py", "ui/eval_report.py", "ui/plan_plot.py"},
     "faiss": {"index/faiss_library.py"},
-    "openvino": {"index/openvino_graph.py"},
+    "openvino": {"index/compiled.py", "index/openvino_graph.py"},
     "ray": {"index/ray_library.py"},
     "torch": {
         "index/blip2.py",

@@ -156,7 +156,7 @@ class Composer:
         """The prompt that a piece was taken from and its row's id."""
         if row is None:
             return None, None
-        there = self._source.index.read_rows([row], "prompt", "row_id")
+        there = self._source.index.read_values([row], "prompt", "row_id")
         return there["prompt"][0], there["row_id"][0]
 
     def _finish(self, best: Draft | None, config: ComposeConfig) -> Composition:

@@ -196,15 +196,15 @@ def read_candidates(
     places = np.flatnonzero(knn.neighbors.rows[place] >= 0)
     rows = knn.neighbors.rows[place][places]
     scores = widen(index.targets[rows]) @ vector
-    table = index.read_rows(rows, "prompt", "row_id")
+    known = index.read_values(rows, "prompt", "row_id")
     return [
         Candidate(
-            prompt=table["prompt"][number],
+            prompt=known["prompt"][number],
             score=float(score),
             similarity=float(knn.neighbors.scores[place][spot]),
             weight=float(knn.weights[place][spot]),
             row=int(row),
-            row_id=table["row_id"][number],
+            row_id=known["row_id"][number],
         )
         for number, (spot, row, score) in enumerate(zip(places, rows, scores, strict=True))
     ]

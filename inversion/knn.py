@@ -53,6 +53,8 @@ def find_prompts(index: PromptIndex, keys: np.ndarray, k: int) -> Neighbors:
     manifest = index.manifest
     renders = -(-manifest.ntotal // max(1, manifest.prompts))
     found = index.search(keys, k * renders)
+    if renders == 1:  # every row is a prompt of its own
+        return found
     return distinct_prompts(found, index.prompt_ids_of(found.rows), k)
 
 

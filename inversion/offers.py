@@ -50,7 +50,7 @@ class PhraseSource:
 
     def phrases(self, row: int) -> tuple[Phrase, ...]:
         """The phrases of a row's prompt."""
-        return split_phrases(self.index.read_rows([row], "prompt")["prompt"][0])
+        return split_phrases(self.index.read_values([row], "prompt")["prompt"][0])
 
     def near_rows(self, vector: np.ndarray, neighbors: Sequence[int]) -> list[int]:
         """Rows whose prompts' vectors are nearest, a prompt once.
@@ -64,8 +64,7 @@ class PhraseSource:
             known = np.array(sorted(set(neighbors)), dtype=np.int64)
             scores = widen(self.index.targets[known]) @ vector
             rows = known[np.argsort(-scores, kind="stable")]
-        _, first = np.unique(self.index.prompt_ids_of(rows), return_index=True)
-        return [int(row) for row in rows[np.sort(first)][:STARTS]]
+        return [int(row) for row in rows[self.index.first_of_prompts(rows)][:STARTS]]
 
     def encode_rare(self, rows: Sequence[int]) -> dict[Phrase, tuple[int, np.ndarray]]:
         """Phrases of the rows' prompts that the bank lacks: phrase -> row, vector."""

@@ -13,7 +13,6 @@ from unprompt.inversion.blend import Blend
 from unprompt.inversion.inputs import find_pictures
 from unprompt.inversion.inversion import Candidate, Inversion
 from unprompt.inversion.inverter import Inverter, Query
-from unprompt.ui.batch_files import FileBatch
 from unprompt.ui.invert_request import InvertRequest
 from unprompt.ui.progress import choose_progress
 
@@ -26,6 +25,8 @@ def run_invert(request: InvertRequest) -> int:
     inverter = Inverter.load(request.bundle)
     query = with_settings(request.query, inverter.blend, request.settings)
     if request.output or request.submission:
+        from unprompt.ui.batch_files import FileBatch
+
         return FileBatch(request, inverter, query, pictures, choose_progress()).run()
     failed = 0
     for record in invert_pictures(inverter, pictures, query):

@@ -136,26 +136,26 @@ def save_graph(graph: Any, folder: Path, storage: Storage) -> None:
             produced.replace(temporary)
 
 
-def save_text_module(module: Any, folder: Path) -> None:
-    """Write a torch module over token ids and mask (n, t) int64 as `tower.xml` and `tower.bin`."""
+def save_text_module(module: Any, dim: int, folder: Path) -> None:
+    """Write a torch module over words (n, t, dim) and their mask (n, t) int64 as a tower's files."""
     torch = importlib.import_module("torch")
-    tokens = torch.ones((2, 8), dtype=torch.int64)
+    words, mask = torch.zeros((2, 8, dim)), torch.ones((2, 8), dtype=torch.int64)
     with torch.inference_mode(), without_load_reports():
-        graph = _convert_model(module, example_input=(tokens, tokens))
-    graph.reshape({place: [-1, -1] for place in range(2)})
+        graph = _convert_model(module, example_input=(words, mask))
+    graph.reshape({0: [-1, -1, dim], 1: [-1, -1]})
     save_graph(graph, folder, "f16")
 
 
 class TextGraph:
-    """A saved graph over token ids and mask."""
+    """A saved graph over words and their mask."""
 
     def __init__(self, folder: Path, digests: Mapping[str, str], threads: int | None = None):
         saved = SavedGraph(folder / GRAPH, folder / WEIGHTS, digests, "f32", threads)
         self._network = compile_graph(saved, None)
 
-    def __call__(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Ids and mask (n, t) int64 -> (n, d) float32."""
-        return self._network(ids, mask)[0]
+    def __call__(self, words: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Words (n, t, d) float32 and mask (n, t) int64 -> (n, d) float32."""
+        return self._network(words, mask)[0]
 
 
 def compress_weights(graph: Any) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from unprompt.index.encoders import check_same_space, to_unit_length
 from unprompt.index.errors import DamagedFileError, UnpromptError
-from unprompt.index.faiss_library import load_faiss
+from unprompt.index.faiss_library import load_faiss, one_thread
 from unprompt.index.fold import Fold, fold
 from unprompt.index.halves import widen
 from unprompt.index.index_files import REMEDY, ROWS_FILE, IndexFiles, check_generation
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 MEAN_BLOCK = 65_536  # rows read at a time
+SMALL_SEARCH = 50_000  # queries times rows: less is done before other threads are awake
 FEW = 20_000  # rows that are looked up one by one; for more the whole table is read
 
 
@@ -164,7 +165,8 @@ class PromptIndex:
         """The k nearest rows that count; more are fetched where removed ones stand before them."""
         fetched = k
         while True:
-            scores, places = self.vectors.search(queries, fetched)
+            with one_thread(len(queries) * self.manifest.stored <= SMALL_SEARCH):
+                scores, places = self.vectors.search(queries, fetched)
             if self._live.whole:
                 return scores, places
             rows = self._live.rows(places)
@@ -191,7 +193,8 @@ class PromptIndex:
             if isinstance(stored, load_faiss().IndexIVF):
                 stored.make_direct_map()
             asked = np.ascontiguousarray(self._live.places(wanted).ravel(), dtype=np.int64)
-            keys = stored.reconstruct_batch(asked).reshape(*rows.shape, -1)
+            with one_thread(len(asked) <= FEW):
+                keys = stored.reconstruct_batch(asked).reshape(*rows.shape, -1)
         return np.where((rows >= 0)[..., None], keys, np.float32(0.0))
 
     def places_removed(self, leaving: np.ndarray) -> np.ndarray:

@@ -8,15 +8,18 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
 from unprompt.index.durable import digest_file, read_json, write_json
 from unprompt.index.errors import DamagedFileError, MissingDependencyError, UnpromptError
+from unprompt.index.halves import widen
 from unprompt.index.kept import cache_folder
 from unprompt.index.minilm import (
     PROMPT_DIM,
     TOKENIZER,
+    WORDS,
     export_prompt_graph,
     minilm_folder,
     prompt_space,
@@ -24,7 +27,7 @@ from unprompt.index.minilm import (
 from unprompt.index.openvino_graph import GRAPH, WEIGHTS, TextGraph
 
 DESCRIPTION = "encoder.json"
-FORMAT = 2  # of the kept graph
+FORMAT = 3  # of the kept graph
 MAX_TOKENS = 256
 BATCH = 16
 
@@ -40,6 +43,7 @@ class OpenVinoPromptEncoder:
         description = read_json(folder / DESCRIPTION)
         self.space: str = description["space"]
         self._graph = TextGraph(folder, description["files"], threads)
+        self._words = WordVectors(folder / WORDS)
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()
@@ -58,8 +62,32 @@ class OpenVinoPromptEncoder:
             for row, place in enumerate(places):
                 ids[row, : len(tokens[place])] = tokens[place]
                 mask[row, : len(tokens[place])] = 1
-            vectors[places] = self._graph(ids, mask)
+            vectors[places] = self._graph(self._words(ids), mask)
         return vectors
+
+
+class WordVectors:
+    """The words' own vectors, of which a query needs some dozens: read from the file one by one.
+
+    A memory map of it would bring sixteen pages into memory for each.
+    """
+
+    def __init__(self, path: Path):
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # (w, d) float16
+        self._start, self._dim, self._kind = mapped.offset, mapped.shape[1], mapped.dtype
+        self._handle = path.open("rb")
+        self._lock = Lock()
+
+    def __call__(self, ids: np.ndarray) -> np.ndarray:
+        """Ids (n, t) -> (n, t, d) float32."""
+        wanted, places = np.unique(ids, return_inverse=True)
+        width, rows = self._dim * self._kind.itemsize, []
+        with self._lock:
+            for number in wanted.tolist():
+                self._handle.seek(self._start + number * width)
+                rows.append(self._handle.read(width))
+        found = np.frombuffer(b"".join(rows), self._kind).reshape(len(wanted), self._dim)
+        return widen(found)[places.reshape(ids.shape)]
 
 
 def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
@@ -80,7 +108,7 @@ def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
         _make(folder)
     try:
         return OpenVinoPromptEncoder(folder, threads)
-    except (RuntimeError, OSError, KeyError, DamagedFileError) as error:
+    except (RuntimeError, OSError, KeyError, ValueError, DamagedFileError) as error:
         raise UnpromptError(
             f"the prompt encoder kept in {folder} is broken ({error}); delete the folder, it is "
             "made again"

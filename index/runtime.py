@@ -6,6 +6,7 @@ reads it back. An encoder whose runtime is torch is only described by its settin
 
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +32,24 @@ class OpenVinoEncoder:
         self.dim: int = description["dim"]
         config = read_settings(EncoderConfig, description["config"], str(folder / DESCRIPTION))
         self._batch_size = config.batch_size
+        self._ready: Future[None] | None = None
         self._preprocess = read_settings(Preprocess, description["preprocess"], str(folder))
         size_px = self._preprocess.image_size
         self._graph = Graph(folder, size_px, config.precision, threads, description["files"])
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images -> unit vectors (n, d) float32."""
+        if self._ready is not None:
+            wait([self._ready])  # what it raises, `_encode_batch` raises again
+            self._ready = None
         blocks = [np.zeros((0, self.dim), dtype=np.float32)]
         for start in range(0, len(images), self._batch_size):
             blocks.append(self._encode_batch(images[start : start + self._batch_size]))
         return np.concatenate(blocks)
 
-    def prepare(self) -> None:
-        """Be ready for single pictures."""
-        self._graph.prepare()
+    def prepare(self, pool: Executor) -> None:
+        """Begin to be ready for single pictures, in another thread."""
+        self._ready = pool.submit(self._graph.prepare)
 
     def release(self) -> None:
         """Free what `encode` needs; it is made again when it is needed."""
@@ -122,10 +127,13 @@ def trained_on(folder: Path) -> str | None:
     return None if digest is None else str(digest)
 
 
-def load_encoder(folder: Path, threads: int | None = None) -> ImageEncoder:
+def load_encoder(
+    folder: Path, threads: int | None = None, towers: Executor | None = None
+) -> ImageEncoder:
     """The image encoder that `export_encoder` wrote; raises DamagedFileError if a file changed.
 
-    `threads` limits OpenVINO, which takes every core otherwise.
+    `threads` limits OpenVINO, which takes every core otherwise. `towers` get the tower ready for
+    single pictures while the caller loads something else.
     """
     description = read_json(folder / DESCRIPTION)
     for name, digest in description["files"].items():
@@ -137,7 +145,10 @@ def load_encoder(folder: Path, threads: int | None = None) -> ImageEncoder:
             )
     config = read_settings(EncoderConfig, description["config"], str(folder / DESCRIPTION))
     if config.runtime == "openvino":
-        return OpenVinoEncoder(folder, description, threads)
+        encoder = OpenVinoEncoder(folder, description, threads)
+        if towers is not None:
+            encoder.prepare(towers)
+        return encoder
     from unprompt.index.clip import load_clip
 
     trained = folder if TOWER in description["files"] else None

@@ -105,7 +105,7 @@ def compile_graph(saved: SavedGraph, shape: Sequence[int] | None) -> Network:
 
 
 def read_graph(saved: SavedGraph) -> Any:
-    """The graph as OpenVINO has it; raises DamagedFileError where a file is not what was written."""
+    """The graph as OpenVINO has it; raises DamagedFileError for files that have changed."""
     for name, digest in saved.digests.items():
         path = saved.graph.with_name(name)
         if not path.is_file() or digest_file(path) != digest:

@@ -81,7 +81,7 @@ def load_prompt_encoder(model: str | None = None) -> MiniLmPromptEncoder:
 
 
 def export_prompt_graph(folder: Path) -> str:
-    """Write the installed prompt encoder as an OpenVINO graph, its words and its tokenizer; its space.
+    """Write the installed prompt encoder as an OpenVINO graph, words and tokenizer; its space.
 
     Words (n, t, 384) and their mask (n, t) in, unit vectors (n, 384) out. The words' own vectors
     (w, 384), half of all numbers, are a file beside it, of which a query touches a few rows.

@@ -137,7 +137,7 @@ def save_graph(graph: Any, folder: Path, storage: Storage) -> None:
 
 
 def save_text_module(module: Any, dim: int, folder: Path) -> None:
-    """Write a torch module over words (n, t, dim) and their mask (n, t) int64 as a tower's files."""
+    """Write a torch module over words (n, t, dim) and mask (n, t) int64 as a tower's files."""
     torch = importlib.import_module("torch")
     words, mask = torch.zeros((2, 8, dim)), torch.ones((2, 8), dtype=torch.int64)
     with torch.inference_mode(), without_load_reports():

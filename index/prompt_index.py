@@ -91,9 +91,7 @@ class PromptIndex:
             found = found.with_columns(pl.Series("row", wanted, pl.UInt32))
         return found
 
-    def read_values(
-        self, rows: Sequence[int] | np.ndarray, *columns: str
-    ) -> dict[str, list[Any]]:
+    def read_values(self, rows: Sequence[int] | np.ndarray, *columns: str) -> dict[str, list[Any]]:
         """The same as a list a column: a few rows need no polars where the index has a lookup."""
         wanted = np.asarray(rows, dtype=np.int64)
         if "rows" in self.__dict__ or not 0 < len(wanted) <= FEW:

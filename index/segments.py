@@ -68,7 +68,7 @@ class RowFiles:
         self._paths = tables
         self._handles: list[BinaryIO] = [path.open("rb") for path in tables]
         self._lookups = [None if path is None else RowLookup(path) for path in lookups]
-        self._tables: dict[int, "pl.DataFrame"] = {}
+        self._tables: dict[int, pl.DataFrame] = {}
         self._live = live
 
     def read(self) -> "pl.DataFrame":

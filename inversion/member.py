@@ -48,7 +48,8 @@ def load_members(
 ) -> tuple[Member, ...]:
     """The members that a bundle's blend names, `main` first.
 
-    `towers` get the towers ready while the rest is loaded. Raises SpaceMismatchError where the members answer in different target spaces.
+    `towers` get the towers ready while the rest is loaded. Raises SpaceMismatchError where the
+    members answer in different target spaces.
     """
     members = [
         _load(share.name, member_folder(bundle, share.name), threads, towers)

@@ -96,7 +96,8 @@ class PromptIndex:
         wanted = np.asarray(rows, dtype=np.int64)
         if "rows" in self.__dict__ or not 0 < len(wanted) <= FEW:
             return self.read_rows(wanted, *columns).to_dict(as_series=False)
-        return self._files.rows.values(wanted, self._files.ends, columns)
+        found = self._files.rows.values(wanted, self._files.ends, columns)
+        return found | {"row": wanted.tolist()} if "row" in columns else found
 
     def prompt_ids_of(self, rows: np.ndarray) -> np.ndarray:
         """The prompts of rows (...): (...) uint64; any for a row that is -1."""
@@ -106,9 +107,9 @@ class PromptIndex:
 
     def first_of_prompts(self, rows: np.ndarray) -> np.ndarray:
         """Places (p,) in rows (m,) where a prompt stands for the first time, in their order."""
-        if self.manifest.prompts == self.manifest.ntotal:  # a prompt has one row
-            return np.arange(len(rows))
-        return np.sort(np.unique(self.prompt_ids_of(rows), return_index=True)[1])
+        single = self.manifest.prompts == self.manifest.ntotal  # a prompt has one row
+        identities = rows if single else self.prompt_ids_of(rows)
+        return np.sort(np.unique(identities, return_index=True)[1])
 
     @cached_property
     def mean_target(self) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unprompt.index.blas_threads import one_blas_thread
 from unprompt.index.bundle import BLEND, CONFIDENCE, PHRASES, read_bundle
 from unprompt.index.encoders import ImageEncoder
 from unprompt.index.errors import ConfigError
@@ -27,6 +28,7 @@ from unprompt.inversion.phrases import load_bank
 from unprompt.inversion.prompt_encoder import load_matching_encoder
 from unprompt.inversion.words import ComposeConfig
 
+FEW = 4  # pictures whose matrices are too small for several threads
 STARTER = Path(__file__).parent / "starter"
 
 
@@ -127,8 +129,10 @@ class Inverter:
 
     def invert(self, images: Sequence[Image.Image], query: Query = Query()) -> list[Inversion]:
         """RGB pictures -> one Inversion each, in order."""
-        if not images:
-            return []
+        with one_blas_thread(len(images) <= FEW):
+            return self._invert(images, query) if images else []
+
+    def _invert(self, images: Sequence[Image.Image], query: Query) -> list[Inversion]:
         keys = [self._encode(member.encoder, images) for member in self.members]
         blend = query.blend or self.blend
         estimates = self.estimate(keys, blend)

@@ -45,6 +45,7 @@ OWNERS = {
     "faiss": {"index/faiss_library.py"},
     "openvino": {"index/compiled.py", "index/openvino_graph.py"},
     "ray": {"index/ray_library.py"},
+    "threadpoolctl": {"index/blas_threads.py"},
     "torch": {
         "index/blip2.py",
         "build/render/diffusion/device.py",

@@ -1,6 +1,5 @@
 """`unprompt invert`: its arguments and options."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -73,9 +72,6 @@ def invert(
       unprompt invert renders/ --output prompts.parquet --engine ray --workers 8
       unprompt invert picture.png --ban artists --ban 'close-up' --prefix 'best quality'
     """
-    if not (output or submission):
-        # a few pictures' small matrices gain nothing from threads, which spin between products
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from unprompt.index.terms import read_terms
     from unprompt.inversion.inverter import Query
     from unprompt.inversion.words import ComposeConfig

@@ -10,42 +10,23 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-
-class _Limit:
-    """The number of threads is the whole process': the first to ask sets it, the last undoes it."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._asking = 0
-        self._limiter: Any = None
-
-    def enter(self) -> None:
-        with self._lock:
-            self._asking += 1
-            if self._asking == 1:
-                self._limiter = _controller().limit(limits=1)
-
-    def leave(self) -> None:
-        with self._lock:
-            self._asking -= 1
-            if self._asking == 0:
-                self._limiter.restore_original_limits()
-
-
-_LIMIT = _Limit()
+_LIMITING = Lock()  # the number of threads is the whole process'
 
 
 @contextmanager
 def one_blas_thread(alone: bool = True) -> Iterator[None]:
-    """Matrix products of this process use one thread, if `alone`; afterwards as many as before."""
-    if not alone:
+    """Matrix products of this process use one thread, if `alone`; afterwards as many as before.
+
+    Where another thread of the process has asked for the same meanwhile, it is left as it is.
+    """
+    if not alone or not _LIMITING.acquire(blocking=False):
         yield
         return
-    _LIMIT.enter()
     try:
-        yield
+        with _controller().limit(limits=1):
+            yield
     finally:
-        _LIMIT.leave()
+        _LIMITING.release()
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import html
 import importlib.util
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ MERGES = 49152 - 256 - 2  # of its lines, behind the heading
 END = "</w>"
 SPECIAL = ("<start_of_text>", "<end_of_text>")
 START_AND_END = 2
+FEW_MERGES = 2000  # the first, which a query reads in a few milliseconds
 _PIECE = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 CLIP_PIECE = f"{'|'.join(SPECIAL)}|{_PIECE}"
 
@@ -38,7 +40,26 @@ def count_clip_tokens(text: str) -> int:
     merging = _merging()
     if merging is None:
         return START_AND_END + sum(_bound(word) for word in text.split())
-    return len(merging.whole.encode(clean_for_clip(text)).ids) + START_AND_END
+    return _count(clean_for_clip(text), merging)
+
+
+def fits_clip(text: str, most: int) -> bool:
+    """Whether `count_clip_tokens` of a text is at most `most`, which is seldom worth all merges.
+
+    A text that CLIP does not change has no more tokens than characters, and later merges only make
+    fewer of what the first ones leave.
+    """
+    if text.isascii() and text.isprintable() and "&" not in text:
+        if START_AND_END + len(text) - text.count(" ") <= most:
+            return True
+        few = _merging(FEW_MERGES)
+        if few is not None and _count(text.lower(), few) <= most:
+            return True
+    return count_clip_tokens(text) <= most
+
+
+def _count(cleaned: str, merging: "_Merging") -> int:
+    return len(merging.whole.encode(cleaned).ids) + START_AND_END
 
 
 def clean_for_clip(text: str) -> str:
@@ -86,8 +107,9 @@ def _spell(piece: str, merging: _Merging) -> str:
     return "".join(spelt for spelt, _ in merging.letters.pre_tokenize_str(piece))
 
 
-@lru_cache(maxsize=1)
-def _merging() -> _Merging | None:
+@lru_cache(maxsize=2)
+def _merging(count: int = MERGES) -> _Merging | None:
+    """The first merges of CLIP; None without open_clip or tokenizers."""
     found = importlib.util.find_spec("open_clip")
     try:
         from tokenizers import Regex, Tokenizer, models, pre_tokenizers
@@ -96,8 +118,9 @@ def _merging() -> _Merging | None:
     if found is None or found.origin is None:
         return None
     path = Path(found.origin).with_name(MERGES_FILE)
-    lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")[1 : MERGES + 1]
-    merges = [(first, second) for first, _, second in (line.partition(" ") for line in lines)]
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+        read = [line.rstrip("\n").partition(" ") for line in islice(lines, 1, count + 1)]
+    merges = [(first, second) for first, _, second in read]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = [*alphabet, *(letter + END for letter in alphabet), *map("".join, merges)]
     vocabulary = {token: number for number, token in enumerate(dict.fromkeys(tokens))}

@@ -7,12 +7,11 @@ cores ViT-B/32 does 1.4 times the pictures that it does with both on one batch.
 
 import os
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unprompt.index.openvino_graph import GRAPH, WEIGHTS
+from unprompt.index.compiled import SavedGraph, load_core, load_openvino, read_graph
 
 BATCH = 16  # more fall out of the caches, fewer leave the matrix units idle
 
@@ -20,20 +19,10 @@ BATCH = 16  # more fall out of the caches, fewer leave the matrix units idle
 class Lanes:
     """The compiled graph; a thread that calls gets a lane of its own."""
 
-    def __init__(self, folder: Path, image_size: int, precision: str, batch: int, lanes: int):
-        import openvino
-
-        core = openvino.Core()
-        graph = core.read_model(folder / GRAPH, folder / WEIGHTS)
-        widen_weights(graph)
+    def __init__(self, saved: SavedGraph, image_size: int, batch: int, lanes: int):
+        graph = read_graph(saved)
         graph.reshape([batch, image_size, image_size, 3])  # fixed shapes run fastest
-        hints = {
-            "INFERENCE_PRECISION_HINT": precision,
-            "NUM_STREAMS": lanes,
-            "INFERENCE_NUM_THREADS": lanes,
-            "ENABLE_CPU_PINNING": False,  # several processes would pin themselves to the same cores
-        }
-        self._compiled = core.compile_model(graph, "CPU", hints)
+        self._compiled = compile_lanes(graph, saved.precision, lanes)
         self._batch = batch
         self._requests = threading.local()
 
@@ -56,6 +45,18 @@ class Lanes:
         return self._requests.own
 
 
+def compile_lanes(graph: Any, precision: str, lanes: int) -> Any:
+    """A graph that so many cores run at the same time, each on inputs of its own."""
+    widen_weights(graph)
+    hints = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "NUM_STREAMS": lanes,
+        "INFERENCE_NUM_THREADS": lanes,
+        "ENABLE_CPU_PINNING": False,  # several processes would pin themselves to the same cores
+    }
+    return load_core().compile_model(graph, "CPU", hints)
+
+
 def widen_weights(graph: Any) -> int:
     """Weights of int8 with a scale as the float32 they stand for; returns how many were changed.
 
@@ -63,14 +64,14 @@ def widen_weights(graph: Any) -> int:
     then takes one weight for another: 5 to 8 of 36 networks then gave vectors of cosine 0.0 to 0.7,
     none of 108 when the weights were widened before (f16 weights are not affected).
     """
-    from openvino import Type, opset13
+    int8, changed = load_openvino().Type.i8, 0
+    from openvino import opset13
 
-    changed = 0
     for operation in graph.get_ordered_ops():
         if operation.get_type_name() != "Multiply":
             continue
         codes, scale = (_constant_under(operation.input_value(place)) for place in range(2))
-        if codes is None or scale is None or codes.get_element_type() != Type.i8:
+        if codes is None or scale is None or codes.get_element_type() != int8:
             continue
         widened = np.array(codes.get_data(), np.float32) * np.array(scale.get_data(), np.float32)
         constant = opset13.constant(widened)
@@ -90,9 +91,7 @@ def _constant_under(value: Any) -> Any:
 
 def has_bf16() -> bool:
     """Whether this CPU multiplies in bfloat16; where it does not, nothing is gained by it."""
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in load_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def own_cores() -> int:

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.durable import digest_file, write_atomically
+from unprompt.index.durable import write_atomically
 from unprompt.index.errors import ConfigError, MissingDependencyError
+from unprompt.index.kept import remembered_digest
 from unprompt.index.openvino_graph import save_text_module
 from unprompt.index.quiet import without_load_reports
 
 INSTALL = "pip install 'unprompt[build,cpu]'"
 PROMPT_DIM = 384
-TOKENIZER = "tokenizer.json"
+TOKENIZER, WORDS = "tokenizer.json", "words.npy"
 
 
 def minilm_folder() -> Path:
@@ -80,9 +81,10 @@ def load_prompt_encoder(model: str | None = None) -> MiniLmPromptEncoder:
 
 
 def export_prompt_graph(folder: Path) -> str:
-    """Write the installed prompt encoder as an OpenVINO graph and its tokenizer; its space.
+    """Write the installed prompt encoder as an OpenVINO graph, words and tokenizer; its space.
 
-    Token ids and their mask (n, t) in, unit vectors (n, 384) out.
+    Words (n, t, 384) and their mask (n, t) in, unit vectors (n, 384) out. The words' own vectors
+    (w, 384), half of all numbers, are a file beside it, of which a query touches a few rows.
     """
     encoder = load_prompt_encoder()
     torch = importlib.import_module("torch")
@@ -94,13 +96,16 @@ def export_prompt_graph(folder: Path) -> str:
             super().__init__()
             self.model = model
 
-        def forward(self, ids: Any, mask: Any) -> Any:
-            states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        def forward(self, words: Any, mask: Any) -> Any:
+            states = self.model(inputs_embeds=words, attention_mask=mask).last_hidden_state
             kept = mask.unsqueeze(-1).to(states.dtype)
             mean = (states * kept).sum(1) / kept.sum(1).clamp_min(1.0)
             return torch.nn.functional.normalize(mean, dim=-1)
 
-    save_text_module(PromptGraph().eval(), folder)
+    save_text_module(PromptGraph().eval(), PROMPT_DIM, folder)
+    words = model.embeddings.word_embeddings.weight.detach().numpy().astype(np.float16)
+    with write_atomically(folder / WORDS) as temporary, temporary.open("wb") as handle:
+        np.save(handle, words)
     with write_atomically(folder / TOKENIZER) as temporary:
         shutil.copyfile(minilm_folder() / TOKENIZER, temporary)
     return encoder.space
@@ -109,4 +114,4 @@ def export_prompt_graph(folder: Path) -> str:
 def prompt_space(location: str) -> str:
     """The identity of the target vectors: a digest of the weights, or the hub name."""
     weights = Path(location) / "model.safetensors"
-    return digest_file(weights)[:16] if weights.is_file() else f"hub:{location}"
+    return remembered_digest(weights)[:16] if weights.is_file() else f"hub:{location}"

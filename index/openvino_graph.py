@@ -1,16 +1,19 @@
-"""The one file that knows OpenVINO: a torch module -> a graph on disk -> a function that runs.
+"""The file that knows OpenVINO best: a torch module -> a graph on disk -> a function that runs.
+
+What a query needs of OpenVINO, without the converter, is in compiled.py.
 
 Graphs take uint8 pixels (n, s, s, 3). Weights are kept as float16, or as int8 with a scale an
 output channel: half the size, at a cosine of 0.9997 to the vectors before (the starter's tower).
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from unprompt.index.compiled import SavedGraph, compile_graph, load_core, load_openvino
 from unprompt.index.durable import write_atomically
 from unprompt.index.errors import UnpromptError
 from unprompt.index.quiet import without_load_reports
@@ -20,32 +23,6 @@ SMALLEST_COMPRESSED = 4096  # numbers; less is not worth the scale beside it
 Storage = Literal["f16", "int8"]
 
 
-class Graph:
-    """A saved graph, compiled for each batch size that is asked for."""
-
-    def __init__(self, folder: Path, image_size: int, precision: str, threads: int | None = None):
-        import openvino
-
-        self._core = openvino.Core()
-        self._graph = self._core.read_model(folder / GRAPH, folder / WEIGHTS)
-        self._image_size = image_size
-        self._hints = {"INFERENCE_PRECISION_HINT": precision, **_limit(threads)}
-        self._compiled: dict[int, Any] = {}
-
-    def __call__(self, pixels: np.ndarray) -> list[np.ndarray]:
-        """Pixels (n, s, s, 3) uint8 -> one array (n, d) an output."""
-        found = self._compile(len(pixels))(pixels)
-        return [np.array(found[place]) for place in range(len(found))]
-
-    def _compile(self, batch: int) -> Any:
-        # fixed shapes: each batch size is its own compiled network
-        if batch not in self._compiled:
-            graph = self._graph.clone()
-            graph.reshape([batch, self._image_size, self._image_size, 3])
-            self._compiled[batch] = self._core.compile_model(graph, "CPU", self._hints)
-        return self._compiled[batch]
-
-
 def compile_module(
     module: Any, image_size: int, batch: int = 8
 ) -> Callable[[np.ndarray], list[np.ndarray]]:
@@ -53,11 +30,9 @@ def compile_module(
 
     Several times as fast as torch's own convolutions there; f32, one array for each output.
     """
-    import openvino
-
     graph = _convert(module, image_size)
     graph.reshape([batch, image_size, image_size, 3])  # fixed shapes run fastest
-    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = load_core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     outputs = range(len(compiled.outputs))
 
     def run(pixels: np.ndarray) -> list[np.ndarray]:
@@ -81,8 +56,6 @@ def save_module(module: Any, image_size: int, folder: Path, storage: Storage) ->
 
 def save_graph(graph: Any, folder: Path, storage: Storage) -> None:
     """Write a graph; the same graph gives the same bytes. Raises UnpromptError on a full disk."""
-    import openvino
-
     if storage == "int8":
         compress_weights(graph)
     # OpenVINO numbers names through the life of a process; the same tower gives the same bytes
@@ -92,7 +65,7 @@ def save_graph(graph: Any, folder: Path, storage: Storage) -> None:
     scratch = folder / "scratch.xml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        openvino.save_model(graph, scratch, compress_to_fp16=True)
+        load_openvino().save_model(graph, scratch, compress_to_fp16=True)
     except (RuntimeError, OSError) as error:
         for part in (scratch, scratch.with_suffix(".bin")):
             part.unlink(missing_ok=True)
@@ -105,37 +78,26 @@ def save_graph(graph: Any, folder: Path, storage: Storage) -> None:
             produced.replace(temporary)
 
 
-def save_text_module(module: Any, folder: Path) -> None:
-    """Write a torch module over token ids and mask (n, t) int64 as `tower.xml` and `tower.bin`."""
-    import openvino
-
+def save_text_module(module: Any, dim: int, folder: Path) -> None:
+    """Write a torch module over words (n, t, dim) and mask (n, t) int64 as a tower's files."""
     torch = importlib.import_module("torch")
-    tokens = torch.ones((2, 8), dtype=torch.int64)
+    words, mask = torch.zeros((2, 8, dim)), torch.ones((2, 8), dtype=torch.int64)
     with torch.inference_mode(), without_load_reports():
-        graph = openvino.convert_model(module, example_input=(tokens, tokens))
-    graph.reshape({place: [-1, -1] for place in range(2)})
+        graph = _convert_model(module, example_input=(words, mask))
+    graph.reshape({0: [-1, -1, dim], 1: [-1, -1]})
     save_graph(graph, folder, "f16")
 
 
 class TextGraph:
-    """A saved graph over token ids and mask."""
+    """A saved graph over words and their mask."""
 
-    def __init__(self, folder: Path, threads: int | None = None):
-        import openvino
+    def __init__(self, folder: Path, digests: Mapping[str, str], threads: int | None = None):
+        saved = SavedGraph(folder / GRAPH, folder / WEIGHTS, digests, "f32", threads)
+        self._network = compile_graph(saved, None)
 
-        core = openvino.Core()
-        graph = core.read_model(folder / GRAPH, folder / WEIGHTS)
-        hints = {"INFERENCE_PRECISION_HINT": "f32", **_limit(threads)}
-        self._compiled = core.compile_model(graph, "CPU", hints)
-
-    def __call__(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Ids and mask (n, t) int64 -> (n, d) float32."""
-        return np.array(self._compiled((ids, mask))[0])
-
-
-def _limit(threads: int | None) -> dict[str, int]:
-    """OpenVINO takes every core unless it is told how many."""
-    return {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
+    def __call__(self, words: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Words (n, t, d) float32 and mask (n, t) int64 -> (n, d) float32."""
+        return self._network(words, mask)[0]
 
 
 def compress_weights(graph: Any) -> int:
@@ -149,9 +111,7 @@ def compress_weights(graph: Any) -> int:
 
 
 def _is_weight(constant: Any) -> bool:
-    import openvino
-
-    kinds = (openvino.Type.f16, openvino.Type.f32)
+    kinds = (load_openvino().Type.f16, load_openvino().Type.f32)
     shape = constant.get_output_shape(0)
     return (
         constant.get_element_type() in kinds
@@ -178,12 +138,17 @@ def _compress(constant: Any) -> None:
         user.replace_source_output(restored.output(0))
 
 
-def _convert(module: Any, image_size: int) -> Any:
-    import openvino
+def _convert_model(module: Any, **example: Any) -> Any:
+    load_openvino()
+    from openvino.tools.ovc import convert_model
 
+    return convert_model(module, **example)
+
+
+def _convert(module: Any, image_size: int) -> Any:
     torch = importlib.import_module("torch")
     example = torch.zeros((1, image_size, image_size, 3), dtype=torch.uint8)
     with torch.inference_mode(), without_load_reports():
-        converted = openvino.convert_model(module, example_input=example)
+        converted = _convert_model(module, example_input=example)
     converted.reshape([-1, image_size, image_size, 3])
     return converted

@@ -3,23 +3,25 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from unprompt.index.encoders import check_same_space, to_unit_length
 from unprompt.index.errors import DamagedFileError, UnpromptError
-from unprompt.index.faiss_library import load_faiss
+from unprompt.index.faiss_library import load_faiss, one_thread
 from unprompt.index.fold import Fold, fold
 from unprompt.index.halves import widen
 from unprompt.index.index_files import REMEDY, ROWS_FILE, IndexFiles, check_generation
 from unprompt.index.manifest import IndexManifest, check_files, read_index_manifest
 from unprompt.index.refine import KeyScores, refine
-from unprompt.index.tables import ROWS
 from unprompt.index.transforms import gather_keys, inner_index, transforms
 
+if TYPE_CHECKING:
+    import polars as pl
+
 MEAN_BLOCK = 65_536  # rows read at a time
+SMALL_SEARCH = 50_000  # queries times rows: less is done before other threads are awake
 FEW = 20_000  # rows that are looked up one by one; for more the whole table is read
 
 
@@ -64,7 +66,7 @@ class PromptIndex:
                 manifest = newer
 
     @cached_property
-    def rows(self) -> pl.DataFrame:
+    def rows(self) -> "pl.DataFrame":
         """ROWS of all rows, in the order of the targets: the whole table in memory."""
         table = self._files.rows.read()
         if table.height != self.manifest.ntotal:
@@ -74,8 +76,12 @@ class PromptIndex:
             )
         return table
 
-    def read_rows(self, rows: Sequence[int] | np.ndarray, *columns: str) -> pl.DataFrame:
+    def read_rows(self, rows: Sequence[int] | np.ndarray, *columns: str) -> "pl.DataFrame":
         """ROWS, or those columns of it, of rows (m,) in the order asked; a few are read alone."""
+        import polars as pl
+
+        from unprompt.index.tables import ROWS
+
         wanted = np.asarray(rows, dtype=np.int64)
         names = columns or tuple(ROWS)
         if "rows" in self.__dict__ or not 0 < len(wanted) <= FEW:
@@ -85,10 +91,25 @@ class PromptIndex:
             found = found.with_columns(pl.Series("row", wanted, pl.UInt32))
         return found
 
+    def read_values(self, rows: Sequence[int] | np.ndarray, *columns: str) -> dict[str, list[Any]]:
+        """The same as a list a column: a few rows need no polars where the index has a lookup."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        if "rows" in self.__dict__ or not 0 < len(wanted) <= FEW:
+            return self.read_rows(wanted, *columns).to_dict(as_series=False)
+        found = self._files.rows.values(wanted, self._files.ends, columns)
+        return found | {"row": wanted.tolist()} if "row" in columns else found
+
     def prompt_ids_of(self, rows: np.ndarray) -> np.ndarray:
         """The prompts of rows (...): (...) uint64; any for a row that is -1."""
         wanted = np.maximum(rows, 0).ravel()
-        return self.read_rows(wanted, "prompt_id")["prompt_id"].to_numpy().reshape(rows.shape)
+        found = self.read_values(wanted, "prompt_id")["prompt_id"]
+        return np.array(found, dtype=np.uint64).reshape(rows.shape)
+
+    def first_of_prompts(self, rows: np.ndarray) -> np.ndarray:
+        """Places (p,) in rows (m,) where a prompt stands for the first time, in their order."""
+        single = self.manifest.prompts == self.manifest.ntotal  # a prompt has one row
+        identities = rows if single else self.prompt_ids_of(rows)
+        return np.sort(np.unique(identities, return_index=True)[1])
 
     @cached_property
     def mean_target(self) -> np.ndarray:
@@ -143,7 +164,8 @@ class PromptIndex:
         """The k nearest rows that count; more are fetched where removed ones stand before them."""
         fetched = k
         while True:
-            scores, places = self.vectors.search(queries, fetched)
+            with one_thread(len(queries) * self.manifest.stored <= SMALL_SEARCH):
+                scores, places = self.vectors.search(queries, fetched)
             if self._live.whole:
                 return scores, places
             rows = self._live.rows(places)
@@ -170,7 +192,8 @@ class PromptIndex:
             if isinstance(stored, load_faiss().IndexIVF):
                 stored.make_direct_map()
             asked = np.ascontiguousarray(self._live.places(wanted).ravel(), dtype=np.int64)
-            keys = stored.reconstruct_batch(asked).reshape(*rows.shape, -1)
+            with one_thread(len(asked) <= FEW):
+                keys = stored.reconstruct_batch(asked).reshape(*rows.shape, -1)
         return np.where((rows >= 0)[..., None], keys, np.float32(0.0))
 
     def places_removed(self, leaving: np.ndarray) -> np.ndarray:

@@ -4,27 +4,30 @@ The graph is made once from the installed all-MiniLM-L6-v2, which needs torch, a
 user's cache folder; after that a query starts in a fraction of a second.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
-from unprompt.index.durable import read_json, write_json
+from unprompt.index.durable import digest_file, read_json, write_json
 from unprompt.index.errors import DamagedFileError, MissingDependencyError, UnpromptError
+from unprompt.index.halves import widen
+from unprompt.index.kept import cache_folder
 from unprompt.index.minilm import (
     PROMPT_DIM,
     TOKENIZER,
+    WORDS,
     export_prompt_graph,
     minilm_folder,
     prompt_space,
 )
-from unprompt.index.openvino_graph import TextGraph
+from unprompt.index.openvino_graph import GRAPH, WEIGHTS, TextGraph
 
 DESCRIPTION = "encoder.json"
-FORMAT = 1  # of the kept graph
+FORMAT = 3  # of the kept graph
 MAX_TOKENS = 256
 BATCH = 16
 
@@ -37,8 +40,10 @@ class OpenVinoPromptEncoder:
     def __init__(self, folder: Path, threads: int | None = None):
         from tokenizers import Tokenizer
 
-        self.space: str = read_json(folder / DESCRIPTION)["space"]
-        self._graph = TextGraph(folder, threads)
+        description = read_json(folder / DESCRIPTION)
+        self.space: str = description["space"]
+        self._graph = TextGraph(folder, description["files"], threads)
+        self._words = WordVectors(folder / WORDS)
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()
@@ -57,8 +62,32 @@ class OpenVinoPromptEncoder:
             for row, place in enumerate(places):
                 ids[row, : len(tokens[place])] = tokens[place]
                 mask[row, : len(tokens[place])] = 1
-            vectors[places] = self._graph(ids, mask)
+            vectors[places] = self._graph(self._words(ids), mask)
         return vectors
+
+
+class WordVectors:
+    """The words' own vectors, of which a query needs some dozens: read from the file one by one.
+
+    A memory map of it would bring sixteen pages into memory for each.
+    """
+
+    def __init__(self, path: Path):
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # (w, d) float16
+        self._start, self._dim, self._kind = mapped.offset, mapped.shape[1], mapped.dtype
+        self._handle = path.open("rb")
+        self._lock = Lock()
+
+    def __call__(self, ids: np.ndarray) -> np.ndarray:
+        """Ids (n, t) -> (n, t, d) float32."""
+        wanted, places = np.unique(ids, return_inverse=True)
+        width, rows = self._dim * self._kind.itemsize, []
+        with self._lock:
+            for number in wanted.tolist():
+                self._handle.seek(self._start + number * width)
+                rows.append(self._handle.read(width))
+        found = np.frombuffer(b"".join(rows), self._kind).reshape(len(wanted), self._dim)
+        return widen(found)[places.reshape(ids.shape)]
 
 
 def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
@@ -79,17 +108,11 @@ def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
         _make(folder)
     try:
         return OpenVinoPromptEncoder(folder, threads)
-    except (RuntimeError, OSError, KeyError, DamagedFileError) as error:
+    except (RuntimeError, OSError, KeyError, ValueError, DamagedFileError) as error:
         raise UnpromptError(
             f"the prompt encoder kept in {folder} is broken ({error}); delete the folder, it is "
             "made again"
         ) from error
-
-
-def cache_folder() -> Path:
-    """Where things are kept that can be made again: $XDG_CACHE_HOME/unprompt."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "unprompt"
 
 
 def _make(folder: Path) -> None:
@@ -97,7 +120,9 @@ def _make(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         made = Path(name) / "made"
         made.mkdir()
-        write_json(made / DESCRIPTION, {"space": export_prompt_graph(made)})
+        space = export_prompt_graph(made)
+        files = {name: digest_file(made / name) for name in (GRAPH, WEIGHTS)}
+        write_json(made / DESCRIPTION, {"space": space, "files": files})
         try:
             made.replace(folder)
         except OSError:  # another process was first

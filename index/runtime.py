@@ -5,75 +5,22 @@ reads it back. An encoder whose runtime is torch is only described by its settin
 """
 
 import shutil
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from concurrent.futures import Executor
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
+from unprompt.index.compiled import NO_DIGESTS, SavedGraph
 from unprompt.index.durable import digest_file, read_json, write_atomically, write_json
 from unprompt.index.encoders import BulkEncoder, EncoderConfig, check_same_space
 from unprompt.index.errors import DamagedFileError
-from unprompt.index.lanes import BATCH, Lanes, has_bf16, own_cores
-from unprompt.index.openvino_graph import GRAPH, WEIGHTS, Graph, save_module
-from unprompt.index.preprocess import Preprocess
-from unprompt.index.self_check import CHECKED, FLOOR, check_lanes, compare, made_pictures
+from unprompt.index.lanes import Lanes, has_bf16
+from unprompt.index.openvino_encoder import OpenVinoEncoder
+from unprompt.index.openvino_graph import GRAPH, WEIGHTS, save_module
+from unprompt.index.self_check import CHECKED, FLOOR, compare, made_pictures
 from unprompt.index.settings import read_settings, write_settings
 from unprompt.index.trained_tower import FILES, TOWER, read_result
 
 DESCRIPTION = "encoder.json"
-FEW = 4  # pictures: fewer are faster one by one, all cores on each
-
-
-class OpenVinoEncoder:
-    """An exported tower; one picture at a time for a query, a batch a core for bulk work."""
-
-    def __init__(self, folder: Path, description: dict[str, Any], threads: int | None = None):
-        self.space: str = description["space"]
-        self.dim: int = description["dim"]
-        config = read_settings(EncoderConfig, description["config"], str(folder / DESCRIPTION))
-        self.preprocess = read_settings(Preprocess, description["preprocess"], str(folder))
-        self.batch_size = config.batch_size or BATCH
-        self.lanes = threads or own_cores()
-        self._folder = folder
-        self._precision = _precision_here(description.get("precision", config.precision))
-        self._graph = Graph(folder, self.preprocess.image_size, self._precision, threads)
-        self._compiling = Lock()
-
-    def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """RGB images -> unit vectors (n, d) float32."""
-        if len(images) < FEW:
-            blocks = [self._graph(self.preprocess([image]))[0] for image in images]
-        else:
-            starts = range(0, len(images), self.batch_size)
-            with ThreadPoolExecutor(self.lanes) as pool:
-                blocks = list(pool.map(partial(self._encode_batch, images), starts))
-        return np.concatenate([np.zeros((0, self.dim), dtype=np.float32), *blocks])
-
-    def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels (n, s, s, 3) uint8, n at most `batch_size` -> unit vectors (n, d) float32."""
-        with self._compiling:
-            lanes = self._lanes
-        return lanes(pixels)
-
-    def _encode_batch(self, images: Sequence[Image.Image], start: int) -> np.ndarray:
-        return self.encode_pixels(self.preprocess(images[start : start + self.batch_size]))
-
-    @cached_property
-    def _lanes(self) -> Lanes:
-        size = self.preprocess.image_size
-        lanes = Lanes(self._folder, size, self._precision, self.batch_size, self.lanes)
-        check_lanes(lambda pixels: self._graph(pixels)[0], lanes, size, self.batch_size)
-        return lanes
-
-
-def _precision_here(chosen: str) -> str:
-    """bf16 was chosen where the tower was exported; elsewhere it would only be slow."""
-    return "bf16" if chosen == "bf16" and has_bf16() else "f32"
 
 
 def export_encoder(
@@ -120,8 +67,10 @@ def _choose_precision(config: EncoderConfig, folder: Path, size: int) -> dict[st
     if config.precision == "f32" or not has_bf16():
         return {"precision": "f32"}
     pictures = made_pictures(CHECKED, size)
+    files = folder / GRAPH, folder / WEIGHTS
     wanted, found = (
-        Lanes(folder, size, precision, CHECKED, 1)(pictures) for precision in ("f32", "bf16")
+        Lanes(SavedGraph(*files, NO_DIGESTS, precision), size, CHECKED, 1)(pictures)
+        for precision in ("f32", "bf16")
     )
     agreement = compare(wanted, found)
     keeps = config.precision == "bf16" or agreement.mean >= FLOOR
@@ -159,10 +108,13 @@ def trained_on(folder: Path) -> str | None:
     return None if digest is None else str(digest)
 
 
-def load_encoder(folder: Path, threads: int | None = None) -> BulkEncoder:
+def load_encoder(
+    folder: Path, threads: int | None = None, towers: Executor | None = None
+) -> BulkEncoder:
     """The image encoder that `export_encoder` wrote; raises DamagedFileError if a file changed.
 
-    `threads` limits OpenVINO, which takes every core otherwise.
+    `threads` limits OpenVINO, which takes every core otherwise. `towers` get the tower ready for
+    single pictures while the caller loads something else.
     """
     description = read_json(folder / DESCRIPTION)
     for name, digest in description["files"].items():
@@ -174,7 +126,10 @@ def load_encoder(folder: Path, threads: int | None = None) -> BulkEncoder:
             )
     config = read_settings(EncoderConfig, description["config"], str(folder / DESCRIPTION))
     if config.runtime == "openvino":
-        return OpenVinoEncoder(folder, description, threads)
+        encoder = OpenVinoEncoder(folder, description, threads)
+        if towers is not None:
+            encoder.prepare(towers)
+        return encoder
     from unprompt.index.clip import load_clip
 
     trained = folder if TOWER in description["files"] else None

@@ -5,15 +5,16 @@ Every change adds files and removes none of a row's: removed rows are a list of 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import polars as pl
 
 from unprompt.index.errors import DamagedFileError
 from unprompt.index.live_rows import LiveRows
 from unprompt.index.row_lookup import RowLookup
-from unprompt.index.tables import ROWS, check_schema
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class JoinedRows:
@@ -70,8 +71,10 @@ class RowFiles:
         self._tables: dict[int, pl.DataFrame] = {}
         self._live = live
 
-    def read(self) -> pl.DataFrame:
+    def read(self) -> "pl.DataFrame":
         """ROWS of all rows that count, numbered anew."""
+        import polars as pl
+
         tables = [self._table(number) for number in range(len(self._paths))]
         if len(tables) == 1 and self._live.whole:
             return tables[0]
@@ -79,28 +82,45 @@ class RowFiles:
         kept = np.delete(np.arange(whole.height), self._live.removed)
         return whole[kept].with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"))
 
-    def take(self, rows: np.ndarray, ends: np.ndarray, columns: Sequence[str]) -> pl.DataFrame:
+    def take(self, rows: np.ndarray, ends: np.ndarray, columns: Sequence[str]) -> "pl.DataFrame":
         """Columns of ROWS, of rows (m,) in their order; `ends` (s,) are where segments end."""
+        import polars as pl
+
+        from unprompt.index.tables import ROWS
+
+        kinds = {name: ROWS[name] for name in columns}
+        return pl.DataFrame(self.values(rows, ends, columns), schema=kinds)
+
+    def values(
+        self, rows: np.ndarray, ends: np.ndarray, columns: Sequence[str]
+    ) -> dict[str, list[Any]]:
+        """The same as a list a column; segments that have a lookup need no polars for it."""
         places = self._live.places(rows)
         parts = np.searchsorted(ends, places, side="right")
-        order, found = [], []
+        found: dict[str, list[Any]] = {name: [None] * len(rows) for name in columns}
         for number in np.unique(parts):
             here = np.flatnonzero(parts == number)
             start = 0 if number == 0 else ends[number - 1]
-            found.append(self._take(int(number), places[here] - start, columns))
-            order.append(here)
-        if len(found) == 1:
-            return found[0]
-        return pl.concat(found)[np.argsort(np.concatenate(order))]
+            read = self._values(int(number), places[here] - start, columns)
+            for name, values in read.items():
+                for place, value in zip(here.tolist(), values, strict=True):
+                    found[name][place] = value
+        return found
 
-    def _take(self, number: int, numbers: np.ndarray, columns: Sequence[str]) -> pl.DataFrame:
+    def _values(
+        self, number: int, numbers: np.ndarray, columns: Sequence[str]
+    ) -> dict[str, list[Any]]:
         lookup = self._lookups[number]
         if lookup is None:
-            return self._table(number).select(columns)[numbers]
-        return lookup.take(numbers, columns)
+            return self._table(number).select(columns)[numbers].to_dict(as_series=False)
+        return lookup.values(numbers, columns)
 
-    def _table(self, number: int) -> pl.DataFrame:
+    def _table(self, number: int) -> "pl.DataFrame":
         """A segment's rows; those that have no lookup are kept."""
+        import polars as pl
+
+        from unprompt.index.tables import ROWS, check_schema
+
         if number in self._tables:
             return self._tables[number]
         handle, path = self._handles[number], self._paths[number]

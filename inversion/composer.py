@@ -49,10 +49,10 @@ class Composer:
         index: PromptIndex,
         bank: PhraseBank,
         encoder: PromptEncoder | None,
-        count_tokens: Callable[[str], int],
+        fits: Callable[[str, int], bool],
     ):
         self._source = PhraseSource(index, bank, encoder)
-        self._count_tokens = count_tokens
+        self._fits_model = fits  # whether a text has at most so many tokens
 
     @property
     def encoder(self) -> PromptEncoder | None:
@@ -144,7 +144,7 @@ class Composer:
         ]
 
     def _fits(self, pieces: Pieces, config: ComposeConfig) -> bool:
-        return self._count_tokens(config.around(join_pieces(pieces))) <= config.max_tokens
+        return self._fits_model(config.around(join_pieces(pieces)), config.max_tokens)
 
     def _shorten(self, pieces: Pieces, config: ComposeConfig) -> Pieces:
         """Without the last phrases that are too many."""
@@ -156,7 +156,7 @@ class Composer:
         """The prompt that a piece was taken from and its row's id."""
         if row is None:
             return None, None
-        there = self._source.index.read_rows([row], "prompt", "row_id")
+        there = self._source.index.read_values([row], "prompt", "row_id")
         return there["prompt"][0], there["row_id"][0]
 
     def _finish(self, best: Draft | None, config: ComposeConfig) -> Composition:

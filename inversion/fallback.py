@@ -4,12 +4,11 @@ The 1,000 ImageNet classes are an index of prompts whose keys are the classifier
 answer is a kNN estimate like any other.
 """
 
-from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from unprompt.index.bundle import ENCODER, FALLBACK, INDEX
 from unprompt.index.encoders import ImageEncoder
@@ -38,9 +37,8 @@ class Fallback:
         self.classes = classes
         self.novelty = novelty
 
-    def look(self, images: Sequence[Image.Image]) -> Outlook:
-        """How unlike the corpus the pictures are."""
-        keys = self.encoder.encode(images)
+    def look(self, keys: np.ndarray) -> Outlook:
+        """How unlike the corpus the pictures are whose keys (q, d) by `encoder` these are."""
         return Outlook(self.novelty.measure(keys), keys)
 
     def classify(self, keys: np.ndarray) -> KnnEstimate:
@@ -48,10 +46,15 @@ class Fallback:
         return estimate(self.classes, keys, CLASSES)
 
 
-def load_fallback(bundle: Path, threads: int | None = None) -> Fallback | None:
-    """The fallback of a bundle, None where it was built without one."""
+def load_fallback(
+    bundle: Path, threads: int | None = None, towers: Executor | None = None
+) -> Fallback | None:
+    """The fallback of a bundle, None where it was built without one.
+
+    `towers` get the tower ready while the rest is loaded.
+    """
     folder = bundle / FALLBACK
     if not (folder / DESCRIPTION).is_file():
         return None
-    encoder = load_encoder(folder / ENCODER, threads)
+    encoder = load_encoder(folder / ENCODER, threads, towers)
     return Fallback(encoder, PromptIndex.load(folder / INDEX), load_novelty(folder, encoder.space))

@@ -13,7 +13,6 @@ from unprompt.index.errors import DamagedFileError, UnreadableImageError
 from unprompt.index.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES, PictureLimits, open_picture
 from unprompt.index.tars import TarMember, read_member, tar_members
 from unprompt.inversion.metadata import WrittenPrompt, read_metadata
-from unprompt.inversion.parquet_inputs import loaders, parquet_pictures
 
 TAR_SUFFIX, PARQUET_SUFFIX = ".tar", ".parquet"
 LOOKED_FOR = "looked for " + " ".join(PICTURE_SUFFIXES)
@@ -146,6 +145,8 @@ def _read_tar(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
 
 
 def _read_parquet(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
+    from unprompt.inversion.parquet_inputs import loaders, parquet_pictures
+
     try:
         for name, row in parquet_pictures(path):
             yield PictureInput(name, Path(path), *loaders(path, row, name, limit))

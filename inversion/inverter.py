@@ -1,6 +1,7 @@
 """Pictures in, inversions out: the prompt vector, a prompt to read, candidates and the evidence."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,11 +9,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unprompt.index.blas_threads import one_blas_thread
 from unprompt.index.bundle import BLEND, CONFIDENCE, PHRASES, read_bundle
 from unprompt.index.encoders import ImageEncoder
 from unprompt.index.errors import ConfigError
 from unprompt.index.halves import widen
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.runtime import OpenVinoEncoder
 from unprompt.inversion.blend import Blend, load_blend
 from unprompt.inversion.composer import Composer
 from unprompt.inversion.confidence import Confidence, load_confidence
@@ -25,6 +28,7 @@ from unprompt.inversion.phrases import load_bank
 from unprompt.inversion.prompt_encoder import load_matching_encoder
 from unprompt.inversion.words import ComposeConfig
 
+FEW = 4  # pictures whose matrices are too small for several threads
 STARTER = Path(__file__).parent / "starter"
 
 
@@ -55,6 +59,7 @@ class Inverter:
         fallback: Fallback | None = None,
         folder: Path | None = None,
         threads: int | None = None,
+        sparing: bool = False,
     ):
         self.members = tuple(members)
         self.blend = blend
@@ -62,6 +67,7 @@ class Inverter:
         self.fallback = fallback
         self._folder = folder
         self._threads = threads
+        self._sparing = sparing
 
     @property
     def index(self) -> PromptIndex:
@@ -79,10 +85,16 @@ class Inverter:
         return self.members[0].head
 
     @classmethod
-    def load(cls, bundle: Path | str | None = None, threads: int | None = None) -> "Inverter":
+    def load(
+        cls,
+        bundle: Path | str | None = None,
+        threads: int | None = None,
+        sparing: bool = False,
+    ) -> "Inverter":
         """Load a bundle folder, or the starter that ships with the package.
 
-        `threads` limits the towers that run in OpenVINO; they take every core otherwise.
+        `threads` limits the towers that run in OpenVINO; they take every core otherwise. `sparing`
+        frees a tower once it has done its part of a call: less memory, but a slower next call.
         Raises DamagedFileError for a folder that is not whole and SpaceMismatchError where its
         parts do not belong together.
         """
@@ -90,37 +102,46 @@ class Inverter:
         read_bundle(folder)
         blend = load_blend(folder / BLEND)
         trust = folder / CONFIDENCE
-        return cls(
-            load_members(folder, blend, threads),
-            blend,
-            load_confidence(trust) if trust.is_file() else None,
-            load_fallback(folder, threads),
-            folder,
-            threads,
-        )
+        towers = ThreadPoolExecutor(1)  # one after the other, while the rest is loaded
+        try:
+            return cls(
+                load_members(folder, blend, threads, towers),
+                blend,
+                load_confidence(trust) if trust.is_file() else None,
+                load_fallback(folder, threads, towers),
+                folder,
+                threads,
+                sparing,
+            )
+        finally:
+            towers.shutdown(wait=False)
 
     @cached_property
     def composer(self) -> Composer | None:
         """Turns vectors into prompts; None where the bundle has no phrases."""
         if self._folder is None or not (self._folder / PHRASES).is_dir():
             return None
-        from unprompt.index.clip_tokens import count_clip_tokens
+        from unprompt.index.clip_tokens import fits_clip
 
         encoder = load_matching_encoder(self.index.manifest.target_space, self._threads)
         bank = load_bank(self._folder / PHRASES)
-        return Composer(self.index, bank, encoder, count_clip_tokens)
+        return Composer(self.index, bank, encoder, fits_clip)
 
     def invert(self, images: Sequence[Image.Image], query: Query = Query()) -> list[Inversion]:
         """RGB pictures -> one Inversion each, in order."""
-        if not images:
-            return []
-        keys = [member.encoder.encode(images) for member in self.members]
+        with one_blas_thread(len(images) <= FEW):
+            return self._invert(images, query) if images else []
+
+    def _invert(self, images: Sequence[Image.Image], query: Query) -> list[Inversion]:
+        keys = [self._encode(member.encoder, images) for member in self.members]
         blend = query.blend or self.blend
         estimates = self.estimate(keys, blend)
         expected = None
         if self.confidence is not None:
             expected = self.confidence(estimates.signals)
-        outlook = None if self.fallback is None else self.fallback.look(images)
+        outlook = None
+        if self.fallback is not None:
+            outlook = self.fallback.look(self._encode(self.fallback.encoder, images))
         answers = []
         for place in range(len(images)):
             answer = self._answer(estimates, place, query)
@@ -133,6 +154,12 @@ class Inverter:
         """Keys (q, d_image) of every member's encoder -> prompt vectors by every method."""
         parts = [(member.index, member.head) for member in self.members]
         return estimate_prompts(parts, keys, blend or self.blend)
+
+    def _encode(self, encoder: ImageEncoder, images: Sequence[Image.Image]) -> np.ndarray:
+        keys = encoder.encode(images)
+        if self._sparing and isinstance(encoder, OpenVinoEncoder):
+            encoder.release()
+        return keys
 
     def _answer(self, estimates: Estimates, place: int, query: Query) -> Inversion:
         vector = estimates.blend[place]
@@ -196,15 +223,15 @@ def read_candidates(
     places = np.flatnonzero(knn.neighbors.rows[place] >= 0)
     rows = knn.neighbors.rows[place][places]
     scores = widen(index.targets[rows]) @ vector
-    table = index.read_rows(rows, "prompt", "row_id")
+    known = index.read_values(rows, "prompt", "row_id")
     return [
         Candidate(
-            prompt=table["prompt"][number],
+            prompt=known["prompt"][number],
             score=float(score),
             similarity=float(knn.neighbors.scores[place][spot]),
             weight=float(knn.weights[place][spot]),
             row=int(row),
-            row_id=table["row_id"][number],
+            row_id=known["row_id"][number],
         )
         for number, (spot, row, score) in enumerate(zip(places, rows, scores, strict=True))
     ]

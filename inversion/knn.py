@@ -53,6 +53,8 @@ def find_prompts(index: PromptIndex, keys: np.ndarray, k: int) -> Neighbors:
     manifest = index.manifest
     renders = -(-manifest.ntotal // max(1, manifest.prompts))
     found = index.search(keys, k * renders)
+    if renders == 1:  # every row is a prompt of its own
+        return found
     return distinct_prompts(found, index.prompt_ids_of(found.rows), k)
 
 
@@ -119,7 +121,7 @@ def _ridge_block(
     present = (~missing).astype(np.float64)
     count = np.maximum(present.sum(axis=1), 1.0)[:, None]
     even = present / count
-    gram = np.einsum("qid,qjd->qij", keys, keys)
+    gram = keys @ keys.transpose(0, 2, 1)
     # P = I - 1 1'/k over the neighbours that are there
     centring = present[:, :, None] * (np.eye(keys.shape[1]) - even[:, None, :])
     centred = centring @ gram @ centring.transpose(0, 2, 1)

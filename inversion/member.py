@@ -1,6 +1,7 @@
 """A member: an encoder with its index and its head. Keys (q, d_image) -> its two estimates."""
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -42,13 +43,17 @@ class Member:
         self.index.check_encoder(self.encoder.space)
 
 
-def load_members(bundle: Path, blend: Blend, threads: int | None = None) -> tuple[Member, ...]:
+def load_members(
+    bundle: Path, blend: Blend, threads: int | None = None, towers: Executor | None = None
+) -> tuple[Member, ...]:
     """The members that a bundle's blend names, `main` first.
 
-    Raises SpaceMismatchError where the members answer in different target spaces.
+    `towers` get the towers ready while the rest is loaded. Raises SpaceMismatchError where the
+    members answer in different target spaces.
     """
     members = [
-        _load(share.name, member_folder(bundle, share.name), threads) for share in blend.shares
+        _load(share.name, member_folder(bundle, share.name), threads, towers)
+        for share in blend.shares
     ]
     target_space = members[0].index.manifest.target_space
     for member in members[1:]:
@@ -66,8 +71,8 @@ def member_folder(bundle: Path, name: str) -> Path:
     return bundle if name == MAIN else bundle / MEMBERS / name
 
 
-def _load(name: str, folder: Path, threads: int | None) -> Member:
-    encoder = load_encoder(folder / ENCODER, threads)
+def _load(name: str, folder: Path, threads: int | None, towers: Executor | None) -> Member:
+    encoder = load_encoder(folder / ENCODER, threads, towers)
     index = PromptIndex.load(folder / INDEX)
     return Member(name, encoder, index, load_head(folder / HEAD, encoder.space))
 

@@ -20,6 +20,7 @@ from unprompt.inversion.proposals import Offer
 
 STARTS = 24  # known prompts whose phrases are considered
 WHOLE_SCAN = 200_000  # up to so many rows all known prompts are compared with the answer
+BLOCK = 2048  # rows compared at a time
 ENCODED = 16  # phrases a query that the bank does not hold
 
 
@@ -30,10 +31,6 @@ class PhraseSource:
     index: PromptIndex
     bank: PhraseBank
     encoder: PromptEncoder | None
-
-    @cached_property
-    def _targets(self) -> np.ndarray:
-        return widen(self.index.targets)
 
     @cached_property
     def _places(self) -> dict[Phrase, int]:
@@ -50,7 +47,7 @@ class PhraseSource:
 
     def phrases(self, row: int) -> tuple[Phrase, ...]:
         """The phrases of a row's prompt."""
-        return split_phrases(self.index.read_rows([row], "prompt")["prompt"][0])
+        return split_phrases(self.index.read_values([row], "prompt")["prompt"][0])
 
     def near_rows(self, vector: np.ndarray, neighbors: Sequence[int]) -> list[int]:
         """Rows whose prompts' vectors are nearest, a prompt once.
@@ -58,14 +55,22 @@ class PhraseSource:
         In a large index only `neighbors` are looked at.
         """
         if len(self.index.targets) <= WHOLE_SCAN:
-            scores = self._targets @ vector
+            scores = self._scores(vector)
             rows = np.argsort(-scores, kind="stable")[: 4 * STARTS]
         else:
             known = np.array(sorted(set(neighbors)), dtype=np.int64)
             scores = widen(self.index.targets[known]) @ vector
             rows = known[np.argsort(-scores, kind="stable")]
-        _, first = np.unique(self.index.prompt_ids_of(rows), return_index=True)
-        return [int(row) for row in rows[np.sort(first)][:STARTS]]
+        return [int(row) for row in rows[self.index.first_of_prompts(rows)][:STARTS]]
+
+    def _scores(self, vector: np.ndarray) -> np.ndarray:
+        """Of all targets (n,), a block at a time."""
+        targets = self.index.targets
+        scores = np.empty(len(targets), dtype=np.float32)
+        for start in range(0, len(targets), BLOCK):
+            part = slice(start, start + BLOCK)
+            scores[part] = widen(targets[part]) @ vector
+        return scores
 
     def encode_rare(self, rows: Sequence[int]) -> dict[Phrase, tuple[int, np.ndarray]]:
         """Phrases of the rows' prompts that the bank lacks: phrase -> row, vector."""

@@ -4,6 +4,7 @@ A phrase begins at a comma or at a connector ("in", "next to", "in the style of"
 can be exchanged and the text still reads.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,15 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 
-from unprompt.index.durable import write_atomically
+from unprompt.index.durable import read_json, write_atomically
 from unprompt.index.encoders import PromptEncoder
 from unprompt.index.errors import DamagedFileError
-from unprompt.index.tables import check_schema, read_table, write_table
 
-TABLE, VECTORS = "phrases.parquet", "phrases.npy"
-PHRASES = pl.Schema({"connector": pl.String, "body": pl.String, "count": pl.Int64})
+LIST, VECTORS = "phrases.json", "phrases.npy"
 PLACES = (
     "to the right of", "to the left of", "in the style of", "in the middle of", "on the surface of",
     "on top of", "in front of", "next to", "surrounded by", "trending on", "inspired by", "made of",
@@ -114,29 +112,29 @@ def make_bank(
 
 
 def save_bank(folder: Path, bank: PhraseBank) -> None:
-    """Write the vectors (fp16), then the table."""
+    """Write the vectors (fp16), then the list of [connector, body, count]."""
     with write_atomically(folder / VECTORS) as temporary, temporary.open("wb") as handle:
         np.save(handle, np.ascontiguousarray(bank.vectors, dtype=np.float16))
-    rows = [
-        (phrase.connector, phrase.body, int(count))
+    lines = [
+        json.dumps([phrase.connector, phrase.body, int(count)], ensure_ascii=False)
         for phrase, count in zip(bank.phrases, bank.counts, strict=True)
     ]
-    write_table(folder / TABLE, pl.DataFrame(rows, schema=PHRASES, orient="row"), PHRASES)
+    with write_atomically(folder / LIST) as temporary:
+        temporary.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 
 def load_bank(folder: Path) -> PhraseBank:
-    """Read a bank back; raises DamagedFileError where table and vectors do not fit."""
-    table = check_schema(read_table(folder / TABLE, PHRASES), PHRASES, str(folder / TABLE))
+    """Read a bank back; raises DamagedFileError where list and vectors do not fit."""
+    listed = read_json(folder / LIST)
     try:
+        phrases = tuple(Phrase("", connector, body) for connector, body, _ in listed)
+        counts = np.array([count for *_, count in listed], dtype=np.int64)
         vectors = np.load(folder / VECTORS, allow_pickle=False).astype(np.float32)
-    except (OSError, ValueError) as error:
-        raise DamagedFileError(f"{folder / VECTORS} is broken: {error}") from error
-    if len(vectors) != table.height:
+    except (OSError, ValueError, TypeError) as error:
+        raise DamagedFileError(f"a file in {folder} is broken: {error}") from error
+    if len(vectors) != len(phrases):
         raise DamagedFileError(
-            f"{folder} has {table.height} phrases but {len(vectors)} vectors; run "
+            f"{folder} has {len(phrases)} phrases but {len(vectors)} vectors; run "
             "`unprompt build CONFIG --stage fit` again"
         )
-    phrases = tuple(
-        Phrase("", row["connector"], row["body"]) for row in table.iter_rows(named=True)
-    )
-    return PhraseBank(phrases, table["count"].to_numpy(), vectors)
+    return PhraseBank(phrases, counts, vectors)

@@ -1,4 +1,4 @@
-"""Bulk embedding: pixels within a grey level of Pillow's, vectors as one by one, faults in place."""
+"""Bulk embedding: pixels within a grey level of Pillow's, vectors as one by one, faults kept."""
 
 import io
 import threading
@@ -11,6 +11,7 @@ from PIL import Image
 
 from unprompt.index import pixels as pixels_file
 from unprompt.index.bulk import encode_contents
+from unprompt.index.compiled import NO_DIGESTS, SavedGraph
 from unprompt.index.encoders import BulkEncoder, EncoderConfig
 from unprompt.index.errors import UnpromptError, UnreadableImageError
 from unprompt.index.lanes import Lanes, has_bf16
@@ -56,7 +57,7 @@ def test_pixels_are_pillows_within_a_grey_level(
 
 
 def test_jpegs_of_every_kind() -> None:
-    """Grey, CMYK, progressive, subsampled, turned by EXIF, and one longer than the reader allows."""
+    """Grey, CMYK, progressive, subsampled, turned by EXIF, and a strip."""
     picture, chosen = photo((120, 80)), preprocess()
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -156,11 +157,13 @@ def test_compressed_weights_in_many_networks(tmp_path: Path) -> None:
     config = EncoderConfig(model="efficientnet-lite0", image_size=64, storage="int8")
     export_encoder(config, tmp_path)
     pictures = made_pictures(16, 64)
-    wanted = Lanes(tmp_path, 64, "f32", 1, 1)
+    files = tmp_path / "tower.xml", tmp_path / "tower.bin"
+    saved = SavedGraph(*files, NO_DIGESTS, "f32")
+    wanted = Lanes(saved, 64, 1, 1)
     single = np.concatenate([wanted(picture[None]) for picture in pictures])
     for _ in range(12):
         for batch in (8, 16):
-            found = Lanes(tmp_path, 64, "f32", batch, 2)(pictures[:batch])
+            found = Lanes(saved, 64, batch, 2)(pictures[:batch])
             assert compare(single[:batch], found).lowest >= 0.9999
 
 

@@ -17,7 +17,7 @@ from unprompt.index.factory import IndexConfig
 from unprompt.index.halves import widen
 from unprompt.index.live_rows import LiveRows
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.row_lookup import RowLookup, write_lookup
+from unprompt.index.row_lookup import UNSIGNED, RowLookup, write_lookup
 from unprompt.index.segment_files import IndexContent
 from unprompt.index.tables import ROWS
 from unprompt.index.update import add_rows, remove_rows
@@ -82,6 +82,10 @@ def test_a_lookup_gives_what_the_table_holds(tmp_path: Path) -> None:
     assert lookup.take(everything, ("prompt_id",)).equals(table.select("prompt_id")[everything])
     with pytest.raises(DamagedFileError, match="lacks rows"):
         lookup.take(np.array([1000]), ("prompt",))
+
+
+def test_unsigned_columns_are_those_of_the_table() -> None:
+    assert {name for name, kind in ROWS.items() if kind == pl.UInt64} == set(UNSIGNED)
 
 
 def test_the_same_rows_give_the_same_lookup(tmp_path: Path) -> None:
@@ -151,6 +155,8 @@ def test_rows_of_an_index_with_lookups_are_those_without(
         assert "rows" not in vars(index)  # the table was not read for them
         found[name] = some, index.prompt_ids_of(np.array([[3, -1], [394, 0]])), index
         assert index.read_rows(wanted, "prompt").equals(some.select("prompt"))
+        assert index.read_values(wanted, *ROWS) == some.to_dict(as_series=False)
+        assert index.first_of_prompts(wanted).tolist() == [0, 1, 2, 3, 4]
         assert index.rows[wanted].equals(some) and index.read_rows(wanted).equals(some)
         assert index.read_rows([]).height == 0
     assert found["with"][0].equals(found["without"][0])

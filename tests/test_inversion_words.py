@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.index.clip_tokens import count_clip_tokens
+from unprompt.index.clip_tokens import count_clip_tokens, fits_clip
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.terms import read_terms
@@ -151,6 +151,23 @@ def test_banned_terms_never_come(
     assert len(content) == len(set(content))
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=90),
+        st.text(alphabet="abcdefgh tno'&;ltg,.4", max_size=160),
+        st.lists(st.sampled_from(["a", "glowing", "&amp;", "8k,", "Ünï", "fox"]), max_size=60).map(
+            " ".join
+        ),
+    ),
+    st.integers(3, 90),
+)
+def test_what_fits_is_what_the_tokens_say(text: str, most: int) -> None:
+    count = count_clip_tokens(text)
+    assert fits_clip(text, most) == (count <= most)
+    assert fits_clip(text, count) and not fits_clip(text, count - 1)
+
+
 @pytest.mark.parametrize("limit", [6, 9, 14])
 def test_length_is_counted_in_clip_tokens(
     composer: Composer, vectors: np.ndarray, limit: int
@@ -189,6 +206,6 @@ def test_negative_prompt_points_away(composer: Composer, vectors: np.ndarray) ->
 def test_without_a_prompt_encoder_a_known_prompt_answers(
     composer: Composer, vectors: np.ndarray
 ) -> None:
-    plain = Composer(composer._source.index, composer._source.bank, None, count_clip_tokens)
+    plain = Composer(composer._source.index, composer._source.bank, None, fits_clip)
     made = plain.compose(vectors[0])
     assert made.text.rstrip(".") in {p.rstrip(".") for p in composer._source.index.rows["prompt"]}

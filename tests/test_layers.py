@@ -43,9 +43,10 @@ OWNERS = {
     "accelerate": {"inversion/train/launch.py"},
     "matplotlib": {"inversion/train/curves.py", "ui/eval_report.py", "ui/plan_plot.py"},
     "faiss": {"index/faiss_library.py"},
-    "openvino": {"index/lanes.py", "index/openvino_graph.py"},
+    "openvino": {"index/compiled.py", "index/lanes.py", "index/openvino_graph.py"},
     "ray": {"index/ray_library.py"},
     "simplejpeg": {"index/pixels.py"},
+    "threadpoolctl": {"index/blas_threads.py"},
     "torch": {
         "index/blip2.py",
         "build/render/diffusion/device.py",

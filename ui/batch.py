@@ -8,12 +8,11 @@ from typing import Any
 
 from unprompt.index.engine import LOCAL
 from unprompt.index.errors import ConfigError
-from unprompt.inversion.batch import BatchRecord, invert_pictures
+from unprompt.inversion.batch import BATCH, BatchRecord, invert_pictures
 from unprompt.inversion.blend import Blend
 from unprompt.inversion.inputs import find_pictures
 from unprompt.inversion.inversion import Candidate, Inversion
 from unprompt.inversion.inverter import Inverter, Query
-from unprompt.ui.batch_files import FileBatch
 from unprompt.ui.invert_request import InvertRequest
 from unprompt.ui.progress import choose_progress
 
@@ -23,9 +22,13 @@ def run_invert(request: InvertRequest) -> int:
     if request.engine != LOCAL and not (request.output or request.submission):
         raise ConfigError("--engine, --workers and --shard need --output or --submission")
     pictures = list(find_pictures(request.paths))
-    inverter = Inverter.load(request.bundle)
+    to_files = bool(request.output or request.submission)
+    once = not to_files and len(pictures) <= BATCH
+    inverter = Inverter.load(request.bundle, sparing=once)
     query = with_settings(request.query, inverter.blend, request.settings)
-    if request.output or request.submission:
+    if to_files:
+        from unprompt.ui.batch_files import FileBatch
+
         return FileBatch(request, inverter, query, pictures, choose_progress()).run()
     failed = 0
     for record in invert_pictures(inverter, pictures, query):

@@ -67,7 +67,7 @@ def search_prompts(inverter: Inverter, text: str, count: int) -> list[dict[str, 
     found: list[dict[str, Any]] = []
     seen: set[int] = set()
     for row in np.argsort(-scores, kind="stable"):
-        there = index.read_rows([row], "prompt_id", "prompt", "row_id")
+        there = index.read_values([row], "prompt_id", "prompt", "row_id")
         identity = there["prompt_id"][0]
         if identity not in seen:
             seen.add(identity)

@@ -12,7 +12,7 @@ from unprompt.build.plan import Plan, PlanLine, make_plan
 from unprompt.build.plan_request import PlanOptions, PlanRequest
 from unprompt.build.rates import RatesFile, read_rates, reference
 from unprompt.index.errors import ConfigError
-from unprompt.index.prompt_runtime import cache_folder
+from unprompt.index.kept import cache_folder
 from unprompt.ui.plan_request import plan_request
 
 RATES = "rates.json"

@@ -2,7 +2,7 @@
 
 import re
 
-from unprompt.index.clip_tokens import count_clip_tokens
+from unprompt.index.clip_tokens import fits_clip
 
 ARTICLES = frozenset(
     "a an the one two three four five six some many several this these that there".split()
@@ -16,7 +16,6 @@ _WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 _VOWEL = re.compile(r"[aeiou]|hour|honest|heir", re.IGNORECASE)
 # Vowels that sound like "you" or "won": a unicorn, a utensil, a European, a one-eyed cat.
 _NO_VOWEL = re.compile(r"uni[cfoqstv]|us[aeu]|ut[eio]|ukul|ura[ln]|e[uw]|one\b|once", re.IGNORECASE)
-_SHORT_TOKENS = 2  # start and end
 
 
 def plain_caption(caption: str) -> str:
@@ -39,7 +38,5 @@ def article(following: str) -> str:
 
 
 def fits(text: str, max_tokens: int) -> bool:
-    """Whether CLIP reads the whole text; a token has at least one letter, so most need no count."""
-    if text.isascii() and len(text) + _SHORT_TOKENS <= max_tokens:
-        return True
-    return count_clip_tokens(text) <= max_tokens
+    """Whether CLIP reads the whole text."""
+    return fits_clip(text, max_tokens)

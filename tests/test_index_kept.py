@@ -1,0 +1,97 @@
+"""What is kept in the cache folder comes back whole or not at all, and never breaks anything."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unprompt.index.compiled import KEPT
+from unprompt.index.durable import digest_file
+from unprompt.index.kept import can_keep, keep, read_kept, remembered_digest
+from unprompt.index.prompt_runtime import WordVectors
+from unprompt.index.runtime import OpenVinoEncoder, load_encoder
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "unprompt"
+
+
+def test_content_comes_back_and_only_the_latest_stay(cache: Path) -> None:
+    content = bytes(range(256)) * 50
+    for number in range(4):
+        keep(f"thing-{number}", content, "thing-", 2)
+        os.utime(cache / f"thing-{number}", (number, number))
+    keep("other", b"x", "other", 1)
+    found = read_kept("thing-3")
+    assert found is not None and found.tobytes() == content
+    assert sorted(path.name for path in cache.iterdir()) == ["other", "thing-2", "thing-3"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "longer", "empty", "gone"])
+def test_damaged_content_is_none(cache: Path, damage: str) -> None:
+    keep("thing", bytes(5000), "thing", 1)
+    path = cache / "thing"
+    whole = path.read_bytes()
+    changed = {
+        "cut": whole[:-1],
+        "flipped": whole[:99] + b"\x01" + whole[100:],
+        "longer": whole + b"\x00",
+        "empty": b"",
+    }
+    path.unlink()
+    if damage in changed:
+        path.write_bytes(changed[damage])
+    assert read_kept("thing") is None
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    keep("thing", b"content", "thing", 1)
+    assert read_kept("thing") is None and not can_keep()
+    (tmp_path / "weights").write_bytes(b"1")
+    assert remembered_digest(tmp_path / "weights") == digest_file(tmp_path / "weights")
+
+
+def test_a_remembered_digest_follows_the_file(cache: Path, tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    for content in (b"one", b"two"):
+        path.write_bytes(content)
+        assert remembered_digest(path) == remembered_digest(path) == digest_file(path)
+    assert len(list(cache.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["none", "cut", "nonsense", "unwritable"])
+def test_a_kept_network_answers_as_the_compiled_one_or_is_made_again(
+    cache: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    picture = Image.linear_gradient("L").convert("RGB")
+    folder = tiny_run / "bundle" / "encoder"
+    compiled = load_encoder(folder).encode([picture])
+    [kept] = cache.glob(f"{KEPT}*")
+    if damage == "cut":
+        kept.write_bytes(kept.read_bytes()[:1000])
+    if damage == "nonsense":  # whole, but no network
+        keep(kept.name, b"nonsense" * 1000, KEPT, 9)
+    if damage == "unwritable":
+        monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    encoder = load_encoder(folder)
+    assert isinstance(encoder, OpenVinoEncoder)
+    again = encoder.encode([picture])
+    encoder.release()
+    assert compiled.tobytes() == again.tobytes() == encoder.encode([picture]).tobytes()
+    assert kept.stat().st_size > 100_000 or damage == "unwritable"
+
+
+def test_words_are_read_one_by_one(tmp_path: Path) -> None:
+    table = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float16)
+    np.save(tmp_path / "words.npy", table)
+    ids = np.array([[3, 49, 0], [0, 3, 3]])
+    found = WordVectors(tmp_path / "words.npy")(ids)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, table[ids])

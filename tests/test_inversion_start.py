@@ -1,0 +1,71 @@
+"""The start of a query: what it loads, what it frees, and that neither changes an answer."""
+
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from PIL import Image
+from test_layers import loaded_after
+from threadpoolctl import threadpool_info
+
+from unprompt.index.blas_threads import one_blas_thread
+from unprompt.inversion.inverter import Inverter
+
+
+def test_a_query_of_the_starter_loads_no_polars() -> None:
+    loaded = loaded_after(
+        "import sys\n"
+        "from PIL import Image\n"
+        "from unprompt.inversion.inverter import Inverter\n"
+        "Inverter.load().invert([Image.new('RGB', (50, 40), 'red')])\n"
+        "assert 'openvino.tools.ovc' not in sys.modules\n"
+    )
+    assert {"faiss", "openvino", "numpy"} <= loaded, "it did run"
+    unwanted = {"polars", "pyarrow", "torch", "open_clip", "gradio", "rich", "pandas", "scipy"}
+    assert not unwanted & loaded
+
+
+def test_the_converter_is_still_there_for_who_wants_it() -> None:
+    loaded_after(
+        "from unprompt.index.compiled import load_openvino\n"
+        "load_openvino()\n"
+        "from openvino.tools.ovc import convert_model\n"
+        "assert callable(convert_model)\n"
+    )
+
+
+def test_sparing_changes_no_answer(tiny_run: Path, tiny_pictures: list[Image.Image]) -> None:
+    pictures = tiny_pictures[:2]
+    usual = Inverter.load(tiny_run / "bundle").invert(pictures)
+    sparing = Inverter.load(tiny_run / "bundle", sparing=True)
+    for _ in range(2):
+        for one, other in zip(usual, sparing.invert(pictures), strict=True):
+            assert one.as_json() == other.as_json()
+
+
+def blas_threads() -> set[int]:
+    """Of numpy's OpenBLAS."""
+    pools = [pool for pool in threadpool_info() if pool.get("threading_layer") == "pthreads"]
+    return {pool["num_threads"] for pool in pools}
+
+
+@pytest.mark.skipif(blas_threads() == {1}, reason="one core")
+def test_threads_come_back_after_overlapping_queries() -> None:
+    before = blas_threads()
+    with one_blas_thread(False):
+        assert blas_threads() == before
+    with one_blas_thread():
+        assert blas_threads() == {1}
+    assert blas_threads() == before
+
+    def ask() -> None:
+        for _ in range(200):
+            with one_blas_thread():
+                pass
+
+    threads = [Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert blas_threads() == before

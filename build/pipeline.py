@@ -19,7 +19,7 @@ from unprompt.build.encode_prompts import encode_parts
 from unprompt.build.images import render_images
 from unprompt.build.take_embeddings import check_texts, has_text_vectors, take_embeddings
 from unprompt.index.bundle import ENCODER, FALLBACK, INDEX
-from unprompt.index.devices import cuda_devices
+from unprompt.index.devices import cuda_devices, load_target_encoder
 from unprompt.index.durable import read_json
 from unprompt.index.embeddings import EmbeddingsInfo, read_embeddings
 from unprompt.index.engine import LOCAL, Demand, EngineConfig
@@ -205,9 +205,7 @@ class BuildRun:
                 )
 
     def _make_corpus(self) -> None:
-        from unprompt.index.minilm import load_prompt_encoder
-
-        corpus = make_corpus(self.corpus, self.config.corpus, load_prompt_encoder(), self._progress)
+        corpus = make_corpus(self.corpus, self.config.corpus, load_target_encoder(), self._progress)
         kept = ", ".join(f"{count} {split}" for split, count in corpus.report["kept"].items())
         self._progress.note(f"corpus: {corpus.report['collected']} prompts -> {kept}")
 
@@ -288,13 +286,12 @@ class BuildRun:
         if self.config.fallback is None:
             return
         from unprompt.build.fallback import make_fallback
-        from unprompt.index.minilm import load_prompt_encoder
 
         make_fallback(
             self.bundle / FALLBACK,
             self.images,
             read_embeddings(self.image_embeddings).rows,
-            load_prompt_encoder(),
+            load_target_encoder(),
             self.config.fallback,
             self._progress,
         )

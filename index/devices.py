@@ -1,9 +1,12 @@
-"""What this process has to run a tower on: the GPUs that torch sees -> a stage's demand."""
+"""What this process has: the GPUs that torch sees -> a stage's demand, a corpus' encoder."""
 
 import importlib
 from pathlib import Path
 
+from unprompt.index.encoders import PromptEncoder
 from unprompt.index.engine import Demand
+from unprompt.index.minilm import load_prompt_encoder
+from unprompt.index.prompt_runtime import load_bulk_prompts
 from unprompt.index.runtime import read_description
 
 
@@ -19,3 +22,10 @@ def cuda_devices() -> int:
 def tower_demand(encoder: Path) -> Demand:
     """A tower of torch takes a GPU where there is one; OpenVINO takes all cores by itself."""
     return Demand(devices=cuda_devices() if read_description(encoder).runtime == "torch" else 0)
+
+
+def load_target_encoder() -> PromptEncoder:
+    """The prompt encoder for a corpus: sentence-transformers on a GPU, all cores without one."""
+    if cuda_devices():
+        return load_prompt_encoder()
+    return load_bulk_prompts()

@@ -22,9 +22,8 @@ class Lanes:
     def __init__(self, saved: SavedGraph, image_size: int, batch: int, lanes: int):
         graph = read_graph(saved)
         graph.reshape([batch, image_size, image_size, 3])  # fixed shapes run fastest
-        self._compiled = compile_lanes(graph, saved.precision, lanes)
+        self._requests = Requests(compile_lanes(graph, saved.precision, lanes))
         self._batch = batch
-        self._requests = threading.local()
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """At most a batch of pixels (n, s, s, 3) uint8 -> (n, d) float32.
@@ -34,15 +33,32 @@ class Lanes:
         missing = self._batch - len(pixels)
         if missing:
             pixels = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
-        request = self._request()
-        request.infer([np.ascontiguousarray(pixels)], share_inputs=True)
-        found: np.ndarray = request.get_output_tensor(0).data[: self._batch - missing]
-        return np.array(found, dtype=np.float32)
+        return self._requests(np.ascontiguousarray(pixels))[: self._batch - missing]
 
-    def _request(self) -> Any:
-        if not hasattr(self._requests, "own"):
-            self._requests.own = self._compiled.create_infer_request()
-        return self._requests.own
+
+class TextLanes:
+    """A saved graph over words and their mask; a thread that calls gets a lane of its own."""
+
+    def __init__(self, saved: SavedGraph, lanes: int):
+        self._requests = Requests(compile_lanes(read_graph(saved), saved.precision, lanes))
+
+    def __call__(self, words: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Words (n, t, d) float32 and mask (n, t) int64 -> (n, d) float32."""
+        return self._requests(words, mask)
+
+
+class Requests:
+    """A compiled network with one output, and a request for each thread that calls."""
+
+    def __init__(self, compiled: Any):
+        self._compiled = compiled
+        self._threads = threading.local()
+
+    def __call__(self, *inputs: np.ndarray) -> np.ndarray:
+        if not hasattr(self._threads, "request"):
+            self._threads.request = self._compiled.create_infer_request()
+        self._threads.request.infer(list(inputs), share_inputs=True)
+        return np.array(self._threads.request.get_output_tensor(0).data, dtype=np.float32)
 
 
 def compile_lanes(graph: Any, precision: str, lanes: int) -> Any:

@@ -7,7 +7,7 @@ output channel: half the size, at a cosine of 0.9997 to the vectors before (the 
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,8 +91,7 @@ def save_text_module(module: Any, dim: int, folder: Path) -> None:
 class TextGraph:
     """A saved graph over words and their mask."""
 
-    def __init__(self, folder: Path, digests: Mapping[str, str], threads: int | None = None):
-        saved = SavedGraph(folder / GRAPH, folder / WEIGHTS, digests, "f32", threads)
+    def __init__(self, saved: SavedGraph):
         self._network = compile_graph(saved, None)
 
     def __call__(self, words: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ import pytest
 from unprompt.index.durable import digest_file
 from unprompt.index.errors import ConfigError
 from unprompt.index.minilm import load_prompt_encoder, minilm_folder, prompt_space
+from unprompt.index.prompt_runtime import load_bulk_prompts
+from unprompt.index.self_check import compare
 from unprompt.inversion.submission import write_submission
 
 
@@ -56,3 +58,17 @@ def test_space_is_the_weights() -> None:
 def test_a_hub_model_without_a_network(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="(?s)cannot load the prompt encoder.*all-MiniLM-L6-v2"):
         load_prompt_encoder("no-such-org/no-such-model")
+
+
+def test_a_corpus_encoded_a_batch_a_core_is_the_same() -> None:
+    """The fast way gives sentence-transformers' vectors, whatever stands beside a prompt."""
+    words = "a red fox in the snow at dawn, oil painting by an old master".split()
+    texts = [" ".join(words[: 1 + n % len(words)] * (1 + n % 5)) for n in range(75)] + ["", "🦊"]
+    wanted = load_prompt_encoder().encode(texts)
+    encoder = load_bulk_prompts(2)
+    found = encoder.encode(texts)
+    assert encoder.space == load_prompt_encoder().space
+    assert found.shape == (77, 384) and found.dtype == np.float32
+    assert compare(wanted, found).lowest >= 0.9999
+    np.testing.assert_array_equal(found, load_bulk_prompts(1).encode(texts))
+    assert encoder.encode([]).shape == (0, 384)

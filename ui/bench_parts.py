@@ -63,11 +63,11 @@ class Bench:
 def bench_prompts(bench: Bench) -> Iterator[Found]:
     """all-MiniLM-L6-v2 as the stage corpus runs it, and as a query does."""
     from unprompt.build.speed import time_encoding
-    from unprompt.index.minilm import load_prompt_encoder
+    from unprompt.index.devices import load_target_encoder
     from unprompt.index.prompt_runtime import load_prompt_runtime
 
     prompts = bench.prompts
-    seconds = time_encoding(load_prompt_encoder(), prompts, bench.repeats)
+    seconds = time_encoding(load_target_encoder(), prompts, bench.repeats)
     yield bench.rate("prompts", ENCODER, seconds, {})
     seconds = time_encoding(load_prompt_runtime(), prompts, bench.repeats)
     cores = bench.machine.cores

@@ -57,9 +57,9 @@ def clean_config(request: CleanRequest) -> CleanFilesConfig:
 
 
 def _load_encoder() -> PromptEncoder:
-    from unprompt.index.minilm import load_prompt_encoder
+    from unprompt.index.devices import load_target_encoder
 
-    return load_prompt_encoder()
+    return load_target_encoder()
 
 
 def _show(report: Mapping[str, Any], files: CleanedFiles, examples: int) -> None:

@@ -72,9 +72,9 @@ def _content(source: Path) -> IndexContent:
     if not (source / DESCRIPTION).is_file():
         return read_content(find_index(source))
     from unprompt.build.grow import embedded_content
-    from unprompt.index.minilm import load_prompt_encoder
+    from unprompt.index.devices import load_target_encoder
 
-    return embedded_content(source, load_prompt_encoder())
+    return embedded_content(source, load_target_encoder())
 
 
 def _held_out(folder: Path) -> np.ndarray:

@@ -24,6 +24,7 @@ from unprompt.index.settings import STRICT, read_settings, write_settings
 SEAL = "bundle.json"
 ENCODER, INDEX, HEAD, BLEND, CARD = "encoder", "index", "head", "blend.json", "card.md"
 CONFIDENCE, PHRASES = "confidence.json", "phrases"  # what to expect; the corpus' phrases
+PROMPT_ENCODER = "prompt-encoder"  # all-MiniLM-L6-v2, where the bundle carries it
 FALLBACK = "fallback"  # what answers for pictures unlike the corpus
 MEMBERS = "members"  # an ensemble's other encoders, indexes and heads, a folder each
 REMEDY = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.compiled import SavedGraph, load_core, load_openvino, read_graph
+from unprompt.index.compiled import SavedGraph, load_core, read_graph, widen_weights
 
 BATCH = 16  # more fall out of the caches, fewer leave the matrix units idle
 
@@ -71,38 +71,6 @@ def compile_lanes(graph: Any, precision: str, lanes: int) -> Any:
         "ENABLE_CPU_PINNING": False,  # several processes would pin themselves to the same cores
     }
     return load_core().compile_model(graph, "CPU", hints)
-
-
-def widen_weights(graph: Any) -> int:
-    """Weights of int8 with a scale as the float32 they stand for; returns how many were changed.
-
-    OpenVINO 2026.4 widens them itself when it compiles, but with more than one stream it now and
-    then takes one weight for another: 5 to 8 of 36 networks then gave vectors of cosine 0.0 to 0.7,
-    none of 108 when the weights were widened before (f16 weights are not affected).
-    """
-    int8, changed = load_openvino().Type.i8, 0
-    from openvino import opset13
-
-    for operation in graph.get_ordered_ops():
-        if operation.get_type_name() != "Multiply":
-            continue
-        codes, scale = (_constant_under(operation.input_value(place)) for place in range(2))
-        if codes is None or scale is None or codes.get_element_type() != int8:
-            continue
-        widened = np.array(codes.get_data(), np.float32) * np.array(scale.get_data(), np.float32)
-        constant = opset13.constant(widened)
-        for user in list(operation.output(0).get_target_inputs()):
-            user.replace_source_output(constant.output(0))
-        changed += 1
-    return changed
-
-
-def _constant_under(value: Any) -> Any:
-    """The constant that an output is, or that it converts; None where it is neither."""
-    node = value.get_node()
-    if node.get_type_name() == "Convert":
-        node = node.input_value(0).get_node()
-    return node if node.get_type_name() == "Constant" else None
 
 
 def has_bf16() -> bool:

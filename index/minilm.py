@@ -13,12 +13,13 @@ import numpy as np
 from unprompt.index.durable import write_atomically
 from unprompt.index.errors import ConfigError, MissingDependencyError
 from unprompt.index.kept import remembered_digest
-from unprompt.index.openvino_graph import save_text_module
+from unprompt.index.openvino_graph import Storage, save_text_module
 from unprompt.index.quiet import without_load_reports
+from unprompt.index.word_vectors import save_words
 
 INSTALL = "pip install 'unprompt[build,cpu]'"
 PROMPT_DIM = 384
-TOKENIZER, WORDS = "tokenizer.json", "words.npy"
+TOKENIZER = "tokenizer.json"
 
 
 def minilm_folder() -> Path:
@@ -80,7 +81,7 @@ def load_prompt_encoder(model: str | None = None) -> MiniLmPromptEncoder:
     return MiniLmPromptEncoder(loaded, prompt_space(location))
 
 
-def export_prompt_graph(folder: Path) -> str:
+def export_prompt_graph(folder: Path, storage: Storage = "f16") -> str:
     """Write the installed prompt encoder as an OpenVINO graph, words and tokenizer; its space.
 
     Words (n, t, 384) and their mask (n, t) in, unit vectors (n, 384) out. The words' own vectors
@@ -102,10 +103,8 @@ def export_prompt_graph(folder: Path) -> str:
             mean = (states * kept).sum(1) / kept.sum(1).clamp_min(1.0)
             return torch.nn.functional.normalize(mean, dim=-1)
 
-    save_text_module(PromptGraph().eval(), PROMPT_DIM, folder)
-    words = model.embeddings.word_embeddings.weight.detach().numpy().astype(np.float16)
-    with write_atomically(folder / WORDS) as temporary, temporary.open("wb") as handle:
-        np.save(handle, words)
+    save_text_module(PromptGraph().eval(), PROMPT_DIM, folder, storage)
+    save_words(folder, model.embeddings.word_embeddings.weight.detach().numpy(), storage)
     with write_atomically(folder / TOKENIZER) as temporary:
         shutil.copyfile(minilm_folder() / TOKENIZER, temporary)
     return encoder.space

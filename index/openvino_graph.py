@@ -78,14 +78,14 @@ def save_graph(graph: Any, folder: Path, storage: Storage) -> None:
             produced.replace(temporary)
 
 
-def save_text_module(module: Any, dim: int, folder: Path) -> None:
+def save_text_module(module: Any, dim: int, folder: Path, storage: Storage) -> None:
     """Write a torch module over words (n, t, dim) and mask (n, t) int64 as a tower's files."""
     torch = importlib.import_module("torch")
     words, mask = torch.zeros((2, 8, dim)), torch.ones((2, 8), dtype=torch.int64)
     with torch.inference_mode(), without_load_reports():
         graph = _convert_model(module, example_input=(words, mask))
     graph.reshape({0: [-1, -1, dim], 1: [-1, -1]})
-    save_graph(graph, folder, "f16")
+    save_graph(graph, folder, storage)
 
 
 class TextGraph:

@@ -9,26 +9,24 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 
 from unprompt.index.compiled import SavedGraph
 from unprompt.index.durable import digest_file, read_json, write_json
-from unprompt.index.errors import DamagedFileError, MissingDependencyError, UnpromptError
-from unprompt.index.halves import widen
+from unprompt.index.errors import DamagedFileError, UnpromptError
 from unprompt.index.kept import cache_folder
 from unprompt.index.lanes import TextLanes, has_bf16, own_cores
 from unprompt.index.minilm import (
     PROMPT_DIM,
     TOKENIZER,
-    WORDS,
     export_prompt_graph,
     minilm_folder,
     prompt_space,
 )
-from unprompt.index.openvino_graph import GRAPH, WEIGHTS, TextGraph
+from unprompt.index.openvino_graph import GRAPH, WEIGHTS, Storage, TextGraph
 from unprompt.index.self_check import FLOOR, compare
+from unprompt.index.word_vectors import WordVectors
 
 DESCRIPTION = "encoder.json"
 BROKEN = (RuntimeError, OSError, KeyError, ValueError, DamagedFileError)
@@ -55,7 +53,7 @@ class OpenVinoPromptEncoder:
         self.space: str = read_json(folder / DESCRIPTION)["space"]
         self._graph = graph
         self._lanes = lanes
-        self._words = WordVectors(folder / WORDS)
+        self._words = WordVectors(folder)
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()
@@ -86,30 +84,6 @@ class OpenVinoPromptEncoder:
         return self._graph(self._words(ids), mask)
 
 
-class WordVectors:
-    """The words' own vectors, of which a query needs some dozens: read from the file one by one.
-
-    A memory map of it would bring sixteen pages into memory for each.
-    """
-
-    def __init__(self, path: Path):
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # (w, d) float16
-        self._start, self._dim, self._kind = mapped.offset, mapped.shape[1], mapped.dtype
-        self._handle = path.open("rb")
-        self._lock = Lock()
-
-    def __call__(self, ids: np.ndarray) -> np.ndarray:
-        """Ids (n, t) -> (n, t, d) float32."""
-        wanted, places = np.unique(ids, return_inverse=True)
-        width, rows = self._dim * self._kind.itemsize, []
-        with self._lock:
-            for number in wanted.tolist():
-                self._handle.seek(self._start + number * width)
-                rows.append(self._handle.read(width))
-        found = np.frombuffer(b"".join(rows), self._kind).reshape(len(wanted), self._dim)
-        return widen(found)[places.reshape(ids.shape)]
-
-
 def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
     """The prompt encoder of a query, made on first use.
 
@@ -118,10 +92,21 @@ def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
     """
     folder = _prepare()
     try:
-        saved = _saved_graph(folder, "f32", threads)
-        return OpenVinoPromptEncoder(folder, TextGraph(saved))
+        return open_prompt_encoder(folder, threads)
     except BROKEN as error:
         raise _broken(folder, error) from error
+
+
+def write_prompt_encoder(folder: Path, storage: Storage = "f16") -> None:
+    """The installed prompt encoder as files that need no torch; `encoder.json` comes last."""
+    space = export_prompt_graph(folder, storage)
+    files = {name: digest_file(folder / name) for name in (GRAPH, WEIGHTS)}
+    write_json(folder / DESCRIPTION, {"space": space, "files": files})
+
+
+def open_prompt_encoder(folder: Path, threads: int | None = None) -> OpenVinoPromptEncoder:
+    """The prompt encoder of such a folder, for a query."""
+    return OpenVinoPromptEncoder(folder, TextGraph(_saved_graph(folder, "f32", threads)))
 
 
 def load_bulk_prompts(threads: int | None = None) -> OpenVinoPromptEncoder:
@@ -143,12 +128,6 @@ def load_bulk_prompts(threads: int | None = None) -> OpenVinoPromptEncoder:
 def _prepare() -> Path:
     space = prompt_space(str(minilm_folder()))
     folder = cache_folder() / f"prompt-encoder-{space}-{FORMAT}"
-    try:
-        import tokenizers  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"composing prompts needs tokenizers ({error}): pip install 'unprompt[build,cpu]'"
-        ) from error
     if not (folder / DESCRIPTION).is_file():
         _make(folder)
     return folder
@@ -171,9 +150,7 @@ def _make(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         made = Path(name) / "made"
         made.mkdir()
-        space = export_prompt_graph(made)
-        files = {name: digest_file(made / name) for name in (GRAPH, WEIGHTS)}
-        write_json(made / DESCRIPTION, {"space": space, "files": files})
+        write_prompt_encoder(made)
         try:
             made.replace(folder)
         except OSError:  # another process was first

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.index.bundle import BLEND, CONFIDENCE, ENCODER, HEAD, INDEX, PHRASES
+from unprompt.index.bundle import BLEND, CONFIDENCE, ENCODER, HEAD, INDEX, PHRASES, PROMPT_ENCODER
 from unprompt.index.embeddings import read_embeddings
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.prompt_runtime import write_prompt_encoder
 from unprompt.index.qformer import is_qformer
 from unprompt.index.runtime import read_description
 from unprompt.index.trained_tower import read_head
@@ -105,6 +106,9 @@ def fit_bundle(
     )
     progress.note(f"confidence: calibration error {confidence.calibration_error:.4f}")
     _save_phrases(bundle / PHRASES, index, config.phrases)
+    shutil.rmtree(bundle / PROMPT_ENCODER, ignore_errors=True)
+    if config.carry_encoder:
+        write_prompt_encoder(bundle / PROMPT_ENCODER, "int8")
     return blend
 
 

@@ -20,6 +20,7 @@ class FitConfig:
     gate: bool = True  # try an alpha that depends on the query
     per_dimension: bool = False  # try an alpha for every dimension
     phrases: int = 2000  # of the corpus kept for composing prompts; 0 leaves them out
+    carry_encoder: bool = False  # the prompt encoder too: composing then needs no torch, 23 MB
     smallest_gain: float = 1e-4  # of prior, gate and alphas on pictures they were not fitted on
 
     def __post_init__(self) -> None:

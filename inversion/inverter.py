@@ -123,7 +123,9 @@ class Inverter:
             return None
         from unprompt.index.clip_tokens import fits_clip
 
-        encoder = load_matching_encoder(self.index.manifest.target_space, self._threads)
+        encoder = load_matching_encoder(
+            self.index.manifest.target_space, self._threads, self._folder
+        )
         bank = load_bank(self._folder / PHRASES)
         return Composer(self.index, bank, encoder, fits_clip)
 

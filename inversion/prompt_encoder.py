@@ -1,23 +1,34 @@
-"""The prompt encoder that a query can have: the installed one, if it made the index' targets."""
+"""The prompt encoder that a query can have, if it made the index' targets.
+
+The one that the bundle carries, which needs no torch, or the installed one.
+"""
 
 import sys
+from pathlib import Path
 
+from unprompt.index.bundle import PROMPT_ENCODER
 from unprompt.index.encoders import PromptEncoder
 from unprompt.index.errors import MissingDependencyError
 
 
-def load_matching_encoder(target_space: str, threads: int | None = None) -> PromptEncoder | None:
-    """The installed prompt encoder; None where there is none, or targets come from another."""
-    from unprompt.index.prompt_runtime import load_prompt_runtime
+def load_matching_encoder(
+    target_space: str, threads: int | None = None, bundle: Path | None = None
+) -> PromptEncoder | None:
+    """The prompt encoder; None where there is none, or targets come from another."""
+    from unprompt.index.prompt_runtime import load_prompt_runtime, open_prompt_encoder
 
+    carried = None if bundle is None else bundle / PROMPT_ENCODER
     try:
-        encoder = load_prompt_runtime(threads)
+        if carried is not None and carried.is_dir():
+            encoder = open_prompt_encoder(carried, threads)
+        else:
+            encoder = load_prompt_runtime(threads)
     except MissingDependencyError:
         return None
     if encoder.space != target_space:
         print(
-            f"unprompt: the index' targets are of space {target_space}, the installed prompt "
-            f"encoder of {encoder.space}; prompts are taken from the index as they are",
+            f"unprompt: the index' targets are of space {target_space}, the prompt encoder of "
+            f"{encoder.space}; prompts are taken from the index as they are",
             file=sys.stderr,
         )
         return None

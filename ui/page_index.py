@@ -53,8 +53,8 @@ def search_prompts(inverter: Inverter, text: str, count: int) -> list[dict[str, 
     composer = inverter.composer
     if composer is None or composer.encoder is None:
         raise MissingDependencyError(
-            "searching by text needs the prompt encoder: pip install 'unprompt[build,cpu]', and a "
-            "bundle whose targets it made"
+            "searching by text needs the prompt encoder: a bundle that carries it "
+            "(`fit.carry_encoder: true`), or pip install 'unprompt[build,cpu]'"
         )
     [vector] = composer.encoder.encode([text])
     index = inverter.index

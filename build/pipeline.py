@@ -252,7 +252,7 @@ class BuildRun:
 
         Returns how many parts are left to other processes.
         """
-        from unprompt.index.clip import load_text_tower
+        from unprompt.index.clip_text import load_text_tower
 
         rows = read_corpus(self.corpus).prompts
         return encode_parts(
@@ -270,7 +270,7 @@ class BuildRun:
 
         (collection,) = self.config.corpus.collections
         if has_text_vectors(collection):
-            from unprompt.index.clip import load_text_tower
+            from unprompt.index.clip_text import load_text_tower
 
             lowest = check_texts(collection, load_text_tower(self.config.encoder))
             self._progress.note(f"embed: text vectors made again, lowest cosine {lowest:.3f}")

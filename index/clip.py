@@ -1,4 +1,4 @@
-"""The one file that knows open_clip: a model name -> image and text encoders of one CLIP.
+"""The one file that knows open_clip: a model name -> the image encoder of a CLIP, and its parts.
 
 Towers without a text side (`image_only.py`) are loaded here too, as a CLIP of which only the
 pictures can be encoded.
@@ -118,39 +118,6 @@ class Clip:
             visual = copy.deepcopy(visual).to(getattr(importlib.import_module("torch"), dtype))
         graph = build_image_graph(visual, self.preprocess, self.config.output, self.head)
         return graph.to(self.device)
-
-
-class ClipTextEncoder:
-    """The text side of a loaded CLIP, in the same space as its pictures."""
-
-    def __init__(self, clip: Clip):
-        if clip.config.output != "embedding":
-            raise ConfigError(
-                f"text keys need the joint space of a CLIP, but encoder.output is "
-                f"{clip.config.output!r}; set `encoder.output: embedding`"
-            )
-        self._clip = clip
-        self.space = clip.space
-        self.dim = clip.dim
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts -> unit vectors (n, d) float32 of the joint space."""
-        torch = importlib.import_module("torch")
-        clip = self._clip
-        blocks = [np.zeros((0, self.dim), dtype=np.float32)]
-        with torch.inference_mode():
-            for start in range(0, len(texts), clip.batch_size):
-                tokens = clip.tokenizer(list(texts[start : start + clip.batch_size]))
-                vectors = clip.model.encode_text(tokens.to(clip.device), normalize=True)
-                blocks.append(vectors.float().cpu().numpy())
-        return np.concatenate(blocks)
-
-
-def load_text_tower(
-    config: EncoderConfig, threads: int | None = None, trained: Path | None = None
-) -> ClipTextEncoder:
-    """The text side of the CLIP that `config` names; OMP_NUM_THREADS rules torch's threads."""
-    return ClipTextEncoder(load_clip(config, trained=trained))
 
 
 def load_clip(

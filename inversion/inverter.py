@@ -13,16 +13,15 @@ from unprompt.index.blas_threads import one_blas_thread
 from unprompt.index.bundle import BLEND, CONFIDENCE, PHRASES, read_bundle
 from unprompt.index.encoders import ImageEncoder
 from unprompt.index.errors import ConfigError
-from unprompt.index.halves import widen
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.runtime import OpenVinoEncoder
 from unprompt.inversion.blend import Blend, load_blend
+from unprompt.inversion.candidates import heaviest, read_candidates
 from unprompt.inversion.composer import Composer
 from unprompt.inversion.confidence import Confidence, load_confidence
 from unprompt.inversion.fallback import Fallback, Outlook, load_fallback
 from unprompt.inversion.head import RegressionHead
-from unprompt.inversion.inversion import Candidate, Inversion
-from unprompt.inversion.knn import KnnEstimate
+from unprompt.inversion.inversion import Inversion
 from unprompt.inversion.member import Estimates, Member, estimate_prompts, load_members
 from unprompt.inversion.phrases import load_bank
 from unprompt.inversion.prompt_encoder import load_matching_encoder
@@ -174,7 +173,7 @@ class Inverter:
             head=estimates.head[place],
             alpha=float(estimates.alpha[place]),
             candidates=ranked[: query.candidates],
-            neighbors=_heaviest(found, query.candidates),
+            neighbors=heaviest(found, query.candidates),
         )
         return answer
 
@@ -202,7 +201,7 @@ class Inverter:
             return answer
         classes = self.fallback.classify(keys)
         found = read_candidates(self.fallback.classes, classes, 0, classes.vectors[0])
-        by_weight = _heaviest(found, query.candidates)
+        by_weight = heaviest(found, query.candidates)
         banned = query.words.banned
         allowed = [candidate for candidate in by_weight if not banned.hits(candidate.prompt)]
         return replace(
@@ -216,28 +215,3 @@ class Inverter:
             expected_cosine=None,  # nothing to calibrate it on
             outside=True,
         )
-
-
-def read_candidates(
-    index: PromptIndex, knn: KnnEstimate, place: int, vector: np.ndarray
-) -> list[Candidate]:
-    """The neighbours of one query, scored against the answer."""
-    places = np.flatnonzero(knn.neighbors.rows[place] >= 0)
-    rows = knn.neighbors.rows[place][places]
-    scores = widen(index.targets[rows]) @ vector
-    known = index.read_values(rows, "prompt", "row_id")
-    return [
-        Candidate(
-            prompt=known["prompt"][number],
-            score=float(score),
-            similarity=float(knn.neighbors.scores[place][spot]),
-            weight=float(knn.weights[place][spot]),
-            row=int(row),
-            row_id=known["row_id"][number],
-        )
-        for number, (spot, row, score) in enumerate(zip(places, rows, scores, strict=True))
-    ]
-
-
-def _heaviest(found: Sequence[Candidate], count: int) -> tuple[Candidate, ...]:
-    return tuple(sorted(found, key=lambda candidate: -candidate.weight)[:count])

@@ -11,7 +11,8 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from unprompt.index.clip import Clip, ClipTextEncoder, load_clip
+from unprompt.index.clip import Clip, load_clip
+from unprompt.index.clip_text import ClipTextEncoder
 from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError
 from unprompt.index.minilm import load_prompt_encoder

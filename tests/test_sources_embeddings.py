@@ -15,7 +15,8 @@ from unprompt.build.embed import EmbedWork, embed_images
 from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.take_embeddings import check_texts, take_embeddings
-from unprompt.index.clip import Clip, ClipTextEncoder, load_clip
+from unprompt.index.clip import Clip, load_clip
+from unprompt.index.clip_text import ClipTextEncoder
 from unprompt.index.durable import stable_id
 from unprompt.index.embeddings import read_embeddings
 from unprompt.index.encoders import EncoderConfig

@@ -15,7 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from tiny_towers import save_clip
 
-from unprompt.index.clip import ClipTextEncoder, load_clip
+from unprompt.index.clip import load_clip
+from unprompt.index.clip_text import ClipTextEncoder
 from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError
 from unprompt.index.open_clip_folder import read_trained_on, save_open_clip

@@ -11,7 +11,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_towers import save_blip2, save_clip
 
-from unprompt.index.clip import ClipTextEncoder, load_clip
+from unprompt.index.clip import load_clip
+from unprompt.index.clip_text import ClipTextEncoder
 from unprompt.index.durable import write_json
 from unprompt.index.encoders import EncoderConfig, to_unit_length
 from unprompt.index.errors import ConfigError, DamagedFileError

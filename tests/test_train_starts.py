@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_towers import make_tower, save_clip
 
-from unprompt.index.clip import ClipTextEncoder
+from unprompt.index.clip_text import ClipTextEncoder
 from unprompt.index.durable import write_json
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError

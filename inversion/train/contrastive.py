@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from unprompt.index.clip import Clip, ClipTextEncoder
+from unprompt.index.clip import Clip
+from unprompt.index.clip_text import ClipTextEncoder
 from unprompt.index.errors import ConfigError
 from unprompt.index.open_clip_folder import read_trained_on, save_open_clip
 from unprompt.index.progress import SILENT, Progress

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from unprompt.index.clip import ClipTextEncoder
+from unprompt.index.clip_text import ClipTextEncoder
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.inversion.train.pairs import TrainingData

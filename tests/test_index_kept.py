@@ -10,8 +10,9 @@ from PIL import Image
 from unprompt.index.compiled import KEPT
 from unprompt.index.durable import digest_file
 from unprompt.index.kept import can_keep, keep, read_kept, remembered_digest
-from unprompt.index.prompt_runtime import WordVectors
+from unprompt.index.openvino_graph import Storage
 from unprompt.index.runtime import OpenVinoEncoder, load_encoder
+from unprompt.index.word_vectors import WordVectors, save_words
 
 
 @pytest.fixture
@@ -88,10 +89,12 @@ def test_a_kept_network_answers_as_the_compiled_one_or_is_made_again(
     assert kept.stat().st_size > 100_000 or damage == "unwritable"
 
 
-def test_words_are_read_one_by_one(tmp_path: Path) -> None:
-    table = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float16)
-    np.save(tmp_path / "words.npy", table)
+@pytest.mark.parametrize(("storage", "apart"), [("f16", 0.002), ("int8", 0.02)])
+def test_words_are_read_one_by_one(tmp_path: Path, storage: Storage, apart: float) -> None:
+    table = np.random.default_rng(0).normal(size=(50, 8))
+    save_words(tmp_path, table, storage)
     ids = np.array([[3, 49, 0], [0, 3, 3]])
-    found = WordVectors(tmp_path / "words.npy")(ids)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, table[ids])
+    found = WordVectors(tmp_path)(ids)
+    assert found.dtype == np.float32 and found.shape == (2, 3, 8)
+    assert 0 < np.abs(found - table[ids]).max() < apart
+    np.testing.assert_array_equal(found[0, 0], found[1, 1])

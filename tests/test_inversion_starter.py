@@ -11,7 +11,7 @@ from unprompt.index.encoders import to_unit_length
 from unprompt.index.minilm import load_prompt_encoder
 from unprompt.inversion.inverter import STARTER, Inverter, Query
 
-LIMIT_BYTES = 25 * 2**20
+LIMIT_BYTES = 48 * 2**20  # half of it the prompt encoder
 NEW_PROMPTS = 60
 
 

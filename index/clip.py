@@ -21,7 +21,7 @@ from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError, MissingDependencyError
 from unprompt.index.image_graph import OUTPUT_FORMS, build_image_graph
 from unprompt.index.image_only import build_image_only, is_image_only
-from unprompt.index.lanes import own_cores
+from unprompt.index.machine import own_cores
 from unprompt.index.minilm import INSTALL
 from unprompt.index.offline_towers import OFFLINE_TOWERS, build_offline_clip
 from unprompt.index.open_clip_folder import local_text_override, read_model_config

@@ -133,8 +133,8 @@ def widen_weights(graph: Any) -> None:
     """Weights of int8 as the float32 they stand for, and those of convolutions in any case.
 
     OpenVINO would multiply by int8 with activations rounded to it (the prompt encoder's cosine is
-    then 0.988), and networks of several streams now and then take one weight for another: 5 to 12
-    of 36 gave vectors of cosine 0.0 to 0.7, none of 108 with weights widened before (2026.4).
+    then 0.988), and networks of several streams now and then take one weight for another, which
+    gives vectors of cosine 0.0 to 0.8 (2026.4): tests/test_index_bulk.py builds two dozen of them.
     """
     from openvino import opset13
 

@@ -26,7 +26,7 @@ class Machine:
 
 def describe_machine() -> Machine:
     """Look at the machine; loads torch where it is installed."""
-    return Machine(_cpu_name(), _cores(), _gpu_name(), _versions())
+    return Machine(_cpu_name(), own_cores(), _gpu_name(), _versions())
 
 
 def gpu_kind(name: str, known: Sequence[str]) -> str:
@@ -45,7 +45,8 @@ def _gpu_name() -> str | None:
     return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else None
 
 
-def _cores() -> int:
+def own_cores() -> int:
+    """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

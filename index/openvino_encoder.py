@@ -12,7 +12,8 @@ from PIL import Image
 
 from unprompt.index.compiled import Network, SavedGraph, compile_graph
 from unprompt.index.encoders import EncoderConfig
-from unprompt.index.lanes import BATCH, Lanes, has_bf16, own_cores
+from unprompt.index.lanes import BATCH, Lanes, has_bf16
+from unprompt.index.machine import own_cores
 from unprompt.index.openvino_graph import GRAPH, WEIGHTS
 from unprompt.index.preprocess import Preprocess
 from unprompt.index.self_check import check_lanes

@@ -16,7 +16,8 @@ from unprompt.index.compiled import SavedGraph
 from unprompt.index.durable import digest_file, read_json, write_json
 from unprompt.index.errors import DamagedFileError, UnpromptError
 from unprompt.index.kept import cache_folder
-from unprompt.index.lanes import TextLanes, has_bf16, own_cores
+from unprompt.index.lanes import TextLanes, has_bf16
+from unprompt.index.machine import own_cores
 from unprompt.index.minilm import (
     PROMPT_DIM,
     TOKENIZER,

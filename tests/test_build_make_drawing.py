@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unprompt.build.make.drawing import DrawnOrder, choose_each, choose_sequence, choose_subset
-from unprompt.build.make.plain import article, content_words, fits, plain_caption
-from unprompt.index.clip_tokens import count_clip_tokens
+from unprompt.build.make.plain import article, content_words, plain_caption
+from unprompt.index.clip_tokens import count_clip_tokens, fits_clip
 
 
 @given(st.integers(0, 700), st.integers(0, 10))
@@ -84,7 +84,7 @@ def test_words_that_may_stand_twice_are_no_content() -> None:
 
 @pytest.mark.parametrize("text", ["a fox", "word " * 74, "word " * 75, "word " * 76, "\u3042" * 40])
 def test_the_limit_is_that_of_the_tokenizer(text: str) -> None:
-    assert fits(text, 77) == (count_clip_tokens(text) <= 77)
+    assert fits_clip(text, 77) == (count_clip_tokens(text) <= 77)
 
 
 def test_tokens_are_counted_as_open_clip_does(shared_data: Path) -> None:

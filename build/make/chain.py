@@ -17,7 +17,8 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.build.make.drawing import DrawnOrder, choose_each, choose_sequence, choose_subset
 from unprompt.build.make.made import MADE, Made
-from unprompt.build.make.plain import fits, plain_caption
+from unprompt.build.make.plain import plain_caption
+from unprompt.index.clip_tokens import fits_clip
 from unprompt.index.durable import stable_id
 from unprompt.index.errors import ConfigError
 from unprompt.index.progress import SILENT, Progress
@@ -171,7 +172,7 @@ def _join(
         text = f"{config.prefix.strip()} {config.joint.join(parts)}".strip()
         if text in seen or len({part.casefold() for part in parts}) < config.length:
             left_out["repeated"] += 1
-        elif not fits(text, config.max_tokens):
+        elif not fits_clip(text, config.max_tokens):
             left_out["too long"] += 1
         else:
             seen.add(text)

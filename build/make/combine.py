@@ -15,8 +15,9 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.build.make.drawing import DrawnOrder, choose_each
 from unprompt.build.make.made import MADE, Made
-from unprompt.build.make.plain import article, content_words, fits
+from unprompt.build.make.plain import article, content_words
 from unprompt.build.make.terms import ARTICLE_SLOT, SLOT, Terms, slots_of
+from unprompt.index.clip_tokens import fits_clip
 from unprompt.index.errors import ConfigError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.settings import STRICT
@@ -131,7 +132,7 @@ def _distinct(
             left_out["a word twice"] += 1
         elif text in seen:
             left_out["repeated"] += 1
-        elif not fits(text, max_tokens):
+        elif not fits_clip(text, max_tokens):
             left_out["too long"] += 1
         else:
             seen.add(text)

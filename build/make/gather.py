@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.clean import normalise
 from unprompt.build.make.answers import parse_answer
 from unprompt.build.make.made import MADE, Made
-from unprompt.build.make.plain import fits
+from unprompt.index.clip_tokens import fits_clip
 from unprompt.index.errors import ConfigError
 from unprompt.index.settings import STRICT
 
@@ -68,7 +68,7 @@ class Gathered:
                 self.left_out["repeated"] += 1
             elif len(prompt.split()) < self._config.least_words:
                 self.left_out["too short"] += 1
-            elif not fits(prompt, self._config.max_tokens):
+            elif not fits_clip(prompt, self._config.max_tokens):
                 self.left_out["too long"] += 1
             else:
                 self._seen.add(prompt.casefold())

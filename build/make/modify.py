@@ -16,7 +16,8 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.build.make.drawing import DrawnOrder
 from unprompt.build.make.made import MADE, Made
-from unprompt.build.make.plain import content_words, fits, plain_caption
+from unprompt.build.make.plain import content_words, plain_caption
+from unprompt.index.clip_tokens import fits_clip
 from unprompt.index.durable import stable_id
 from unprompt.index.errors import ConfigError, CorpusError
 from unprompt.index.progress import SILENT, Progress
@@ -167,7 +168,7 @@ def _draw(
         text = texts[int(np.searchsorted(shares[:-1], draw, side="right"))]
         new = content_words(text)
         if words.isdisjoint(new) and len(set(new)) == len(new):
-            if fits(", ".join([caption, *added, text]), config.max_tokens):
+            if fits_clip(", ".join([caption, *added, text]), config.max_tokens):
                 added.append(text)
                 words.update(new)
         if len(added) == wanted:

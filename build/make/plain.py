@@ -2,8 +2,6 @@
 
 import re
 
-from unprompt.index.clip_tokens import fits_clip
-
 ARTICLES = frozenset(
     "a an the one two three four five six some many several this these that there".split()
 )
@@ -35,8 +33,3 @@ def article(following: str) -> str:
     """`a` or `an`, by the sound that the following text begins with."""
     sounds = _VOWEL.match(following) and not _NO_VOWEL.match(following)
     return "an" if sounds else "a"
-
-
-def fits(text: str, max_tokens: int) -> bool:
-    """Whether CLIP reads the whole text."""
-    return fits_clip(text, max_tokens)

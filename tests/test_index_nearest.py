@@ -1,5 +1,6 @@
 """Exact search: pairs, neighbours and thresholds against plain numpy; the loading of FAISS."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from unprompt.index import nearest as nearest_module
 from unprompt.index.errors import MissingDependencyError, UnpromptError
-from unprompt.index.faiss_library import load_faiss
+from unprompt.index.faiss_library import CPUINFO, find_kernels, load_faiss
 from unprompt.index.nearest import near_pairs, nearest, nearest_over
 
 # Unit vectors in the plane: cosines between them are 1, 0.8, 0.6, 0 and -1.
@@ -154,3 +155,54 @@ def test_torch_is_loaded_before_a_gpu_faiss(tmp_path: Path, distribution: str, o
         [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == order.split()
+
+
+KERNELS_PROBE = """
+import os
+from unprompt.index.faiss_library import CPUINFO, find_kernels, load_faiss
+load_faiss()
+from threadpoolctl import threadpool_info
+of_faiss = [p for p in threadpool_info() if "faiss" in p["filepath"] and "blas" in p["filepath"]]
+print(of_faiss[0]["architecture"], os.environ.get("OPENBLAS_CORETYPE", "unset"))
+"""
+
+
+def kernels_of_faiss(**variables: str) -> list[str]:
+    run = subprocess.run(
+        [sys.executable, "-c", KERNELS_PROBE],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **variables},
+    )
+    return run.stdout.split()
+
+
+@pytest.mark.skipif(
+    find_kernels(CPUINFO) is None, reason="no processor with AVX2 that Linux describes"
+)
+def test_faiss_multiplies_with_the_best_kernels_this_processor_has() -> None:
+    found, left_behind = kernels_of_faiss()
+    assert found == find_kernels(CPUINFO)  # an old OpenBLAS alone would say Prescott here
+    assert left_behind == "unset"
+
+
+def test_kernels_that_the_user_asks_for_are_kept() -> None:
+    if find_kernels(CPUINFO) is None:
+        pytest.skip("no processor with AVX2 that Linux describes")
+    assert kernels_of_faiss(OPENBLAS_CORETYPE="Nehalem") == ["Nehalem", "Nehalem"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "kernels"),
+    [
+        ("fpu sse avx2 fma avx512f avx512bw avx512cd avx512dq avx512vl amx_tile", "SkylakeX"),
+        ("fpu sse avx2 fma avx512f", "Haswell"),  # a Xeon Phi has no more of AVX-512
+        ("fpu sse sse2", None),
+    ],
+)
+def test_kernels_follow_the_flags(tmp_path: Path, flags: str, kernels: str | None) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"model name\t: a processor\nflags\t\t: {flags}\n")
+    assert find_kernels(cpuinfo) == kernels
+    assert find_kernels(tmp_path / "absent") is None

@@ -24,6 +24,9 @@ BY_FLAGS = (  # instructions a processor has -> whose kernels it can run, the fa
     ("SkylakeX", {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}),
     ("Haswell", {"avx2", "fma"}),
 )
+# From so many numbers in all queries on, an exact scan is a matrix product, many times faster. FAISS
+# waits for 128,000, which a batch of 200 queries of 512 numbers does not reach.
+PRODUCTS_FROM = 2048
 
 
 @functools.cache
@@ -40,12 +43,16 @@ def load_faiss() -> ModuleType:
         _import_torch_first()
     try:
         with _fast_kernels():
-            return importlib.import_module("faiss")
+            faiss = importlib.import_module("faiss")
     except ImportError as error:
         raise MissingDependencyError(
             f"FAISS cannot be imported ({error}); run `pip install 'unprompt[cpu]'`, or "
             "`pip install 'unprompt[gpu]'` on a machine with an NVIDIA GPU"
         ) from error
+    threshold = faiss.cvar.distance_compute_blas_threshold
+    # older versions count queries here, and have it low enough
+    faiss.cvar.distance_compute_blas_threshold = min(threshold, PRODUCTS_FROM)
+    return faiss
 
 
 @contextmanager

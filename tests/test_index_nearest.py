@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from unprompt.index import nearest as nearest_module
 from unprompt.index.errors import MissingDependencyError, UnpromptError
-from unprompt.index.faiss_library import CPUINFO, find_kernels, load_faiss
+from unprompt.index.faiss_library import (
+    CPUINFO,
+    PRODUCTS_FROM,
+    find_kernels,
+    load_faiss,
+)
 from unprompt.index.nearest import near_pairs, nearest, nearest_over
 
 # Unit vectors in the plane: cosines between them are 1, 0.8, 0.6, 0 and -1.
@@ -159,7 +164,12 @@ def test_torch_is_loaded_before_a_gpu_faiss(tmp_path: Path, distribution: str, o
 
 KERNELS_PROBE = """
 import os
-from unprompt.index.faiss_library import CPUINFO, find_kernels, load_faiss
+from unprompt.index.faiss_library import (
+    CPUINFO,
+    PRODUCTS_FROM,
+    find_kernels,
+    load_faiss,
+)
 load_faiss()
 from threadpoolctl import threadpool_info
 of_faiss = [p for p in threadpool_info() if "faiss" in p["filepath"] and "blas" in p["filepath"]]
@@ -206,3 +216,15 @@ def test_kernels_follow_the_flags(tmp_path: Path, flags: str, kernels: str | Non
     cpuinfo.write_text(f"model name\t: a processor\nflags\t\t: {flags}\n")
     assert find_kernels(cpuinfo) == kernels
     assert find_kernels(tmp_path / "absent") is None
+
+
+def test_a_small_batch_is_a_matrix_product_of_the_same_scores() -> None:
+    faiss = load_faiss()
+    assert faiss.cvar.distance_compute_blas_threshold <= PRODUCTS_FROM
+    keys, queries = unit(1, 3000, 64), unit(2, 40, 64)  # 2560 numbers: over the threshold
+    flat = faiss.IndexFlatIP(64)
+    flat.add(keys)
+    scores, rows = flat.search(queries, 5)
+    alone = [flat.search(query[None], 5) for query in queries]
+    np.testing.assert_array_equal(rows, np.vstack([found[1] for found in alone]))
+    np.testing.assert_allclose(scores, np.vstack([found[0] for found in alone]), atol=1e-6)

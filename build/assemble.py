@@ -8,13 +8,15 @@ import polars as pl
 from unprompt.build.corpus import Corpus
 from unprompt.index.construct import write_index
 from unprompt.index.durable import stable_id
-from unprompt.index.embeddings import read_embeddings
+from unprompt.index.embeddings import Embeddings, open_embeddings
 from unprompt.index.encoders import to_unit_length
+from unprompt.index.engine import LOCAL, EngineConfig
 from unprompt.index.errors import CorpusError
 from unprompt.index.factory import IndexConfig
 from unprompt.index.manifest import IndexManifest
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.segment_files import IndexContent
+from unprompt.index.segments import ChosenRows
 from unprompt.index.tables import ROWS
 
 
@@ -25,31 +27,39 @@ def assemble_index(
     corpus: Corpus,
     config: IndexConfig,
     progress: Progress = SILENT,
+    engine: EngineConfig = LOCAL,
 ) -> IndexManifest:
-    """Index the train rows of the embeddings `keys`, pictures or texts.
+    """Index the train rows of the embeddings `keys`, pictures or texts, however many there are.
 
     The validation pictures of the embeddings `queries` are what recall is measured on.
 
     Raises CorpusError when no train row has a vector.
     """
-    embedded = read_embeddings(keys)
-    train = np.flatnonzero((embedded.rows["split"] == "train").to_numpy())
-    if not len(train):
-        raise CorpusError(f"no train row in {keys}; the corpus' split left none")
+    embedded = open_embeddings(keys)
+    train = train_rows(embedded, f"{keys}; the corpus' split left none")
     if config.max_rows is not None:
         train = np.sort(train[_drawn(embedded.rows[train], config.max_rows)])
     rows = embedded.rows[train]
-    pictures = embedded if keys == queries else read_embeddings(queries)
+    pictures = embedded if keys == queries else open_embeddings(queries)
     held_out = pictures.vectors[(pictures.rows["split"] == "validation").to_numpy()]
     content = IndexContent(
         rows=index_rows(rows),
-        keys=to_unit_length(embedded.vectors[train]),
-        targets=corpus.targets_of(rows["prompt_id"]),
+        keys=ChosenRows(embedded.vectors, train),
+        targets=ChosenRows(corpus.targets, corpus.places_of(rows["prompt_id"])),
         space=embedded.info.space,
         target_space=corpus.report["target_space"],
         key_kind=embedded.info.keys,
     )
-    return write_index(folder, content, to_unit_length(held_out), config, progress=progress)
+    asked = to_unit_length(held_out)
+    return write_index(folder, content, asked, config, progress=progress, engine=engine)
+
+
+def train_rows(embedded: Embeddings, where: str) -> np.ndarray:
+    """Places (m,) of the train rows; raises CorpusError, which says `where`, if there are none."""
+    train = np.flatnonzero((embedded.rows["split"] == "train").to_numpy())
+    if not len(train):
+        raise CorpusError(f"no train row in {where}")
+    return train
 
 
 def _drawn(rows: pl.DataFrame, count: int) -> np.ndarray:

@@ -43,13 +43,17 @@ class Corpus(NamedTuple):
 
     def targets_of(self, prompt_ids: pl.Series) -> np.ndarray:
         """Target vectors (m, d_prompt) of prompts; raises CorpusError for an unknown one."""
+        return np.asarray(self.targets[self.places_of(prompt_ids)])
+
+    def places_of(self, prompt_ids: pl.Series) -> np.ndarray:
+        """Rows (m,) of prompts in this corpus; raises CorpusError for an unknown one."""
         places = pl.DataFrame({"prompt_id": prompt_ids}).join(
             self.prompts.select("prompt_id").with_row_index("place"), on="prompt_id", how="left",
             maintain_order="left",
         )["place"]  # fmt: skip
         if places.null_count():
             raise CorpusError(f"{places.null_count()} prompt ids are not in the corpus")
-        return np.asarray(self.targets[places.to_numpy()])
+        return places.to_numpy().astype(np.int64)
 
 
 def make_corpus(

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from unprompt.build.assemble import index_rows
-from unprompt.index.embeddings import read_embeddings
-from unprompt.index.encoders import PromptEncoder, to_unit_length
-from unprompt.index.errors import CorpusError
+from unprompt.build.assemble import index_rows, train_rows
+from unprompt.index.embeddings import open_embeddings
+from unprompt.index.encoders import PromptEncoder
 from unprompt.index.segment_files import IndexContent
+from unprompt.index.segments import ChosenRows
 
 
 def embedded_content(folder: Path, encoder: PromptEncoder) -> IndexContent:
@@ -16,15 +16,13 @@ def embedded_content(folder: Path, encoder: PromptEncoder) -> IndexContent:
 
     Raises CorpusError when no train row has a vector.
     """
-    embedded = read_embeddings(folder, verify=True)
-    train = np.flatnonzero((embedded.rows["split"] == "train").to_numpy())
-    if not len(train):
-        raise CorpusError(f"no train row in {folder}; held-out rows are not added to an index")
+    embedded = open_embeddings(folder, verify=True)
+    train = train_rows(embedded, f"{folder}; held-out rows are not added to an index")
     rows = embedded.rows[train]
     prompts, places = np.unique(rows["caption"].to_numpy(), return_inverse=True)
     return IndexContent(
         rows=index_rows(rows),
-        keys=to_unit_length(embedded.vectors[train]),
+        keys=ChosenRows(embedded.vectors, train),
         targets=encoder.encode(prompts.tolist())[places],
         space=embedded.info.space,
         target_space=encoder.space,

@@ -305,6 +305,7 @@ class BuildRun:
             corpus,
             self.config.index,
             self._progress,
+            self._engine,
         )
         recall = manifest.recall
         measured = f", recall@{recall.k} {recall.value}" if recall else ""

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from unprompt.index.engine import LOCAL, EngineConfig
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.factory import SHARE, IndexChoice, IndexConfig, choose_index
 from unprompt.index.faiss_files import write_vectors
+from unprompt.index.filling import Filling
 from unprompt.index.fold import fold
 from unprompt.index.generations import sweep
 from unprompt.index.index_files import VECTORS
@@ -24,9 +26,11 @@ from unprompt.index.manifest import (
 )
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.recall import exact_reference, set_effort, tune, unmeasured_effort
-from unprompt.index.segment_files import IndexContent, write_segment
+from unprompt.index.segment_files import IndexContent, write_lengths, write_segment
+from unprompt.index.segments import Matrix
 from unprompt.index.training import fill
 from unprompt.index.transforms import check_keys, transforms
+from unprompt.index.unfinished import discard_work, place_keys, undone_if_refused
 
 
 class Built(NamedTuple):
@@ -46,33 +50,40 @@ def write_index(
     config: IndexConfig,
     generation: int = 1,
     progress: Progress = SILENT,
+    engine: EngineConfig = LOCAL,
 ) -> IndexManifest:
     """Train, fill and write an index; `held_out` (q, d_image) are queries that measure recall.
 
-    The same content gives the same bytes. A later generation is written beside the one that is
-    there, which its manifest replaces. Raises UnpromptError when there is nothing to index.
+    The same content gives the same bytes. Content that lies on disk is filled in parts, by
+    `engine`; a killed run goes on with the parts that are there. A later generation is written
+    beside the one that is there, which its manifest replaces. Raises UnpromptError when there is
+    nothing to index.
     """
-    count = len(content.keys)
-    if count == 0 or count != len(content.targets) or count != content.rows.height:
+    count = content.rows.height
+    if count == 0 or not count == len(content.keys) == len(content.targets):
         raise UnpromptError(
             f"an index needs as many rows as keys and targets and at least one; got "
-            f"{content.rows.height} rows, {count} keys, {len(content.targets)} targets"
+            f"{count} rows, {len(content.keys)} keys, {len(content.targets)} targets"
         )
     check_keys(content.keys, "keys")
-    check_keys(held_out, "held-out queries", content.keys.shape[1])
-    choices = choose_index(count, content.keys.shape[1], config, len(held_out) > 0)
-    built = build_vectors(choices, content.keys, held_out, config, progress)
+    dim = content.keys.shape[1]
+    check_keys(held_out, "held-out queries", dim)
+    choices = choose_index(count, dim, config, len(held_out) > 0)
+    with undone_if_refused(folder):
+        segment = write_segment(folder, content, generation, config.keep_keys)
+        keys, filling = place_keys(folder, content.keys, segment.keys, engine)
+        built = build_vectors(choices, keys, held_out, config, progress, filling)
     vectors = generation_name(VECTORS, generation)
     write_vectors(folder / vectors, built.vectors)
     scored = fold(transforms(built.vectors)) if built.effort.refine else None
-    segment = write_segment(folder, content, generation, config.keep_keys, scored)
+    segment = write_lengths(folder, segment, generation, scored)
     recall = None if built.recall is None else replace(built.recall, generation=generation)
     manifest = IndexManifest(
         factory=built.factory,
         keys=content.key_kind,
         space=content.space,
         target_space=content.target_space,
-        dim=content.keys.shape[1],
+        dim=dim,
         target_dim=content.targets.shape[1],
         ntotal=count,
         prompts=content.rows["prompt_id"].n_unique(),
@@ -87,26 +98,29 @@ def write_index(
     )
     write_manifest(folder, manifest)
     sweep(folder, manifest)
+    discard_work(folder)
     return manifest
 
 
 def build_vectors(
     choices: Sequence[IndexChoice],
-    keys: np.ndarray,
+    keys: Matrix,
     held_out: np.ndarray,
     config: IndexConfig,
     progress: Progress = SILENT,
+    filling: Filling | None = None,
 ) -> Built:
     """Fill the first kind that reaches the wanted recall on the held-out queries (q, d_image).
 
-    A factory string that was given is kept whatever it reaches, and so is an exact scan; raises
-    ConfigError where none else does. Without queries the first is taken as it is.
+    `filling`: where keys that lie in a file are filled in parts. A factory string that was given is
+    kept whatever it reaches, and so is an exact scan; raises ConfigError where none else does.
+    Without queries the first is taken as it is.
     """
     tried: list[Trial] = []
     reference = None
     for choice in choices:
         progress.note(f"index: {len(keys)} keys of {keys.shape[1]} numbers as {choice.shown}")
-        vectors = fill(choice.factory, keys, progress)
+        vectors = _fill(choice.factory, keys, progress, filling)
         # all kinds have the same transform in front, so that this is computed once
         reference = reference or exact_reference(vectors, keys, held_out, config.recall_k)
         if reference is None:
@@ -126,6 +140,12 @@ def build_vectors(
             recall = Recall(reference.k, tried[-1].recall, len(reference.queries))
             return Built(vectors, choice.factory, effort, recall, tuple(tried))
     raise ConfigError(_missed(tried, config))
+
+
+def _fill(factory: str, keys: Matrix, progress: Progress, filling: Filling | None) -> Any:
+    if filling is None:
+        return fill(factory, keys, progress)
+    return filling.fill(factory, progress)
 
 
 def _missed(tried: Sequence[Trial], config: IndexConfig) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.segments import Matrix
 
 SAMPLE = 500  # rows of either side
 LOW = 5.0  # percentile of the index' own rows that the median new key should reach
@@ -25,7 +26,7 @@ class Drift(NamedTuple):
         return self.new < self.low
 
 
-def measure_drift(index: PromptIndex, keys: np.ndarray) -> Drift | None:
+def measure_drift(index: PromptIndex, keys: Matrix) -> Drift | None:
     """Compare samples of both; None where the index keeps no keys or has a single row."""
     if index.keys is None or index.manifest.ntotal < 2 or not len(keys):
         return None

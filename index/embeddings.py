@@ -22,6 +22,8 @@ from unprompt.index.durable import (
 )
 from unprompt.index.encoders import check_same_space
 from unprompt.index.errors import DamagedFileError
+from unprompt.index.live_rows import LiveRows
+from unprompt.index.segments import Matrix, join_rows
 from unprompt.index.settings import STRICT, read_settings, write_settings
 from unprompt.index.tables import check_schema, read_table, write_table
 
@@ -57,7 +59,7 @@ class Embeddings(NamedTuple):
     """Vectors with the rows they belong to."""
 
     rows: pl.DataFrame  # METADATA, n rows of status success
-    vectors: np.ndarray  # (n, d) float16, unit length
+    vectors: Matrix  # (n, d) float16, unit length
     info: EmbeddingsInfo
 
 
@@ -129,6 +131,12 @@ def vector_paths(folder: Path) -> list[Path]:
 
 def read_embeddings(folder: Path, verify: bool = False) -> Embeddings:
     """All finished parts of `folder`, in order; raises DamagedFileError where a part is broken."""
+    opened = open_embeddings(folder, verify)
+    return opened._replace(vectors=np.asarray(opened.vectors))
+
+
+def open_embeddings(folder: Path, verify: bool = False) -> Embeddings:
+    """The same with the vectors left on disk: only those are read that are touched."""
     info = read_embeddings_info(folder)
     tables, blocks = [], []
     for part in done_parts(folder):
@@ -146,7 +154,8 @@ def read_embeddings(folder: Path, verify: bool = False) -> Embeddings:
         blocks.append(vectors)
     if not tables:
         raise DamagedFileError(f"no finished part in {folder}; run `unprompt build --stage embed`")
-    return Embeddings(pl.concat(tables), np.concatenate(blocks), info)
+    table = pl.concat(tables)
+    return Embeddings(table, join_rows(blocks, LiveRows(table.height)), info)
 
 
 def open_vectors(folder: Path) -> list[np.ndarray]:

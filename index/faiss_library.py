@@ -24,8 +24,8 @@ BY_FLAGS = (  # instructions a processor has -> whose kernels it can run, the fa
     ("SkylakeX", {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}),
     ("Haswell", {"avx2", "fma"}),
 )
-# From so many numbers in all queries on, an exact scan is a matrix product, many times faster. FAISS
-# waits for 128,000, which a batch of 200 queries of 512 numbers does not reach.
+# From so many numbers in all queries on, an exact scan is a matrix product, many times faster.
+# FAISS waits for 128,000, which a batch of 200 queries of 512 numbers does not reach.
 PRODUCTS_FROM = 2048
 
 
@@ -49,10 +49,16 @@ def load_faiss() -> ModuleType:
             f"FAISS cannot be imported ({error}); run `pip install 'unprompt[cpu]'`, or "
             "`pip install 'unprompt[gpu]'` on a machine with an NVIDIA GPU"
         ) from error
-    threshold = faiss.cvar.distance_compute_blas_threshold
-    # older versions count queries here, and have it low enough
-    faiss.cvar.distance_compute_blas_threshold = min(threshold, PRODUCTS_FROM)
+    _search_by_products(faiss)
     return faiss
+
+
+def _search_by_products(faiss: ModuleType) -> None:
+    """Older versions count queries by this threshold, and have it low enough."""
+    settings = faiss.cvar
+    settings.distance_compute_blas_threshold = min(
+        settings.distance_compute_blas_threshold, PRODUCTS_FROM
+    )
 
 
 @contextmanager

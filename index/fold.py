@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unprompt.index.faiss_library import load_faiss
+from unprompt.index.segments import Matrix
 from unprompt.index.transforms import apply_transforms, key_blocks
 
 
@@ -22,7 +23,7 @@ class Fold(NamedTuple):
     bias: np.ndarray  # (d,)
     after: np.ndarray  # (d_out, d)
 
-    def lengths(self, keys: np.ndarray) -> np.ndarray:
+    def lengths(self, keys: Matrix) -> np.ndarray:
         """Length of each key (n, d_image) before it is made 1: (n, 1) float32."""
         found = [np.linalg.norm(block, axis=1) for _, block in key_blocks(keys, self.before)]
         return np.maximum(np.concatenate(found), 1e-30, dtype=np.float32)[:, None]

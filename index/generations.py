@@ -6,7 +6,7 @@ whole. A writer that dies leaves the generation that was, and files that the nex
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,6 +55,11 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def sweep(folder: Path, manifest: IndexManifest) -> None:
     """Remove what belongs to other generations."""
+    sweep_all_but(folder, manifest.files)
+
+
+def sweep_all_but(folder: Path, names: Collection[str]) -> None:
+    """Remove all files of an index but these."""
     for path in folder.iterdir():
-        if OURS.fullmatch(path.name) and path.name not in manifest.files:
+        if OURS.fullmatch(path.name) and path.name not in names:
             path.unlink(missing_ok=True)

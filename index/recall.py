@@ -11,6 +11,7 @@ from unprompt.index.faiss_library import load_faiss
 from unprompt.index.manifest import Effort
 from unprompt.index.nearest import ROUNDING
 from unprompt.index.refine import KeyScores, refine
+from unprompt.index.segments import Matrix
 from unprompt.index.transforms import (
     apply_transforms,
     inner_index,
@@ -29,21 +30,21 @@ SCAN_NS, GATHER_NS, MAP_NS = 0.1, 1000.0, 0.01  # a byte of code; a stored key; 
 class Reference:
     """Queries with what an exact search over all keys finds, in the index' space."""
 
-    keys: np.ndarray  # (n, d_image) all of them
+    keys: Matrix  # (n, d_image) all of them
     queries: np.ndarray  # (q, d_image)
     k: int
     rows: np.ndarray  # (q, 2k) int64, best first; -2 where a row scores below the k-th
     lowest: np.ndarray  # (q,) score of the k-th, less what float32 may be off
 
     @cached_property
-    def kept(self) -> np.ndarray:
+    def kept(self) -> Matrix:
         """The keys as an index keeps them: float16."""
-        return self.keys.astype(np.float16, copy=False)
+        if self.keys.dtype == np.float16:
+            return self.keys
+        return np.asarray(self.keys, dtype=np.float16)
 
 
-def exact_reference(
-    vectors: Any, keys: np.ndarray, queries: np.ndarray, k: int
-) -> Reference | None:
+def exact_reference(vectors: Any, keys: Matrix, queries: np.ndarray, k: int) -> Reference | None:
     """Search all keys a block at a time, after the transforms of `vectors`; None without queries.
 
     Rows that tie with the k-th are as good as it is: keys may repeat.

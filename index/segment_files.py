@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.index.durable import write_atomically
 from unprompt.index.fold import Fold
 from unprompt.index.index_files import KEYS, LENGTHS, LOOKUP, ROWS_FILE, TARGETS
 from unprompt.index.manifest import Segment, generation_name
+from unprompt.index.matrix_files import open_matrix, write_matrix
 from unprompt.index.row_lookup import LOOKUP_ROWS, write_lookup
+from unprompt.index.segments import Matrix
 from unprompt.index.tables import ROWS, write_table
 
 
@@ -19,36 +20,33 @@ class IndexContent(NamedTuple):
     """What goes into an index, row by row."""
 
     rows: pl.DataFrame  # ROWS
-    keys: np.ndarray  # (n, d_image) unit length
-    targets: np.ndarray  # (n, d_prompt) unit length
+    keys: Matrix  # (n, d_image) unit length; what lies on disk is never read whole
+    targets: Matrix  # (n, d_prompt) unit length
     space: str
     target_space: str
     key_kind: str = "image"
 
 
-def write_segment(
-    folder: Path, content: IndexContent, generation: int, keep_keys: bool, scored: Fold | None
-) -> Segment:
-    """Write what a generation adds; `scored` where kept keys are scored exactly that way."""
-    names = (ROWS_FILE, TARGETS, KEYS, LOOKUP, LENGTHS)
-    rows, targets, keys, lookup, lengths = (generation_name(name, generation) for name in names)
+def write_segment(folder: Path, content: IndexContent, generation: int, keep_keys: bool) -> Segment:
+    """Write the rows, targets and, where they are kept, keys that a generation adds."""
+    names = (ROWS_FILE, TARGETS, KEYS, LOOKUP)
+    rows, targets, keys, lookup = (generation_name(name, generation) for name in names)
     write_table(folder / rows, content.rows, ROWS)
     segment = Segment(content.rows.height, rows, targets, None)
     if segment.count >= LOOKUP_ROWS:
         write_lookup(folder / lookup, content.rows)
         segment = replace(segment, lookup=lookup)
-    write_array(folder / targets, content.targets.astype(np.float16, copy=False))
+    write_matrix(folder / targets, content.targets, np.float16)
     if keep_keys:
-        kept = content.keys.astype(np.float16, copy=False)
-        write_array(folder / keys, kept)
+        write_matrix(folder / keys, content.keys, np.float16)
         segment = replace(segment, keys=keys)
-        if scored is not None:
-            write_array(folder / lengths, scored.lengths(kept))
-            segment = replace(segment, lengths=lengths)
     return segment
 
 
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write a .npy file atomically."""
-    with write_atomically(path) as temporary, temporary.open("wb") as handle:
-        np.save(handle, np.ascontiguousarray(array))
+def write_lengths(folder: Path, segment: Segment, generation: int, scored: Fold | None) -> Segment:
+    """Write the lengths of kept keys, where these are `scored` exactly by them."""
+    if scored is None or segment.keys is None:
+        return segment
+    lengths = generation_name(LENGTHS, generation)
+    write_matrix(folder / lengths, scored.lengths(open_matrix(folder / segment.keys)), np.float32)
+    return replace(segment, lengths=lengths)

@@ -53,7 +53,31 @@ class JoinedRows:
         return self[:] if dtype is None else self[:].astype(dtype)
 
 
-Matrix = np.ndarray | JoinedRows
+class ChosenRows:
+    """Rows (m,) of a matrix (n, d) as one (m, d), in their order; read as they are touched."""
+
+    ndim = 2
+    dtype: np.dtype[Any]
+    shape: tuple[int, int]
+
+    def __init__(self, matrix: "Matrix", rows: np.ndarray):
+        self._matrix = matrix
+        self._rows = rows
+        self.dtype = matrix.dtype
+        self.shape = (len(rows), matrix.shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """Rows (...) of a slice, number or array -> (..., d)."""
+        return self._matrix[self._rows[rows]]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+
+Matrix = np.ndarray | JoinedRows | ChosenRows
 
 
 def join_rows(parts: Sequence[np.ndarray], live: LiveRows) -> Matrix:

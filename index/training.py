@@ -3,6 +3,8 @@
 Training looks at a sample, filling at a block of keys at a time.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from unprompt.index.errors import UnpromptError
 from unprompt.index.faiss_library import load_faiss
 from unprompt.index.progress import SILENT, Progress
+from unprompt.index.segments import Matrix
 from unprompt.index.transforms import (
     gather_keys,
     inner_index,
@@ -26,25 +29,44 @@ LIST_SAMPLE = 48  # training rows a list; FAISS wants 39 at least, and 40 were f
 LIST_ROUNDS = 10  # of k-means
 
 
-def fill(factory: str, keys: np.ndarray, progress: Progress = SILENT) -> Any:
+def fill(factory: str, keys: Matrix, progress: Progress = SILENT) -> Any:
     """Train an index on a sample of the keys and add all of them; row i gets the id i.
 
     Raises UnpromptError where FAISS cannot build it.
     """
-    try:
-        vectors = _train(factory, keys, progress)
+    return add_keys(train(factory, keys, progress), factory, keys, progress)
+
+
+def train(factory: str, keys: Matrix, progress: Progress = SILENT) -> Any:
+    """An empty index, trained on a sample of the keys.
+
+    Raises UnpromptError where FAISS cannot build it.
+    """
+    with _explained(factory, keys):
+        return _train(factory, keys, progress)
+
+
+def add_keys(vectors: Any, factory: str, keys: Matrix, progress: Progress = SILENT) -> Any:
+    """A trained index with all keys, a block at a time; raises UnpromptError where FAISS fails."""
+    with _explained(factory, keys):
         for start, block in key_blocks(keys):
             progress.detail(f"{start:,} of {len(keys):,} rows added")
             vectors.add(block)
+    return vectors
+
+
+@contextmanager
+def _explained(factory: str, keys: Matrix) -> Iterator[None]:
+    try:
+        yield
     except RuntimeError as error:
         raise UnpromptError(
             f"FAISS cannot build the factory string {factory!r} on {keys.shape[0]} keys of "
             f"{keys.shape[1]} numbers: {error}; set another `index.factory`"
         ) from error
-    return vectors
 
 
-def _train(factory: str, keys: np.ndarray, progress: Progress) -> Any:
+def _train(factory: str, keys: Matrix, progress: Progress) -> Any:
     faiss = load_faiss()
     vectors = faiss.index_factory(keys.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
     _train_transforms(vectors, keys)
@@ -61,7 +83,7 @@ def _train(factory: str, keys: np.ndarray, progress: Progress) -> Any:
     return vectors
 
 
-def _train_transforms(vectors: Any, keys: np.ndarray) -> None:
+def _train_transforms(vectors: Any, keys: Matrix) -> None:
     """One after the other, each on what those before it leave."""
     faiss = load_faiss()
     sample = gather_keys(keys, sample_rows(len(keys), SAMPLE), ())

@@ -43,7 +43,7 @@ def apply_transforms(steps: Sequence[Any], keys: np.ndarray) -> np.ndarray:
     return found
 
 
-def key_blocks(keys: np.ndarray, steps: Sequence[Any] = ()) -> Iterator[tuple[int, np.ndarray]]:
+def key_blocks(keys: Matrix, steps: Sequence[Any] = ()) -> Iterator[tuple[int, np.ndarray]]:
     """(first row, transformed block) over all keys."""
     for start in range(0, len(keys), BLOCK):
         yield start, apply_transforms(steps, keys[start : start + BLOCK])
@@ -63,7 +63,7 @@ def gather_keys(keys: Matrix, rows: np.ndarray, steps: Sequence[Any]) -> np.ndar
     return np.concatenate(parts)
 
 
-def check_keys(keys: np.ndarray, name: str, dim: int | None = None) -> None:
+def check_keys(keys: Matrix, name: str, dim: int | None = None) -> None:
     """Raises UnpromptError naming the first row that is no vector of `dim` finite numbers."""
     if keys.ndim != 2 or keys.shape[1] == 0 or (dim is not None and keys.shape[1] != dim):
         width = "d" if dim is None else dim

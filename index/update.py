@@ -18,9 +18,12 @@ from unprompt.index.generations import change_index
 from unprompt.index.index_files import REMOVED, VECTORS
 from unprompt.index.manifest import IndexManifest, record_files, write_manifest
 from unprompt.index.manifest import generation_name as name_of
+from unprompt.index.matrix_files import write_matrix
 from unprompt.index.nearest import unit_rows
+from unprompt.index.progress import SILENT, Progress
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.segment_files import IndexContent, write_array, write_segment
+from unprompt.index.segment_files import IndexContent, write_lengths, write_segment
+from unprompt.index.segments import ChosenRows, Matrix
 
 BLOCK = 65_536  # rows added at a time
 
@@ -57,7 +60,8 @@ def add_rows(folder: Path, content: IndexContent) -> Change:
         number = before.generation + 1
         vectors = name_of(VECTORS, number)
         write_vectors(folder / vectors, index.vectors)
-        segment = write_segment(folder, fresh, number, index.keys is not None, index.fold)
+        segment = write_segment(folder, fresh, number, index.keys is not None)
+        segment = write_lengths(folder, segment, number, index.fold)
         prompts = pl.concat([index.rows["prompt_id"], fresh.rows["prompt_id"]]).n_unique()
         kept = {name: r for name, r in before.files.items() if name != before.vectors}
         after = replace(
@@ -97,7 +101,7 @@ def remove_rows(folder: Path, row_ids: Sequence[int]) -> Change:
         leaving = index.rows["row_id"].is_in(wanted.implode())
         number = before.generation + 1
         name = name_of(REMOVED, number)
-        write_array(folder / name, index.places_removed(leaving.to_numpy()))
+        write_matrix(folder / name, index.places_removed(leaving.to_numpy()), np.int64)
         kept = {n: record for n, record in before.files.items() if n != before.removed}
         after = replace(
             before,
@@ -135,7 +139,12 @@ def merge_indexes(folders: Sequence[Path], output: Path) -> Change:
     )
 
 
-def rebuild_index(folder: Path, config: IndexConfig, held_out: np.ndarray | None = None) -> Change:
+def rebuild_index(
+    folder: Path,
+    config: IndexConfig,
+    held_out: np.ndarray | None = None,
+    progress: Progress = SILENT,
+) -> Change:
     """Train and fill anew from the kept keys: removed rows go, the type is chosen by size again.
 
     `held_out` (q, d_image) are queries that measure recall.
@@ -143,7 +152,7 @@ def rebuild_index(folder: Path, config: IndexConfig, held_out: np.ndarray | None
     with change_index(folder) as before:
         content = read_content(folder)
         queries = content.keys[:0] if held_out is None else held_out
-        after = write_index(folder, content, queries, config, before.generation + 1)
+        after = write_index(folder, content, queries, config, before.generation + 1, progress)
     return Change(after, removed=before.stored - before.ntotal, rebuilt=True)
 
 
@@ -158,8 +167,8 @@ def read_content(folder: Path) -> IndexContent:
     manifest = index.manifest
     return IndexContent(
         rows=index.rows,
-        keys=np.asarray(index.keys, dtype=np.float32),
-        targets=np.asarray(index.targets),
+        keys=index.keys,
+        targets=index.targets,
         space=manifest.space,
         target_space=manifest.target_space,
         key_kind=manifest.keys,
@@ -175,8 +184,14 @@ def _check_content(index: PromptIndex, content: IndexContent) -> None:
     counts = (content.rows.height, len(content.keys), len(content.targets))
     if len(set(counts)) != 1:
         raise UnpromptError(f"wanted as many rows as keys and targets, got {counts}")
-    unit_rows(content.keys, "the new keys", manifest.dim)
-    unit_rows(content.targets, "the new targets", manifest.target_dim)
+    _check_unit_rows(content.keys, "the new keys", manifest.dim)
+    _check_unit_rows(content.targets, "the new targets", manifest.target_dim)
+
+
+def _check_unit_rows(vectors: Matrix, name: str, dim: int) -> None:
+    for start in range(0, len(vectors), BLOCK):
+        block = f"{name} from row {start} on" if start else name
+        unit_rows(np.asarray(vectors[start : start + BLOCK]), block, dim)
 
 
 def _fresh(index: PromptIndex, content: IndexContent) -> IndexContent:
@@ -185,8 +200,12 @@ def _fresh(index: PromptIndex, content: IndexContent) -> IndexContent:
     new = (~known & content.rows["row_id"].is_first_distinct()).to_numpy()
     if new.all():
         return content
-    rows = content.rows.filter(pl.Series(new))
-    return content._replace(rows=rows, keys=content.keys[new], targets=content.targets[new])
+    places = np.flatnonzero(new)
+    return content._replace(
+        rows=content.rows.filter(pl.Series(new)),
+        keys=ChosenRows(content.keys, places),
+        targets=ChosenRows(content.targets, places),
+    )
 
 
 def _notes(index: PromptIndex, fresh: IndexContent) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from unprompt.build.corpus import Corpus, read_corpus
@@ -155,7 +156,7 @@ def _text_bank(run: BuildRun, corpus: Corpus) -> TextBank | None:
         )
     run.embed_texts()
     found = read_embeddings(run.text_embeddings)
-    keys = to_unit_length(found.vectors)
+    keys = to_unit_length(np.asarray(found.vectors))
     return TextBank(keys, corpus.targets_of(found.rows["prompt_id"]))
 
 

@@ -1,0 +1,101 @@
+"""Keys (n, d_image) in a file -> a filled index, part by part: in several processes, after a kill.
+
+WORK/for.json                  what it is the work for; other work there is thrown away
+WORK/KIND/trained.faiss        trained on a sample, and empty
+WORK/KIND/codes_00003.npy      (m, c) uint8, the codes of the rows of part 3
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unprompt.index.codes import Coder
+from unprompt.index.durable import digest_json, read_json, write_json
+from unprompt.index.engine import LOCAL, EngineConfig, map_shards
+from unprompt.index.faiss_files import write_vectors
+from unprompt.index.faiss_library import load_faiss
+from unprompt.index.matrix_files import open_matrix, write_matrix
+from unprompt.index.progress import SILENT, Progress
+from unprompt.index.training import add_keys, train
+
+PART = 524_288  # rows of a part
+
+
+@dataclass(frozen=True)
+class PartWork:
+    """Parts of a file of keys to files of codes, by a trained index that stays loaded."""
+
+    folder: Path
+    keys: Path
+    rows_each: int
+
+    @property
+    def trained(self) -> Path:
+        """The empty index."""
+        return self.folder / "trained.faiss"
+
+    def codes(self, part: int) -> Path:
+        """The codes of a part, whole where the file is there."""
+        return self.folder / f"codes_{part:05d}.npy"
+
+    def load(self, threads: int | None) -> Callable[[int], None]:
+        """Load the index; the function writes the codes of one part."""
+        faiss = load_faiss()
+        if threads is not None:
+            faiss.omp_set_num_threads(threads)
+        coder, keys = Coder(faiss.read_index(str(self.trained))), open_matrix(self.keys)
+
+        def encode(part: int) -> None:
+            start = part * self.rows_each
+            codes = coder.encode(keys[start : start + self.rows_each])
+            write_matrix(self.codes(part), codes, np.uint8)
+
+        return encode
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A folder where an index that takes long is filled, and who fills it."""
+
+    folder: Path
+    keys: Path  # .npy (n, d_image)
+    identity: str  # of the keys: work for others is thrown away
+    engine: EngineConfig = LOCAL
+    rows_each: int = PART
+
+    def fill(self, factory: str, progress: Progress = SILENT) -> Any:
+        """Train and fill what is not done yet; raises UnpromptError where FAISS cannot build it."""
+        keys = open_matrix(self.keys)
+        self._begin()
+        work = PartWork(self.folder / digest_json(factory)[:12], self.keys, self.rows_each)
+        if work.trained.is_file():
+            trained = load_faiss().read_index(str(work.trained))
+            progress.note(f"index: going on with {factory}, which is trained already")
+        else:
+            trained = train(factory, keys, progress)
+            if not Coder.can_code(trained):
+                return add_keys(trained, factory, keys, progress)
+            work.folder.mkdir(parents=True, exist_ok=True)
+            write_vectors(work.trained, trained)
+        parts = range(-(-len(keys) // self.rows_each))
+        left = {part: part for part in parts if not work.codes(part).is_file()}
+        done = map_shards(work, left, self.engine)
+        for _ in progress.track(done, "fill index", len(parts), len(parts) - len(left)):
+            pass
+        return Coder(trained).fill(open_matrix(work.codes(part)) for part in parts)
+
+    def discard(self) -> None:
+        """Delete the work, once the index is written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _begin(self) -> None:
+        record = self.folder / "for.json"
+        wanted = {"keys": self.identity, "rows_each": self.rows_each}
+        if record.is_file() and read_json(record) == wanted:
+            return
+        self.discard()
+        write_json(record, wanted)

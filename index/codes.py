@@ -34,11 +34,11 @@ class Coder:
         blocks = [self._lists.sa_encode(block) for _, block in key_blocks(keys, self._steps)]
         return np.concatenate(blocks)
 
-    def fill(self, parts: Iterable[np.ndarray]) -> Any:
-        """The index with all codes (n_i, c), which must come in the order of the rows."""
+    def fill(self, parts: Iterable[np.ndarray], first: int = 0) -> Any:
+        """The index with all codes (n_i, c), in the order of the rows; these count from `first`."""
         count = 0
         for codes in parts:
-            ids = np.arange(count, count + len(codes), dtype=np.int64)
+            ids = np.arange(first + count, first + count + len(codes), dtype=np.int64)
             self._lists.add_sa_codes(np.ascontiguousarray(codes), ids)
             count += len(codes)
         inner = inner_index(self._trained)

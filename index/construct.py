@@ -14,7 +14,7 @@ from unprompt.index.faiss_files import write_vectors
 from unprompt.index.filling import Filling
 from unprompt.index.fold import fold
 from unprompt.index.generations import sweep
-from unprompt.index.index_files import VECTORS
+from unprompt.index.index_files import LISTS, VECTORS
 from unprompt.index.manifest import (
     Effort,
     IndexManifest,
@@ -41,6 +41,14 @@ class Built(NamedTuple):
     effort: Effort
     recall: Recall | None  # None without held-out queries
     tried: tuple[Trial, ...]
+    on_disk: bool = False  # its lists are in a file of their own
+
+
+class PartFill(NamedTuple):
+    """How an index is filled in parts."""
+
+    filling: Filling
+    lists: Path  # where lists go that are to stay on disk
 
 
 def write_index(
@@ -71,9 +79,13 @@ def write_index(
     choices = choose_index(count, dim, config, len(held_out) > 0)
     with undone_if_refused(folder):
         segment = write_segment(folder, content, generation, config.keep_keys)
-        keys, filling = place_keys(folder, content.keys, segment.keys, engine)
-        built = build_vectors(choices, keys, held_out, config, progress, filling)
+        on_disk = any(choice.on_disk for choice in choices)
+        keys, filling = place_keys(folder, content.keys, segment.keys, engine, on_disk)
+        lists = generation_name(LISTS, generation)
+        parts = None if filling is None else PartFill(filling, folder / lists)
+        built = build_vectors(choices, keys, held_out, config, progress, parts)
     vectors = generation_name(VECTORS, generation)
+    of_vectors = (vectors, lists) if built.on_disk else (vectors,)
     write_vectors(folder / vectors, built.vectors)
     scored = fold(transforms(built.vectors)) if built.effort.refine else None
     segment = write_lengths(folder, segment, generation, scored)
@@ -90,8 +102,9 @@ def write_index(
         recall=recall,
         effort=built.effort,
         tried=built.tried,
-        files=record_files(folder, (vectors, *segment.files)),
+        files=record_files(folder, (*of_vectors, *segment.files)),
         vectors=vectors,
+        lists=lists if built.on_disk else None,
         segments=(segment,),
         trained_rows=count,
         generation=generation,
@@ -108,11 +121,11 @@ def build_vectors(
     held_out: np.ndarray,
     config: IndexConfig,
     progress: Progress = SILENT,
-    filling: Filling | None = None,
+    parts: PartFill | None = None,
 ) -> Built:
     """Fill the first kind that reaches the wanted recall on the held-out queries (q, d_image).
 
-    `filling`: where keys that lie in a file are filled in parts. A factory string that was given is
+    `parts`: how keys that lie in a file are filled in parts. A factory string that was given is
     kept whatever it reaches, and so is an exact scan; raises ConfigError where none else does.
     Without queries the first is taken as it is.
     """
@@ -120,13 +133,13 @@ def build_vectors(
     reference = None
     for choice in choices:
         progress.note(f"index: {len(keys)} keys of {keys.shape[1]} numbers as {choice.shown}")
-        vectors = _fill(choice.factory, keys, progress, filling)
+        vectors = _fill(choice, keys, progress, parts)
         # all kinds have the same transform in front, so that this is computed once
         reference = reference or exact_reference(vectors, keys, held_out, config.recall_k)
         if reference is None:
             effort = unmeasured_effort(vectors, choice.refine)
             set_effort(vectors, effort)
-            return Built(vectors, choice.factory, effort, None, ())
+            return Built(vectors, choice.factory, effort, None, (), choice.on_disk)
         share = 1.0 if config.factory else SHARE
         effort, value = tune(vectors, reference, config.recall, choice.refine, share)
         tried.append(Trial(choice.factory, round(value, 4), effort))
@@ -138,14 +151,16 @@ def build_vectors(
             )
         if value >= config.recall or config.factory or exact:
             recall = Recall(reference.k, tried[-1].recall, len(reference.queries))
-            return Built(vectors, choice.factory, effort, recall, tuple(tried))
+            return Built(vectors, choice.factory, effort, recall, tuple(tried), choice.on_disk)
     raise ConfigError(_missed(tried, config))
 
 
-def _fill(factory: str, keys: Matrix, progress: Progress, filling: Filling | None) -> Any:
-    if filling is None:
-        return fill(factory, keys, progress)
-    return filling.fill(factory, progress)
+def _fill(choice: IndexChoice, keys: Matrix, progress: Progress, parts: PartFill | None) -> Any:
+    if parts is None:
+        return fill(choice.factory, keys, progress)
+    if choice.on_disk:
+        return parts.filling.fill_on_disk(choice.factory, parts.lists, progress)
+    return parts.filling.fill(choice.factory, progress)
 
 
 def _missed(tried: Sequence[Trial], config: IndexConfig) -> str:

@@ -13,7 +13,7 @@ from unprompt.index.embeddings import (
     write_part,
 )
 from unprompt.index.errors import ConfigError
-from unprompt.index.update import read_content
+from unprompt.index.rebuild import read_content
 
 PART = 50_000  # rows
 

@@ -4,6 +4,7 @@ Nothing is built: `index_size` says what a kind takes, and what does not fit is 
 """
 
 from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
 from typing import Literal
 
 from pydantic.dataclasses import dataclass
@@ -16,6 +17,7 @@ EXACT_LIMIT = 200_000  # rows; up to here scanning all of them is the fastest ba
 MANY = 20_000_000  # rows; from here centroids are found by a graph, and codes are rotated first
 POINTS = 39  # rows a list at least
 REFINED = {"PQ": (4, 10), "RaBitQ": (4, 10), "SQ4": (2, 4, 10), "SQ6": (0, 2, 4), "SQ8": (0, 2, 4)}
+DISK_CODES = ("SQ8", "SQ6", "SQ4", "SQfp16", "Flat")  # that lists on disk can hold
 SHARE = 0.25  # of the lists that a kind of ours probes at most: then scanning all is as fast
 SMALLER = (256, 128, 64, 32)  # dimensions to keep where memory is short
 
@@ -53,11 +55,16 @@ class IndexChoice:
     refine: tuple[int, ...]  # factors to try: candidates a row that are scored exactly; 0: none
     file_bytes: int | None  # None where no size is known for a factory string that was given
     memory_bytes: int | None  # loaded; keys and targets stay on disk
+    on_disk: bool = False  # its lists too: a search reads those that it probes
 
     @property
     def shown(self) -> str:
         """For people."""
         size = "unknown size" if self.memory_bytes is None else show_bytes(self.memory_bytes)
+        if self.on_disk:
+            return (
+                f"{self.factory} ({size}, and {show_bytes(self.file_bytes or 1)} of lists on disk)"
+            )
         return f"{self.factory} ({size})"
 
 
@@ -76,7 +83,7 @@ def choose_index(
     else:
         kinds = _kinds(rows, dim, config, measured)
     choices = [_choice(kind, rows, dim, config, budget is not None) for kind in kinds]
-    fitting = tuple(choice for choice in choices if _fits(choice, budget))
+    fitting = tuple(found for choice in choices if (found := _fitted(choice, budget, dim)))
     if not fitting:
         raise ConfigError(_refusal(choices[0], rows, dim, config))
     return fitting
@@ -133,6 +140,18 @@ def _choice(kind: str, rows: int, dim: int, config: IndexConfig, sized: bool) ->
         return IndexChoice(kind, factors if config.keep_keys else (0,), None, None)
     refine = factors if config.keep_keys else (0,)
     return IndexChoice(kind, refine, size.file_bytes, size.memory_bytes)
+
+
+def _fitted(choice: IndexChoice, budget: int | None, dim: int) -> IndexChoice | None:
+    """As it is, or with its lists left on disk where only they are too large; None: too large."""
+    if _fits(choice, budget):
+        return choice
+    parts = choice.factory.split(",")
+    if not any(part.startswith("IVF") for part in parts) or parts[-1] not in DISK_CODES:
+        return None
+    left = index_size(choice.factory, 0, dim).memory_bytes
+    on_disk = replace(choice, memory_bytes=left, on_disk=True)
+    return on_disk if _fits(on_disk, budget) else None
 
 
 def _fits(choice: IndexChoice, budget: int | None) -> bool:

@@ -3,17 +3,23 @@
 from pathlib import Path
 from typing import Any
 
+from unprompt.index.disk_lists import read_with_lists
 from unprompt.index.durable import write_atomically
 from unprompt.index.faiss_library import load_faiss
 
 
-def read_vectors(path: Path, factory: str, changing: bool = False) -> Any:
+def read_vectors(
+    path: Path, factory: str, changing: bool = False, lists: Path | None = None
+) -> Any:
     """The FAISS index of a file; raises RuntimeError where FAISS cannot read it.
 
     Only what a search touches comes into memory, and the system may drop it again. An index that
-    is `changing` is read whole, as FAISS cannot add to one that is mapped.
+    is `changing` is read whole, as FAISS cannot add to one that is mapped; `lists` in a file of
+    their own stay mapped all the same.
     """
     faiss = load_faiss()
+    if lists is not None:
+        return read_with_lists(path, lists)
     if changing:
         return faiss.read_index(str(path))
     # Packed codes (fs) can only be mapped as lists on disk, all else as it lies in the file.

@@ -3,6 +3,7 @@
 WORK/for.json                  what it is the work for; other work there is thrown away
 WORK/KIND/trained.faiss        trained on a sample, and empty
 WORK/KIND/codes_00003.npy      (m, c) uint8, the codes of the rows of part 3
+WORK/KIND/group_00001.faiss    several parts as an index, where lists are to stay on disk
 """
 
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.codes import Coder
+from unprompt.index.disk_lists import merge_lists
 from unprompt.index.durable import digest_json, read_json, write_json
 from unprompt.index.engine import LOCAL, EngineConfig, map_shards
 from unprompt.index.faiss_files import write_vectors
@@ -23,6 +25,7 @@ from unprompt.index.progress import SILENT, Progress
 from unprompt.index.training import add_keys, train
 
 PART = 524_288  # rows of a part
+GROUP = 8  # parts whose lists are in memory at a time, where all of them would not fit
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class PartWork:
     def codes(self, part: int) -> Path:
         """The codes of a part, whole where the file is there."""
         return self.folder / f"codes_{part:05d}.npy"
+
+    def group(self, number: int) -> Path:
+        """Some parts as an index of their own."""
+        return self.folder / f"group_{number:05d}.faiss"
 
     def load(self, threads: int | None) -> Callable[[int], None]:
         """Load the index; the function writes the codes of one part."""
@@ -69,24 +76,46 @@ class Filling:
 
     def fill(self, factory: str, progress: Progress = SILENT) -> Any:
         """Train and fill what is not done yet; raises UnpromptError where FAISS cannot build it."""
-        keys = open_matrix(self.keys)
+        work, trained = self._train(factory, progress)
+        if not Coder.can_code(trained):
+            return add_keys(trained, factory, open_matrix(self.keys), progress)
+        parts = self._encode(work, progress)
+        return Coder(trained).fill(open_matrix(work.codes(part)) for part in parts)
+
+    def fill_on_disk(self, factory: str, lists: Path, progress: Progress = SILENT) -> Any:
+        """The same with lists in a file of their own; raises UnpromptError on a full disk."""
+        work, trained = self._train(factory, progress)
+        parts, groups = self._encode(work, progress), []
+        for start in range(0, len(parts), GROUP):
+            path = work.group(start // GROUP)
+            if not path.is_file():
+                codes = (open_matrix(work.codes(part)) for part in parts[start : start + GROUP])
+                coder = Coder(load_faiss().read_index(str(work.trained)))
+                write_vectors(path, coder.fill(codes, start * self.rows_each))
+            groups.append(load_faiss().read_index(str(path), load_faiss().IO_FLAG_MMAP))
+        return merge_lists(trained, groups, lists)
+
+    def _train(self, factory: str, progress: Progress) -> tuple[PartWork, Any]:
+        """Where the parts of this kind are, and the empty index."""
         self._begin()
         work = PartWork(self.folder / digest_json(factory)[:12], self.keys, self.rows_each)
         if work.trained.is_file():
             trained = load_faiss().read_index(str(work.trained))
             progress.note(f"index: going on with {factory}, which is trained already")
         else:
-            trained = train(factory, keys, progress)
-            if not Coder.can_code(trained):
-                return add_keys(trained, factory, keys, progress)
+            trained = train(factory, open_matrix(self.keys), progress)
             work.folder.mkdir(parents=True, exist_ok=True)
             write_vectors(work.trained, trained)
-        parts = range(-(-len(keys) // self.rows_each))
+        return work, trained
+
+    def _encode(self, work: PartWork, progress: Progress) -> range:
+        """Make the codes that are missing; the numbers of all parts."""
+        parts = range(-(-len(open_matrix(self.keys)) // self.rows_each))
         left = {part: part for part in parts if not work.codes(part).is_file()}
         done = map_shards(work, left, self.engine)
         for _ in progress.track(done, "fill index", len(parts), len(parts) - len(left)):
             pass
-        return Coder(trained).fill(open_matrix(work.codes(part)) for part in parts)
+        return parts
 
     def discard(self) -> None:
         """Delete the work, once the index is written."""

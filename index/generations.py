@@ -14,7 +14,7 @@ from unprompt.index.errors import UnpromptError
 from unprompt.index.manifest import IndexManifest, read_index_manifest
 
 OURS = re.compile(
-    r"(index|rows|targets|keys|lengths|removed)(\.\d{5})?\.(faiss|parquet|npy|sqlite)(\.tmp)?"
+    r"(index|lists|rows|targets|keys|lengths|removed)(\.\d{5})?\.(faiss|ivfdata|parquet|npy|sqlite)(\.tmp)?"
 )
 
 

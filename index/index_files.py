@@ -18,6 +18,7 @@ from unprompt.index.segments import Matrix, RowFiles, join_rows
 
 VECTORS, ROWS_FILE, TARGETS = "index.faiss", "rows.parquet", "targets.npy"
 KEYS = "keys.npy"  # as they went in, before the index' own transform
+LISTS = "lists.ivfdata"  # of the FAISS file, where they are too large for memory
 LOOKUP, LENGTHS, REMOVED = "rows.sqlite", "lengths.npy", "removed.npy"
 REMEDY = "Rebuild the index with `unprompt build CONFIG --stage index`, or fetch it again."
 DIGEST_LIMIT_BYTES = 64 * 2**20  # an index file up to this size is hashed at every load
@@ -32,7 +33,8 @@ class IndexFiles:
         segments = manifest.segments
         try:
             vectors = folder / manifest.vectors
-            self.vectors: Any = read_vectors(vectors, manifest.factory, changing)
+            lists = None if manifest.lists is None else folder / manifest.lists
+            self.vectors: Any = read_vectors(vectors, manifest.factory, changing, lists)
             self.live = self._read_live()
             targets = [_open_array(folder / segment.targets) for segment in segments]
             keys = [_open_array(folder / s.keys) for s in segments if s.keys is not None]

@@ -86,6 +86,7 @@ class IndexManifest:
     segments: tuple[Segment, ...]  # in the order of insertion
     effort: Effort = Effort()
     tried: tuple[Trial, ...] = ()  # where recall was measured; the last is the one that is kept
+    lists: str | None = None  # .ivfdata, where they are too large for memory
     removed: str | None = None  # .npy, sorted places of rows that no longer count
     trained_rows: int = 0  # rows that the index was trained on
     generation: int = 1  # grows with every change

@@ -23,19 +23,20 @@ UNFINISHED, KEYS = "unfinished", "keys.npy"
 
 
 def place_keys(
-    folder: Path, keys: Matrix, kept: str | None, engine: EngineConfig
+    folder: Path, keys: Matrix, kept: str | None, engine: EngineConfig, on_disk: bool = False
 ) -> tuple[Matrix, Filling | None]:
     """Keys (n, d_image) to build from, and where many of them are filled in parts.
 
     Keys in memory are used as they are; others from one file: the one that is `kept`, or a copy.
+    `on_disk`: lists may have to stay there, so that all is done in parts.
     """
-    if type(keys) is np.ndarray:
+    if type(keys) is np.ndarray and not on_disk:
         return keys, None
     path = folder / UNFINISHED / KEYS if kept is None else folder / kept
     if kept is None:
         write_matrix(path, keys, np.float16)
     filling = None
-    if len(keys) > PART:
+    if on_disk or len(keys) > PART:
         work, identity = folder / UNFINISHED / "parts", digest_file(path)
         filling = Filling(work, path, identity, engine, PART)
     return open_matrix(path), filling

@@ -1,26 +1,25 @@
 """An index and rows that come or go -> its next generation; ids of rows stay for good."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from unprompt.index.construct import write_index
+from unprompt.index.codes import Coder
+from unprompt.index.disk_lists import merge_lists, read_listless
 from unprompt.index.drift import GROWTH, measure_drift
 from unprompt.index.encoders import check_same_space
 from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.factory import IndexConfig
 from unprompt.index.faiss_files import write_vectors
 from unprompt.index.generations import change_index
-from unprompt.index.index_files import REMOVED, VECTORS
+from unprompt.index.index_files import LISTS, REMOVED, VECTORS
 from unprompt.index.manifest import IndexManifest, record_files, write_manifest
 from unprompt.index.manifest import generation_name as name_of
 from unprompt.index.matrix_files import write_matrix
 from unprompt.index.nearest import unit_rows
-from unprompt.index.progress import SILENT, Progress
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.segment_files import IndexContent, write_lengths, write_segment
 from unprompt.index.segments import ChosenRows, Matrix
@@ -54,22 +53,24 @@ def add_rows(folder: Path, content: IndexContent) -> Change:
         if not fresh.rows.height:
             return Change(before, skipped=skipped)
         notes = _notes(index, fresh)
-        for start in range(0, len(fresh.keys), BLOCK):
-            block = fresh.keys[start : start + BLOCK]
-            index.vectors.add(np.ascontiguousarray(block, dtype=np.float32))
         number = before.generation + 1
         vectors = name_of(VECTORS, number)
-        write_vectors(folder / vectors, index.vectors)
+        lists = None if before.lists is None else name_of(LISTS, number)
+        grown = _grow(index, fresh.keys, None if lists is None else folder / lists)
+        write_vectors(folder / vectors, grown)
         segment = write_segment(folder, fresh, number, index.keys is not None)
         segment = write_lengths(folder, segment, number, index.fold)
         prompts = pl.concat([index.rows["prompt_id"], fresh.rows["prompt_id"]]).n_unique()
-        kept = {name: r for name, r in before.files.items() if name != before.vectors}
+        replaced = (before.vectors, before.lists)
+        kept = {name: record for name, record in before.files.items() if name not in replaced}
+        written = (vectors, *segment.files) if lists is None else (vectors, lists, *segment.files)
         after = replace(
             before,
             ntotal=before.ntotal + segment.count,
             prompts=prompts,
-            files={**kept, **record_files(folder, (vectors, *segment.files))},
+            files={**kept, **record_files(folder, written)},
             vectors=vectors,
+            lists=lists,
             segments=(*before.segments, segment),
             generation=number,
         )
@@ -115,64 +116,17 @@ def remove_rows(folder: Path, row_ids: Sequence[int]) -> Change:
     return Change(after, removed=len(wanted))
 
 
-def merge_indexes(folders: Sequence[Path], output: Path) -> Change:
-    """The first index, with its training, and the rows of all others, as an index of its own.
-
-    Raises ConfigError where `output` is there, UnpromptError where another one keeps no keys.
-    """
-    if output.exists():
-        raise ConfigError(f"{output} is there already; choose another output folder")
-    unfinished = output.with_name(output.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    with change_index(folders[0]) as manifest:
-        unfinished.mkdir(parents=True)
-        for name in manifest.files:
-            shutil.copyfile(folders[0] / name, unfinished / name)
-    write_manifest(unfinished, manifest)
-    changes = [add_rows(unfinished, read_content(folder)) for folder in folders[1:]]
-    unfinished.rename(output)
-    return Change(
-        changes[-1].manifest if changes else manifest,
-        added=sum(change.added for change in changes),
-        skipped=sum(change.skipped for change in changes),
-        notes=tuple(note for change in changes for note in change.notes),
-    )
-
-
-def rebuild_index(
-    folder: Path,
-    config: IndexConfig,
-    held_out: np.ndarray | None = None,
-    progress: Progress = SILENT,
-) -> Change:
-    """Train and fill anew from the kept keys: removed rows go, the type is chosen by size again.
-
-    `held_out` (q, d_image) are queries that measure recall.
-    """
-    with change_index(folder) as before:
-        content = read_content(folder)
-        queries = content.keys[:0] if held_out is None else held_out
-        after = write_index(folder, content, queries, config, before.generation + 1, progress)
-    return Change(after, removed=before.stored - before.ntotal, rebuilt=True)
-
-
-def read_content(folder: Path) -> IndexContent:
-    """All that went into an index; raises UnpromptError where it keeps no keys."""
-    index = PromptIndex.load(folder)
-    if index.keys is None:
-        raise UnpromptError(
-            f"{folder} keeps no keys, which merging and rebuilding need; build it again with "
-            "`--set index.keep_keys=true`"
-        )
-    manifest = index.manifest
-    return IndexContent(
-        rows=index.rows,
-        keys=index.keys,
-        targets=index.targets,
-        space=manifest.space,
-        target_space=manifest.target_space,
-        key_kind=manifest.keys,
-    )
+def _grow(index: PromptIndex, keys: Matrix, lists: Path | None) -> Any:
+    """The FAISS index with more rows; lists on disk are written anew, to the file `lists`."""
+    blocks = (keys[start : start + BLOCK] for start in range(0, len(keys), BLOCK))
+    if lists is None:
+        for block in blocks:
+            index.vectors.add(np.ascontiguousarray(block, dtype=np.float32))
+        return index.vectors
+    trained = index.folder / index.manifest.vectors
+    coder = Coder(read_listless(trained))
+    fresh = coder.fill((coder.encode(block) for block in blocks), index.manifest.stored)
+    return merge_lists(read_listless(trained), (index.vectors, fresh), lists)
 
 
 def _check_content(index: PromptIndex, content: IndexContent) -> None:

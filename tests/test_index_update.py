@@ -27,15 +27,10 @@ from unprompt.index.errors import (
 from unprompt.index.factory import IndexConfig
 from unprompt.index.generations import change_index
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.rebuild import merge_indexes, read_content, rebuild_index
 from unprompt.index.segment_files import IndexContent
 from unprompt.index.tables import ROWS
-from unprompt.index.update import (
-    add_rows,
-    merge_indexes,
-    read_content,
-    rebuild_index,
-    remove_rows,
-)
+from unprompt.index.update import add_rows, remove_rows
 
 DIM, TARGET_DIM = 12, 5
 

@@ -9,23 +9,19 @@ import numpy as np
 import polars as pl
 
 from unprompt.index.bundle import SEAL
-from unprompt.index.embeddings import DESCRIPTION, read_embeddings
+from unprompt.index.embeddings import DESCRIPTION, open_embeddings
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.factory import IndexConfig
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.rebuild import merge_indexes, read_content, rebuild_index
 from unprompt.index.segment_files import IndexContent
 from unprompt.index.settings import read_settings
-from unprompt.index.update import (
-    Change,
-    add_rows,
-    merge_indexes,
-    read_content,
-    rebuild_index,
-    remove_rows,
-)
+from unprompt.index.stages import StageLedger
+from unprompt.index.update import Change, add_rows, remove_rows
 from unprompt.ui.config import override_setting
 from unprompt.ui.index_commands import find_index
+from unprompt.ui.progress import TerminalProgress
 
 
 def add_to_index(folder: Path, sources: Sequence[Path], as_json: bool) -> None:
@@ -55,9 +51,11 @@ def merge_into(output: Path, folders: Sequence[Path], as_json: bool) -> None:
 
 
 def rebuild(folder: Path, settings: Sequence[str], queries: Path | None, as_json: bool) -> None:
-    """Train and fill anew from the kept keys."""
+    """Train and fill anew from the kept keys, as the run of the index did unless `settings` say."""
     place = find_index(folder)
-    content: dict[str, Any] = {"index": {}}
+    ledger = StageLedger(place.parent.parent)
+    begun = ledger.settings("index")["index"] if ledger.is_begun("index") else {}
+    content: dict[str, Any] = {"index": begun}
     for setting in settings:
         override_setting(content, setting)
     unknown = set(content) - {"index"}
@@ -65,7 +63,7 @@ def rebuild(folder: Path, settings: Sequence[str], queries: Path | None, as_json
         raise ConfigError(f"--set here takes index.NAME=value, got {unknown.pop()}.NAME=value")
     config = read_settings(IndexConfig, content["index"], "--set index")
     held_out = None if queries is None else _held_out(queries)
-    _report(place, rebuild_index(place, config, held_out), as_json)
+    _report(place, rebuild_index(place, config, held_out, TerminalProgress()), as_json)
 
 
 def _content(source: Path) -> IndexContent:
@@ -79,7 +77,7 @@ def _content(source: Path) -> IndexContent:
 
 def _held_out(folder: Path) -> np.ndarray:
     """The validation vectors of a folder of embeddings, on which recall is measured."""
-    embedded = read_embeddings(folder)
+    embedded = open_embeddings(folder)
     held_out = embedded.vectors[(embedded.rows["split"] == "validation").to_numpy()]
     if not len(held_out):
         raise ConfigError(f"{folder} has no validation rows to measure recall on")

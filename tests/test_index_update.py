@@ -232,7 +232,8 @@ import numpy as np
 sys.path.insert(0, sys.argv[2])
 from test_index_update import rows_of
 from unprompt.index.factory import IndexConfig
-from unprompt.index.update import add_rows, rebuild_index, remove_rows
+from unprompt.index.rebuild import rebuild_index
+from unprompt.index.update import add_rows, remove_rows
 folder, number = Path(sys.argv[1]), 1000
 print("ready", flush=True)
 while True:

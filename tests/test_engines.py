@@ -25,7 +25,11 @@ from unprompt.index.durable import digest_file, read_json
 from unprompt.index.engine import Demand, EngineConfig, map_shards, plan_seats
 from unprompt.index.engine_local import Seat
 from unprompt.index.errors import ConfigError, PromptError, UnpromptError, UnreadableImageError
+from unprompt.index.faiss_library import load_faiss
+from unprompt.index.filling import Filling
+from unprompt.index.matrix_files import open_matrix, write_matrix
 from unprompt.index.ray_library import load_ray, start_ray
+from unprompt.index.training import fill
 from unprompt.inversion.inputs import find_pictures
 from unprompt.inversion.inverter import Query
 from unprompt.inversion.results import append_record
@@ -176,6 +180,18 @@ def test_the_same_files_from_shares(
     ]
     assert [embed(tmp_path, tiny_run, share) for share in reversed(shares)] == [3, 2, 0]
     assert digests(tmp_path / "images", tmp_path / "embeddings") == wanted
+
+
+def test_workers_fill_an_index_as_one_process_does(engine: EngineConfig, tmp_path: Path) -> None:
+    made = np.random.default_rng(1).standard_normal((3000, 16))
+    write_matrix(tmp_path / "keys.npy", made, np.float16)
+    keys, factory = open_matrix(tmp_path / "keys.npy"), "PCAW8,L2norm,IVF16,PQ4x4fs"
+    filling = Filling(tmp_path / "work", tmp_path / "keys.npy", "made", engine, rows_each=700)
+    shared, alone = filling.fill(factory), fill(factory, keys)
+    assert len(list((tmp_path / "work").rglob("codes_*.npy"))) == 5
+    np.testing.assert_array_equal(
+        load_faiss().serialize_index(shared), load_faiss().serialize_index(alone)
+    )
 
 
 def test_a_job_array_builds_what_one_process_builds(

@@ -15,7 +15,6 @@ from unprompt.index import unfinished
 from unprompt.index.codes import Coder
 from unprompt.index.construct import write_index
 from unprompt.index.encoders import to_unit_length
-from unprompt.index.engine import EngineConfig
 from unprompt.index.errors import ConfigError
 from unprompt.index.factory import IndexConfig
 from unprompt.index.faiss_library import load_faiss
@@ -87,14 +86,6 @@ def test_parts_that_are_there_are_not_made_again(keys: Path, tmp_path: Path) -> 
     other = Filling(tmp_path / "work", keys, "other keys", rows_each=ROWS_EACH)
     other.fill("IVF16,SQ8")
     assert all(path.stat().st_mtime_ns != made[path] for path in made)
-
-
-def test_processes_fill_what_one_would(keys: Path, tmp_path: Path) -> None:
-    shared = Filling(
-        tmp_path / "two", keys, "k", EngineConfig(workers=2, cpus=1), rows_each=ROWS_EACH
-    )
-    alone = Filling(tmp_path / "one", keys, "k", rows_each=ROWS_EACH)
-    assert bytes_of(shared.fill("IVF16,PQ8x4fs")) == bytes_of(alone.fill("IVF16,PQ8x4fs"))
 
 
 def test_a_coder_knows_what_it_can_code() -> None:

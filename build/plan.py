@@ -12,7 +12,7 @@ from unprompt.build.plan_request import Piece, PlanOptions, PlanRequest, pieces_
 from unprompt.build.rates import PictureSize, Rate, Reference
 from unprompt.build.storage import DiskLine, choose_picture_size, disk_lines, image_line
 from unprompt.build.work import index_gflop
-from unprompt.index.factory import choose_factory
+from unprompt.index.factory import choose_factory, choose_index
 from unprompt.index.memory import index_size
 
 DAY = 86_400.0
@@ -188,7 +188,8 @@ def _index_memory(request: PlanRequest, factory: str) -> tuple[tuple[str, int], 
         factory, "Flat", "SQ8", f"IVF{lists},Flat", f"IVF{lists},SQ8", "HNSW32",
         f"IVF{lists},PQ{pieces}x4fs", f"IVF{lists},RaBitQ",
     )  # fmt: skip
-    return tuple(
-        (kind, index_size(kind, request.rows, request.dim).memory_bytes)
-        for kind in dict.fromkeys(kinds)
-    )
+    sizes = {kind: index_size(kind, request.rows, request.dim).memory_bytes for kind in kinds}
+    chosen = choose_index(request.rows, request.dim, request.index)[0]
+    if chosen.memory_bytes is not None:  # less than its size where its lists stay on disk
+        sizes[factory] = chosen.memory_bytes
+    return tuple(sizes.items())

@@ -66,6 +66,7 @@ def _lines(manifest: IndexManifest) -> list[tuple[str, str]]:
         ("encoder space", manifest.space),
         ("target space", f"{manifest.target_space}, {manifest.target_dim} numbers"),
         ("factory", manifest.factory),
+        *([] if manifest.lists is None else [("lists on disk", manifest.lists)]),
         ("recall", measured),
         ("search", _effort(manifest.effort)),
         ("size", f"{size / 2**20:.1f} MiB"),

@@ -40,6 +40,16 @@ def test_export_answers_as_torch_does(tiny_run: Path, tiny_pictures: list[Image.
     assert encoder.encode([]).shape == (0, LITE0_FEATURES)
 
 
+def test_int8_weights_keep_the_vectors(tmp_path: Path, tiny_pictures: list[Image.Image]) -> None:
+    config = EncoderConfig(model="efficientnet-lite0", output="pooled", storage="int8")
+    export_encoder(config, tmp_path)
+    found = load_encoder(tmp_path).encode(tiny_pictures)
+    cosines = np.einsum("nd,nd->n", found, load_clip(config, "cpu").encode(tiny_pictures))
+    assert cosines.mean() >= 0.999 and cosines.min() >= 0.998, cosines
+    stored = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert stored < 4_300_000  # 7,000,000 as float16
+
+
 def test_the_same_picture_gives_the_same_vector(
     tiny_run: Path, tiny_pictures: list[Image.Image]
 ) -> None:

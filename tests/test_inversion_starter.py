@@ -6,13 +6,17 @@ from PIL import Image
 
 from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.render.scenes.renderer import ScenesRenderer
-from unprompt.index.bundle import read_bundle
+from unprompt.index.bundle import ENCODER, FALLBACK, read_bundle
+from unprompt.index.clip import load_clip
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.minilm import load_prompt_encoder
+from unprompt.index.runtime import load_encoder, read_description
+from unprompt.index.self_check import compare
 from unprompt.inversion.inverter import STARTER, Inverter, Query
 
 LIMIT_BYTES = 48 * 2**20  # half of it the prompt encoder
 NEW_PROMPTS = 60
+AS_TORCH = 0.999  # mean cosine of the frozen tower's vectors to torch's
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,16 @@ def test_new_scenes_come_back_nearer_than_the_mean_prompt(starter: Inverter) -> 
     assert abs(np.mean(expected) - blend) < 0.04
     texts = load_prompt_encoder().encode([answer.prompt for answer in answers])
     assert np.einsum("nd,nd->n", texts, truth).mean() > blend - 0.12, "the composed prompts"
+
+
+def test_the_frozen_tower_answers_as_torch_does() -> None:
+    folder = STARTER / FALLBACK / ENCODER
+    torch, stored = load_clip(read_description(folder), "cpu"), load_encoder(folder)
+    drawn = ScenesRenderer(256).render(sample_prompts(24, 998), list(range(24)))
+    pictures = [Image.fromarray(picture) for picture in drawn]
+    agreement = compare(torch.encode(pictures), stored.encode(pictures))
+    assert stored.space == torch.space
+    assert agreement.mean >= AS_TORCH and agreement.lowest >= AS_TORCH - 0.001, agreement
 
 
 def test_a_picture_of_the_index_gives_its_own_prompt(starter: Inverter) -> None:

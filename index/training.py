@@ -52,6 +52,7 @@ def add_keys(vectors: Any, factory: str, keys: Matrix, progress: Progress = SILE
         for start, block in key_blocks(keys):
             progress.detail(f"{start:,} of {len(keys):,} rows added")
             vectors.add(block)
+        progress.detail("")
     return vectors
 
 

@@ -21,7 +21,7 @@ from unprompt.index.stages import StageLedger
 from unprompt.index.update import Change, add_rows, remove_rows
 from unprompt.ui.config import override_setting
 from unprompt.ui.index_commands import find_index
-from unprompt.ui.progress import TerminalProgress
+from unprompt.ui.progress import choose_progress
 
 
 def add_to_index(folder: Path, sources: Sequence[Path], as_json: bool) -> None:
@@ -63,7 +63,7 @@ def rebuild(folder: Path, settings: Sequence[str], queries: Path | None, as_json
         raise ConfigError(f"--set here takes index.NAME=value, got {unknown.pop()}.NAME=value")
     config = read_settings(IndexConfig, content["index"], "--set index")
     held_out = None if queries is None else _held_out(queries)
-    _report(place, rebuild_index(place, config, held_out, TerminalProgress()), as_json)
+    _report(place, rebuild_index(place, config, held_out, choose_progress()), as_json)
 
 
 def _content(source: Path) -> IndexContent:

@@ -90,7 +90,7 @@ class Contender(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    sizes = [10_000, 30_000, 100_000, 300_000, 1_000_000]
+    sizes = [10_000, 30_000, 100_000, 300_000, 600_000, 1_500_000]
     parser.add_argument("--rows", type=int, nargs="+", default=sizes, help="two sizes or more")
     parser.add_argument("--queries", type=int, default=500, help="in a batch")
     parser.add_argument("--rounds", type=int, default=5)

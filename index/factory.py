@@ -13,7 +13,7 @@ from unprompt.index.errors import ConfigError
 from unprompt.index.memory import index_size, read_bytes, show_bytes
 from unprompt.index.settings import STRICT
 
-EXACT_LIMIT = 200_000  # rows; up to here scanning all of them is the fastest batch search too
+EXACT_LIMIT = 200_000  # rows; up to here all are scanned, in less time than a picture is encoded
 MANY = 20_000_000  # rows; from here centroids are found by a graph, and codes are rotated first
 POINTS = 39  # rows a list at least
 REFINED = {"PQ": (4, 10), "RaBitQ": (4, 10), "SQ4": (2, 4, 10), "SQ6": (0, 2, 4), "SQ8": (0, 2, 4)}

@@ -267,7 +267,9 @@ def plot(found: dict[str, Any], path: Path) -> None:
             panel.loglog(rows, values, marker="o", color=colour, label=label)
         panel.set_xticks(sizes)
         panel.set_xticks([], minor=True)
-        panel.xaxis.set_major_formatter("{x:,.0f}")
+        panel.xaxis.set_major_formatter(
+            lambda x, _: f"{x / 1e6:g}M" if x >= 1e6 else f"{x / 1e3:g}k"
+        )
         panel.set_title(GROWING[name].format(**found), fontsize=10)
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25)

@@ -13,7 +13,7 @@ from unprompt.index.errors import ConfigError
 from unprompt.index.memory import index_size, read_bytes, show_bytes
 from unprompt.index.settings import STRICT
 
-EXACT_LIMIT = 200_000  # rows; up to here all are scanned, in less time than a picture is encoded
+EXACT_LIMIT = 200_000  # rows; up to here scanning all of them is a fast batch search, and exact
 MANY = 20_000_000  # rows; from here centroids are found by a graph, and codes are rotated first
 POINTS = 39  # rows a list at least
 REFINED = {"PQ": (4, 10), "RaBitQ": (4, 10), "SQ4": (2, 4, 10), "SQ6": (0, 2, 4), "SQ8": (0, 2, 4)}
@@ -109,7 +109,8 @@ def _kinds(rows: int, dim: int, config: IndexConfig, measured: bool) -> list[str
         listed.insert(0, front + _fast(rows, width))
     graph = [f"{front}HNSW32"] if config.prefer == "latency" else []
     if rows <= EXACT_LIMIT:
-        exact = [scalar, flat] if front else [flat, scalar]
+        # a batch of flat keys is a matrix product; one query alone reads a quarter of it as bytes
+        exact = [scalar, flat] if config.prefer == "latency" else [flat, scalar]
         return [*graph, *exact, *listed]
     return [*graph, *listed, scalar, flat]
 

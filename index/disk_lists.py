@@ -4,8 +4,12 @@ The FAISS file then holds the training alone. Rows come in by merging: lists of 
 the same training are written one after the other into a new file, and none is held in memory.
 """
 
+import ctypes
+import os
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +33,8 @@ def merge_lists(empty: Any, sources: Sequence[Any], path: Path) -> Any:
         _need_space(temporary.parent, wanted)
         try:
             merged = faiss.OnDiskInvertedLists(inner.nlist, inner.code_size, str(temporary))
-            count = merged.merge_from_multiple(lists.data(), lists.size(), False, False)
+            with _without_prints():
+                count = merged.merge_from_multiple(lists.data(), lists.size(), False, False)
         except RuntimeError as error:
             raise OSError(str(error)) from error
     merged.filename = path.name
@@ -62,6 +67,23 @@ def read_with_lists(path: Path, lists: Path) -> Any:
     mapped.filename, mapped.read_only = str(lists), True
     mapped.do_mmap()
     return vectors
+
+
+@contextmanager
+def _without_prints() -> Iterator[None]:
+    """FAISS prints to the standard output, where the commands' own results go."""
+    library = ctypes.CDLL(None)
+    sys.stdout.flush()
+    library.fflush(None)
+    kept = os.dup(1)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        library.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _need_space(folder: Path, wanted: int) -> None:

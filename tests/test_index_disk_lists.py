@@ -91,6 +91,15 @@ def test_an_index_with_lists_on_disk_finds_what_one_in_memory_does(
     PromptIndex.load(short).verify()
 
 
+def test_nothing_is_printed_where_results_go(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    print("before")
+    make(tmp_path / "index")
+    print("after")
+    assert capfd.readouterr().out == "before\nafter\n"
+
+
 def test_content_in_memory_is_built_on_disk_as_well(tmp_path: Path) -> None:
     same(make(tmp_path / "given", SHORT, part(0, 3000)), make(tmp_path / "lazy"))
 

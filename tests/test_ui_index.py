@@ -66,6 +66,21 @@ def test_remove_add_rebuild_and_still_answer(
     assert cli("index", "verify", bundle).code == 0
 
 
+def test_a_rebuild_takes_the_settings_of_the_run(cli: Cli, run: Path, tiny_run: Path) -> None:
+    shutil.copytree(tiny_run / "stages", run / "stages")
+    bundle, queries = run / "bundle", ("--queries", run / "embeddings" / "image")
+    first = json.loads(cli("index", "info", bundle, "--json").out)
+    short = ("--set", "index.factory=IVF8,SQ8", "--set", "index.memory=128K")
+    assert "of lists on disk" in cli("index", "rebuild", bundle, *queries, *short).err
+    told = cli("index", "info", bundle).out
+    assert "lists on disk" in told and "lists.00002.ivfdata" in told
+    assert cli("index", "verify", bundle).code == 0
+    assert "rebuilt" in cli("index", "rebuild", bundle, *queries).out
+    last = json.loads(cli("index", "info", bundle, "--json").out)
+    assert last["factory"] == first["factory"] and last["lists"] is None
+    assert last["recall"]["k"] == first["recall"]["k"] == 10
+
+
 def test_containing_merge_and_export(cli: Cli, run: Path, tmp_path: Path) -> None:
     rows = PromptIndex.load(run / "bundle" / "index").rows
     word = rows["prompt"][0].split()[-1].strip(".,").upper()

@@ -14,6 +14,7 @@ from unprompt.index.errors import DamagedFileError
 from unprompt.index.faiss_files import read_vectors
 from unprompt.index.live_rows import LiveRows
 from unprompt.index.manifest import IndexManifest, check_files
+from unprompt.index.matrix_files import open_matrix
 from unprompt.index.segments import Matrix, RowFiles, join_rows
 
 VECTORS, ROWS_FILE, TARGETS = "index.faiss", "rows.parquet", "targets.npy"
@@ -36,9 +37,9 @@ class IndexFiles:
             lists = None if manifest.lists is None else folder / manifest.lists
             self.vectors: Any = read_vectors(vectors, manifest.factory, changing, lists)
             self.live = self._read_live()
-            targets = [_open_array(folder / segment.targets) for segment in segments]
-            keys = [_open_array(folder / s.keys) for s in segments if s.keys is not None]
-            lengths = [_open_array(folder / s.lengths) for s in segments if s.lengths is not None]
+            targets = [open_matrix(folder / segment.targets) for segment in segments]
+            keys = [open_matrix(folder / s.keys) for s in segments if s.keys is not None]
+            lengths = [open_matrix(folder / s.lengths) for s in segments if s.lengths is not None]
             tables = [folder / segment.rows for segment in segments]
             lookups = [None if s.lookup is None else folder / s.lookup for s in segments]
             self.rows = RowFiles(tables, lookups, self.live)
@@ -102,8 +103,3 @@ def check_generation(folder: Path, manifest: IndexManifest) -> None:
     }
     check_files(folder, manifest.files, digests=False, remedy=REMEDY)
     check_files(folder, small, digests=True, remedy=REMEDY)
-
-
-def _open_array(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array

@@ -15,11 +15,12 @@ from unprompt.index.engine import EngineConfig
 from unprompt.index.errors import ConfigError
 from unprompt.index.filling import PART, Filling
 from unprompt.index.generations import sweep_all_but
+from unprompt.index.index_files import KEYS
 from unprompt.index.manifest import MANIFEST, read_index_manifest
 from unprompt.index.matrix_files import open_matrix, write_matrix
 from unprompt.index.segments import Matrix
 
-UNFINISHED, KEYS = "unfinished", "keys.npy"
+UNFINISHED = "unfinished"
 
 
 def place_keys(

@@ -1,6 +1,5 @@
 """Filling an index in parts: the same bytes as at once, after kills, by processes, from disk."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from unprompt.index.construct import write_index
 from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.factory import IndexConfig
-from unprompt.index.faiss_library import load_faiss
+from unprompt.index.faiss_library import load_faiss, one_thread
 from unprompt.index.filling import Filling
 from unprompt.index.matrix_files import open_matrix, write_matrix
 from unprompt.index.prompt_index import PromptIndex
@@ -67,11 +66,10 @@ def test_codes_in_parts_give_the_bytes_of_adding_the_keys(
 def test_what_has_no_lists_is_filled_as_it_is_read(
     keys: Path, tmp_path: Path, factory: str
 ) -> None:
-    load_faiss().omp_set_num_threads(1)  # a graph depends on the order of its threads
-    filled = Filling(tmp_path / "work", keys, "these keys", rows_each=ROWS_EACH).fill(factory)
-    assert not parts_of(tmp_path)
-    assert bytes_of(filled) == bytes_of(fill(factory, open_matrix(keys)))
-    load_faiss().omp_set_num_threads(os.cpu_count() or 1)
+    with one_thread():  # a graph depends on the order of its threads
+        filled = Filling(tmp_path / "work", keys, "these keys", rows_each=ROWS_EACH).fill(factory)
+        assert not parts_of(tmp_path)
+        assert bytes_of(filled) == bytes_of(fill(factory, open_matrix(keys)))
 
 
 def test_parts_that_are_there_are_not_made_again(keys: Path, tmp_path: Path) -> None:

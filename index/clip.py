@@ -21,14 +21,15 @@ from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError, MissingDependencyError
 from unprompt.index.image_graph import OUTPUT_FORMS, build_image_graph
 from unprompt.index.image_only import build_image_only, is_image_only
+from unprompt.index.lanes import fill_up
 from unprompt.index.machine import own_cores
 from unprompt.index.minilm import INSTALL
 from unprompt.index.offline_towers import OFFLINE_TOWERS, build_offline_clip
 from unprompt.index.open_clip_folder import local_text_override, read_model_config
 from unprompt.index.preprocess import Preprocess
 from unprompt.index.quiet import without_load_reports
-from unprompt.index.self_check import CHECKED, FLOOR, compare, made_pictures
 from unprompt.index.settings import write_settings
+from unprompt.index.torch_graph import fast_graph
 from unprompt.index.trained_tower import load_tower, read_head
 
 CPU_BATCH, GPU_BATCH = 16, 256  # pictures
@@ -83,30 +84,19 @@ class Clip:
 
     def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels (n, s, s, 3) uint8 -> unit vectors (n, d) float32."""
-        torch = importlib.import_module("torch")
+        torch, count = importlib.import_module("torch"), len(pixels)
+        if self.config.compile:
+            pixels = fill_up(pixels, self.batch_size)
         with self._one_batch, torch.inference_mode():
             vectors = self._fast_graph(torch.from_numpy(pixels).to(self.device))
             found: np.ndarray = vectors.float().cpu().numpy()
-        return found
+        return found[:count]
 
     @cached_property
     def _fast_graph(self) -> Any:
-        """The image graph as it runs: in bf16 where that is asked for, or keeps a GPU's vectors.
-
-        On a CPU bf16 is only by request: there the runtime openvino is the fast one.
-        """
-        torch = importlib.import_module("torch")
-        exact, precision = self.image_graph(), self.config.precision
-        if self.device.type == "cuda":
-            exact = exact.to(memory_format=torch.channels_last)
-        if precision == "f32" or (precision == "auto" and self.device.type == "cpu"):
-            return exact
-        rounded = self.image_graph("bfloat16")
-        if precision == "bf16":
-            return rounded
-        pictures = torch.from_numpy(made_pictures(CHECKED, self.preprocess.image_size))
-        vectors = [g(pictures.to(self.device)).float().cpu().numpy() for g in (exact, rounded)]
-        return rounded if compare(*vectors).mean >= FLOOR else exact
+        """The image graph as it runs."""
+        size = self.preprocess.image_size
+        return fast_graph(self.image_graph, self.config, size, self.batch_size)
 
     def image_graph(self, dtype: str = "float32") -> Any:
         """A torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d).

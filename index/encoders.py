@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import SpaceMismatchError
+from unprompt.index.errors import ConfigError, SpaceMismatchError
 from unprompt.index.preprocess import Preprocess
 from unprompt.index.settings import STRICT
 
@@ -78,7 +78,15 @@ class EncoderConfig:
     # auto: bf16 where this machine multiplies in it and the vectors stay the same (self_check.py)
     precision: Literal["auto", "f32", "bf16"] = "auto"
     storage: Literal["f16", "int8"] = "f16"  # weights on disk, of the runtime openvino
-    batch_size: int | None = None  # pictures; None is 16 a core, 256 on a GPU
+    batch_size: int | None = None  # pictures; None is 8 or 16 a core (openvino), 256 on a GPU
+    compile: bool | None = None  # by torch.compile, of the runtime torch: for long runs on a GPU
+
+    def __post_init__(self) -> None:
+        if self.compile and self.runtime != "torch":
+            raise ConfigError(
+                f"encoder.compile is of the runtime torch, got {self.runtime}, which compiles "
+                "every tower; set `encoder.runtime: torch`, or leave `encoder.compile` out"
+            )
 
 
 def check_same_space(wanted: str, got: str, what: str, remedy: str) -> None:

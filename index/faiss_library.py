@@ -101,6 +101,11 @@ def one_thread(alone: bool = True) -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
+def count_gpus() -> int:
+    """How many GPUs FAISS sees; none where faiss-cpu is installed."""
+    return int(getattr(load_faiss(), "get_num_gpus", lambda: 0)())
+
+
 def _is_installed(distribution: str) -> bool:
     try:
         importlib.metadata.distribution(distribution)

@@ -12,6 +12,7 @@ import numpy as np
 from unprompt.index.compiled import SavedGraph, load_core, read_graph, widen_weights
 
 BATCH = 16  # more fall out of the caches, fewer leave the matrix units idle
+CONVOLVED_BATCH = 8  # of a network of convolutions, which has few weights for its activations
 
 
 class Lanes:
@@ -28,10 +29,15 @@ class Lanes:
 
         A smaller batch is filled up, so that a picture's last bits depend on its place alone.
         """
-        missing = self._batch - len(pixels)
-        if missing:
-            pixels = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
-        return self._requests(np.ascontiguousarray(pixels))[: self._batch - missing]
+        return self._requests(fill_up(pixels, self._batch))[: len(pixels)]
+
+
+def fill_up(pixels: np.ndarray, batch: int) -> np.ndarray:
+    """Pixels (n, s, s, 3) -> (batch, s, s, 3), the last picture as often as it takes."""
+    missing = batch - len(pixels)
+    if missing:
+        pixels = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
+    return np.ascontiguousarray(pixels)
 
 
 class TextLanes:

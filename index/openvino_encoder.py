@@ -30,7 +30,7 @@ class OpenVinoEncoder:
         self.dim: int = description["dim"]
         config = read_settings(EncoderConfig, description["config"], str(folder))
         self.preprocess = read_settings(Preprocess, description["preprocess"], str(folder))
-        self.batch_size = config.batch_size or BATCH
+        self.batch_size = config.batch_size or description.get("batch_size", BATCH)
         self.lanes = threads or own_cores()
         precision = _precision_here(description.get("precision", config.precision))
         files = folder / GRAPH, folder / WEIGHTS

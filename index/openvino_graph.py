@@ -14,14 +14,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from unprompt.index.compiled import SavedGraph, compile_graph, load_core, load_openvino
+from unprompt.index.compiled import (
+    CONVOLUTIONS,
+    SavedGraph,
+    compile_graph,
+    load_core,
+    load_openvino,
+)
 from unprompt.index.durable import write_atomically
 from unprompt.index.errors import UnpromptError
+from unprompt.index.lanes import BATCH, CONVOLVED_BATCH, fill_up
 from unprompt.index.quiet import without_load_reports
 
 GRAPH, WEIGHTS = "tower.xml", "tower.bin"
 SMALLEST_COMPRESSED = 16_384  # numbers; what the small first layers lose, all later ones inherit
 GROUP = 64  # weights of a convolution under one scale, at most
+MANY = 5  # convolutions: a transformer has one, for its patches
 Storage = Literal["f16", "int8"]
 
 
@@ -41,9 +49,7 @@ def compile_module(
         blocks: list[list[np.ndarray]] = [[] for _ in outputs]
         for start in range(0, len(pixels), batch):
             part = pixels[start : start + batch]
-            missing = batch - len(part)
-            padded = np.concatenate([part, np.repeat(part[-1:], missing, 0)]) if missing else part
-            found = compiled(padded)
+            found = compiled(fill_up(part, batch))
             for number in outputs:
                 blocks[number].append(np.array(found[number][: len(part)]))
         return [np.concatenate(block) for block in blocks]
@@ -51,9 +57,15 @@ def compile_module(
     return run
 
 
-def save_module(module: Any, image_size: int, folder: Path, storage: Storage) -> None:
-    """Write a torch module over uint8 pixels as `tower.xml` and `tower.bin`."""
-    save_graph(_convert(module, image_size), folder, storage)
+def save_module(module: Any, image_size: int, folder: Path, storage: Storage) -> int:
+    """Write a torch module over uint8 pixels as `tower.xml` and `tower.bin`.
+
+    Returns how many pictures in a batch suit a core.
+    """
+    graph = _convert(module, image_size)
+    save_graph(graph, folder, storage)
+    kinds = [operation.get_type_name() for operation in graph.get_ordered_ops()]
+    return BATCH if sum(kind in CONVOLUTIONS for kind in kinds) < MANY else CONVOLVED_BATCH
 
 
 def save_graph(graph: Any, folder: Path, storage: Storage) -> None:

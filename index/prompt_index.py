@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from unprompt.index.encoders import check_same_space, to_unit_length
-from unprompt.index.errors import DamagedFileError, UnpromptError
+from unprompt.index.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.index.faiss_library import load_faiss, one_thread
 from unprompt.index.fold import Fold, fold
+from unprompt.index.gpu_scan import MOST, Scan, scan_all
 from unprompt.index.halves import widen
 from unprompt.index.index_files import REMEDY, ROWS_FILE, IndexFiles, check_generation
 from unprompt.index.manifest import IndexManifest, check_files, read_index_manifest
@@ -49,6 +50,7 @@ class PromptIndex:
         self._live = self._files.live
         self.vectors = self._files.vectors
         self.targets, self.keys = self._files.targets, self._files.keys
+        self._scan: Scan | None = None
 
     @classmethod
     def load(cls, folder: Path) -> "PromptIndex":
@@ -141,8 +143,23 @@ class PromptIndex:
             rows = np.pad(rows, padding, constant_values=-1)
         return Neighbors(np.where(rows < 0, -np.inf, scores).astype(np.float32), rows)
 
+    def use_gpus(self, devices: Sequence[Any] | None = None) -> None:
+        """From now on compare with every kept key, exactly, on all GPUs that FAISS sees.
+
+        `devices` are empty FAISS indexes to use in their place. Raises ConfigError where there is
+        no GPU, too little memory on it, or no kept keys.
+        """
+        if self._key_scores is None:
+            raise ConfigError(
+                f"{self.folder} keeps no keys, which a search on the GPU needs; rebuild it with "
+                "`index.keep_keys: true`"
+            )
+        self._scan = scan_all(self._key_scores, devices)
+
     def _search_refined(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Where the index was tuned so, the best k of more candidates by the keys that are kept."""
+        if self._scan is not None and k <= MOST:
+            return self._scan.search(queries, k)
         factor = self.manifest.effort.refine
         if factor == 0 or self._key_scores is None:
             return self._search_live(queries, k)

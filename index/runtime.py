@@ -44,7 +44,8 @@ def export_encoder(
                 shutil.copyfile(trained / name, temporary)
         files = {name: digest_file(folder / name) for name in FILES}
     if config.runtime == "openvino":
-        save_module(clip.image_graph(), clip.preprocess.image_size, folder, config.storage)
+        size = clip.preprocess.image_size
+        batch = save_module(clip.image_graph(), size, folder, config.storage)
         files = {name: digest_file(folder / name) for name in (GRAPH, WEIGHTS)}
     description = {
         "space": clip.space,
@@ -57,7 +58,8 @@ def export_encoder(
         else read_trained_on(config.model),
     }
     if config.runtime == "openvino":
-        description |= _choose_precision(config, folder, clip.preprocess.image_size)
+        description["batch_size"] = batch
+        description |= _choose_precision(config, folder, size)
     write_json(folder / DESCRIPTION, description)
     return description
 

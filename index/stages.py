@@ -1,10 +1,11 @@
 """Which stages of a run are begun and done, and with which settings: RUN/stages/NAME.json."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.durable import digest_json, read_json, write_json
+from unprompt.index.durable import read_json, write_json
 from unprompt.index.errors import ConfigError
 
 FOLDER = "stages"
@@ -23,14 +24,13 @@ class StageLedger:
         """
         path = self._path(stage)
         if path.is_file():
-            begun = read_json(path)
-            if begun["digest"] != digest_json(settings):
+            changed = self._changed(stage, settings)
+            if changed:
                 raise ConfigError(
-                    f"{self.run} began its stage {stage} with other settings "
-                    f"({_differences(begun['settings'], settings)}); choose another --output, or "
-                    "--overwrite to delete this stage and those after it"
+                    f"{self.run} began its stage {stage} with other settings ({changed}); choose "
+                    "another --output, or --overwrite to delete this stage and those after it"
                 )
-            return bool(begun["state"] != "done")
+            return not self.is_done(stage)
         self._write(stage, settings, "begun")
         return True
 
@@ -63,11 +63,14 @@ class StageLedger:
 
     def differs(self, stage: str, settings: Mapping[str, Any]) -> bool:
         """Whether the stage was begun with other settings."""
-        path = self._path(stage)
-        return path.is_file() and read_json(path)["digest"] != digest_json(settings)
+        return self._path(stage).is_file() and bool(self._changed(stage, settings))
+
+    def _changed(self, stage: str, settings: Mapping[str, Any]) -> str:
+        """What differs from the settings that the stage was begun with; empty if nothing does."""
+        return _differences(self.settings(stage), json.loads(json.dumps(settings)))
 
     def _write(self, stage: str, settings: Mapping[str, Any], state: str) -> None:
-        record = {"digest": digest_json(settings), "settings": settings, "state": state}
+        record = {"settings": settings, "state": state}
         write_json(self._path(stage), record, shared=True)
 
     def _path(self, stage: str) -> Path:
@@ -75,6 +78,7 @@ class StageLedger:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
+    """In words; a setting that is null is one that was not there when the stage was begun."""
     parts = []
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)

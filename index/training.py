@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.errors import UnpromptError
-from unprompt.index.faiss_library import load_faiss
+from unprompt.index.faiss_library import count_gpus, load_faiss
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.segments import Matrix
 from unprompt.index.transforms import (
@@ -109,7 +109,7 @@ def _smallest_eigenvalue(whitening: Any) -> float:
 def _train_on_gpu(lists: Any, sample: np.ndarray, progress: Progress) -> None:
     """The centroids of the lists, on the GPUs where FAISS sees any; the rest stays on the CPU."""
     faiss = load_faiss()
-    if getattr(faiss, "get_num_gpus", lambda: 0)() < 1:
+    if count_gpus() == 0:
         return
     try:
         lists.clustering_index = faiss.index_cpu_to_all_gpus(

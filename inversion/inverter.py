@@ -151,6 +151,11 @@ class Inverter:
             answers.append(self._judge(answer, outlook, place, query))
         return answers
 
+    def use_gpus(self) -> None:
+        """Search every index whole on the GPUs that FAISS sees; raises ConfigError without."""
+        for member in self.members:
+            member.index.use_gpus()
+
     def estimate(self, keys: Sequence[np.ndarray], blend: Blend | None = None) -> Estimates:
         """Keys (q, d_image) of every member's encoder -> prompt vectors by every method."""
         parts = [(member.index, member.head) for member in self.members]

@@ -44,10 +44,13 @@ class InvertWork:
 
     bundle: Path | None
     query: Query
+    gpu_search: bool = False
 
     def load(self, threads: int | None) -> Callable[[PartJob], int]:
         """Load the bundle; the function writes one part and returns how many pictures failed."""
         inverter = Inverter.load(self.bundle, threads)
+        if self.gpu_search:
+            inverter.use_gpus()
 
         def invert(job: PartJob) -> int:
             records = list(invert_pictures(inverter, job.pictures, self.query))

@@ -40,6 +40,15 @@ def test_order_of_keys_is_no_change(tmp_path: Path) -> None:
     assert not ledger.differs("images", dict(reversed(SETTINGS.items())))
 
 
+def test_a_setting_that_came_later_is_no_change_while_it_is_null(tmp_path: Path) -> None:
+    ledger = StageLedger(tmp_path)
+    ledger.begin("encoder", {"encoder": {"model": "lite2", "sizes": (1, 2)}})
+    newer = {"encoder": {"model": "lite2", "sizes": [1, 2], "compile": None}}
+    assert ledger.begin("encoder", newer) and not ledger.differs("encoder", newer)
+    with pytest.raises(ConfigError, match=r"\(encoder.compile was None, is True\)"):
+        ledger.begin("encoder", {"encoder": {**newer["encoder"], "compile": True}})
+
+
 def test_reopen_and_forget(tmp_path: Path) -> None:
     ledger = StageLedger(tmp_path)
     ledger.reopen("images")

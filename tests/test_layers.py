@@ -53,6 +53,7 @@ OWNERS = {
         "build/render/diffusion/pipeline.py",
         "build/render/diffusion/renderer.py",
         "index/clip.py",
+        "index/torch_graph.py",
         "index/clip_text.py",
         "index/devices.py",
         "index/image_graph.py",

@@ -30,6 +30,8 @@ def run_invert(request: InvertRequest) -> int:
         from unprompt.ui.batch_files import FileBatch
 
         return FileBatch(request, inverter, query, pictures, choose_progress()).run()
+    if request.gpu_search:
+        inverter.use_gpus()
     failed = 0
     for record in invert_pictures(inverter, pictures, query):
         failed += record.inversion is None

@@ -34,6 +34,8 @@ class FileBatch:
     ):
         output = request.output or Path(f"{request.submission}.jsonl")
         identity = _identity(query, inverter)
+        if request.gpu_search:  # other neighbours than the codes find, now and then
+            identity["gpu_search"] = True
         self._request = request
         self._inverter = inverter
         self._query = query
@@ -49,6 +51,8 @@ class FileBatch:
         """Make what is missing; returns the exit code, 1 if a picture could not be read."""
         here = stays_here(self._request.engine, self._demand, len(self._parts.numbers))
         if here and not self._parts.folder.exists():
+            if self._request.gpu_search:
+                self._inverter.use_gpus()
             return self._alone()
         return self._in_parts()
 
@@ -75,7 +79,7 @@ class FileBatch:
             parts.take_over(self._log)
         own = set(engine.own(parts.numbers))
         jobs = {number: job for number, job in parts.pending().items() if number in own}
-        work = InvertWork(self._request.bundle, self._query)
+        work = InvertWork(self._request.bundle, self._query, self._request.gpu_search)
         failed = 0
         done = map_shards(work, jobs, engine, self._demand)
         for _, faults in progress.track(done, "invert shards", len(own), len(own) - len(jobs)):

@@ -50,6 +50,10 @@ def invert(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Weight of the neighbours; the head has the rest."),
     ] = None,
+    gpu_search: Annotated[
+        bool,
+        typer.Option("--gpu-search", help="Search all keys exactly on GPUs: for long batches."),
+    ] = False,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
     cpus: CpusOption = None,
@@ -84,6 +88,6 @@ def invert(
     settings = {"k": k, "temperature": temperature, "alpha": alpha}
     chosen = read_engine(engine, workers, cpus, gpus, ray_address, shard)
     request = InvertRequest(
-        tuple(paths), bundle, as_json, output, submission, query, settings, chosen
+        tuple(paths), bundle, as_json, output, submission, query, settings, chosen, gpu_search
     )
     raise typer.Exit(run_invert(request))

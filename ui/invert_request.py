@@ -21,3 +21,4 @@ class InvertRequest:
     query: Query
     settings: Mapping[str, Any]  # of neighbours and blend, over what was tuned
     engine: EngineConfig = LOCAL
+    gpu_search: bool = False  # exact, on the GPUs that FAISS sees

@@ -4,7 +4,6 @@ The bytes of jpg, png and webp files are kept; other formats become png. A pictu
 read, and a row without one, becomes a row with status `failed`.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from unprompt.build.sources.tally import Tally
 from unprompt.index.durable import stable_id
 from unprompt.index.engine import LOCAL, Demand, EngineConfig, map_shards
 from unprompt.index.errors import ConfigError, CorpusError, UnpromptError
+from unprompt.index.machine import own_cores
 from unprompt.index.pictures import encode_picture, open_picture, to_array
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.shards import failed_rows, is_done, pending, write_shard
@@ -107,7 +107,7 @@ def copy_pairs(
 
 
 def _run(jobs: Mapping[int, CopyJob], engine: EngineConfig) -> None:
-    for _ in map_shards(CopyWork(), jobs, engine, Demand(os.cpu_count() or 1)):
+    for _ in map_shards(CopyWork(), jobs, engine, Demand(own_cores())):
         pass
 
 

@@ -12,7 +12,7 @@ from unprompt.build.plan_request import Piece, PlanOptions, PlanRequest, pieces_
 from unprompt.build.rates import PictureSize, Rate, Reference
 from unprompt.build.storage import DiskLine, choose_picture_size, disk_lines, image_line
 from unprompt.build.work import index_gflop
-from unprompt.index.factory import choose_factory, choose_index
+from unprompt.index.factory import IndexChoice, choose_factory, choose_index
 from unprompt.index.memory import index_size
 
 DAY = 86_400.0
@@ -60,6 +60,7 @@ class Plan:
     index_memory: tuple[tuple[str, int], ...]  # factory string -> bytes loaded; the first is chosen
     first_index_seconds: float
     missing: tuple[str, ...] = field(default=())  # stages without a rate
+    lists_on_disk: bool = False  # of the chosen index
 
     @property
     def gpu_days(self) -> float:
@@ -101,6 +102,7 @@ def make_plan(
     for render in request.renders[:1]:
         size = choose_picture_size(pictures, render.kind, request.format, request.quality)
         disk.insert(0, image_line(request.images, render.stored_px, size))
+    chosen = choose_index(request.rows, request.dim, request.index)[0]
     missing = tuple(work.counted.label for work in works if work.counted.choice is None)
     return Plan(
         request,
@@ -108,9 +110,10 @@ def make_plan(
         tuple(works),
         tuple(disk),
         factory,
-        _index_memory(request, factory),
+        _index_memory(request, factory, chosen),
         _first_index_seconds(request, options, works),
         missing,
+        chosen.on_disk,
     )
 
 
@@ -180,7 +183,9 @@ def _first_index_seconds(
     return seconds
 
 
-def _index_memory(request: PlanRequest, factory: str) -> tuple[tuple[str, int], ...]:
+def _index_memory(
+    request: PlanRequest, factory: str, chosen: IndexChoice
+) -> tuple[tuple[str, int], ...]:
     """Bytes of the chosen index, and of others of the same rows for comparison."""
     lists = 1 << (round(4 * request.rows**0.5) - 1).bit_length()
     pieces = max(1, request.dim // 4)
@@ -189,7 +194,6 @@ def _index_memory(request: PlanRequest, factory: str) -> tuple[tuple[str, int], 
         f"IVF{lists},PQ{pieces}x4fs", f"IVF{lists},RaBitQ",
     )  # fmt: skip
     sizes = {kind: index_size(kind, request.rows, request.dim).memory_bytes for kind in kinds}
-    chosen = choose_index(request.rows, request.dim, request.index)[0]
     if chosen.memory_bytes is not None:  # less than its size where its lists stay on disk
         sizes[factory] = chosen.memory_bytes
     return tuple(sizes.items())

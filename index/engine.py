@@ -4,7 +4,6 @@ An engine only hands out numbers: it never changes what is written. `local` work
 in several of this machine, `ray` on a cluster; `share` of `shares` is one task of a job array.
 """
 
-import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Literal, TypeVar
@@ -13,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.index.engine_local import Seat, work_here, work_in_processes
 from unprompt.index.errors import ConfigError, UnpromptError
+from unprompt.index.machine import own_cores
 from unprompt.index.settings import STRICT
 from unprompt.index.work import Outcome, Work
 
@@ -119,7 +119,7 @@ def plan_seats(engine: EngineConfig, demand: Demand, items: int) -> list[Seat]:
     count = max(1, min(engine.workers or fitting, items))
     if count == 1 and engine.gpus is None:  # this process itself, which sees every GPU
         return [Seat(None, None if engine.cpus is None else max(1, int(engine.cpus)))]
-    threads = max(1, int(engine.cpus or (os.cpu_count() or 1) / count))
+    threads = max(1, int(engine.cpus or own_cores() / count))
     return [Seat(devices[place % len(devices)], threads) for place in range(count)]
 
 

@@ -136,6 +136,14 @@ def test_the_chosen_index_comes_first_among_others_in_memory(plan: Plan) -> None
     assert sizes["SQ8"] < sizes["Flat"] < sizes["HNSW32"]
 
 
+def test_lists_that_stay_on_disk_are_said_to(plan: Plan) -> None:
+    large = replace(REQUEST, rows=1_000_000, dim=512, index=IndexConfig(whiten=0, memory="64M"))
+    asked = make_plan(large, OPTIONS, KNOWN.rates, KNOWN.pictures, KNOWN)
+    assert asked.lists_on_disk and not plan.lists_on_disk
+    factory, memory = asked.index_memory[0]
+    assert factory == asked.factory == "IVF4096,SQ8" and memory < 64 * 2**20
+
+
 def test_another_gpu_is_counted_where_it_is_asked_for(plan: Plan) -> None:
     (embed,) = (work for work in plan.works if work.counted.stage == "embed")
     assert embed.counted.gpu == "A100" and [line.gpu for line in embed.others] == ["H100"]

@@ -257,7 +257,7 @@ def seats(items: int = 100, devices: int = 0, processes: int = 1, **engine: Any)
 
 
 def test_a_process_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
     assert seats() == [Seat(None, None)], "in this process, with all cores"
     assert seats(processes=4) == [Seat(None, 2)] * 4
     assert seats(devices=1) == [Seat(None, None)]

@@ -1,7 +1,6 @@
 """`unprompt plan`: a config's or recipe's name and options -> what it costs, as a page or JSON."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from unprompt.build.plan_request import PlanOptions, PlanRequest
 from unprompt.build.rates import RatesFile, read_rates, reference
 from unprompt.index.errors import ConfigError
 from unprompt.index.kept import cache_folder
+from unprompt.index.machine import own_cores
 from unprompt.ui.plan_request import plan_request
 
 RATES = "rates.json"
@@ -64,7 +64,7 @@ def plan_of(
     rates = (*measured, *known.rates)
     pictures = (*(own.pictures if own else ()), *known.pictures)
     gpu = check_gpu(options.gpu, rates)
-    cores = options.cores or (own.cores if own else os.cpu_count() or 1)
+    cores = options.cores or (own.cores if own else own_cores())
     chosen = replace(options, gpu=gpu, cores=cores)
     request = _in_order(plan_request(name, settings, prompts, rates, known), gpu)
     return make_plan(request, chosen, rates, pictures, known)
@@ -109,7 +109,11 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         },
         "disk": [{"what": line.what, "bytes": line.bytes, "how": line.how} for line in plan.disk],
         "disk_bytes": plan.disk_bytes,
-        "index": {"factory": plan.factory, "memory_bytes": dict(plan.index_memory)},
+        "index": {
+            "factory": plan.factory,
+            "memory_bytes": dict(plan.index_memory),
+            "lists_on_disk": plan.lists_on_disk,
+        },
         "notes": list(request.notes),
         "missing": list(plan.missing),
     }

@@ -170,8 +170,9 @@ def _memory(plan: Plan) -> Table:
     table.add_column("index.factory")
     table.add_column("loaded", justify="right", no_wrap=True)
     table.add_column("")
+    chosen = "chosen, its lists on disk" if plan.lists_on_disk else "chosen"
     for place, (factory, size) in enumerate(plan.index_memory):
-        table.add_row(factory, show_bytes(size), "chosen" if place == 0 else "")
+        table.add_row(factory, show_bytes(size), chosen if place == 0 else "")
     return table
 
 

@@ -1,12 +1,12 @@
 """Render settings -> the renderer they name, and how many processes and threads it is worth."""
 
-import os
 from functools import lru_cache
 
 from unprompt.build.config import RenderConfig
 from unprompt.build.render.renderer import Renderer
 from unprompt.index.devices import cuda_devices
 from unprompt.index.engine import Demand
+from unprompt.index.machine import own_cores
 
 MAX_THREADS = 8
 
@@ -26,10 +26,10 @@ def load_renderer(config: RenderConfig) -> Renderer:
 def render_demand(config: RenderConfig) -> Demand:
     """Drawing scenes takes a core; a pipeline takes a GPU where there is one."""
     if config.diffusion is None:
-        return Demand(os.cpu_count() or 1)
+        return Demand(own_cores())
     return Demand(devices=cuda_devices() if config.diffusion.device == "auto" else 0)
 
 
 def encoding_threads(config: RenderConfig) -> int:
     """Threads a process that encode while it renders; scenes have a process a core already."""
-    return 1 if config.diffusion is None else min(MAX_THREADS, os.cpu_count() or 1)
+    return 1 if config.diffusion is None else min(MAX_THREADS, own_cores())

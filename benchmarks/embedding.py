@@ -27,15 +27,15 @@ from PIL import Image
 
 from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.render.scenes.renderer import ScenesRenderer
-from unprompt.index.bulk import encode_contents
-from unprompt.index.clip import Clip, load_clip
-from unprompt.index.encoders import BulkEncoder, EncoderConfig
-from unprompt.index.machine import describe_machine
-from unprompt.index.pictures import open_picture
-from unprompt.index.pixels import PixelReader
-from unprompt.index.preprocess import Preprocess
-from unprompt.index.runtime import export_encoder, load_encoder
-from unprompt.index.self_check import compare
+from unprompt.index.engines.machine import describe_machine
+from unprompt.index.images.pictures import open_picture
+from unprompt.index.runtime.bulk import encode_contents
+from unprompt.index.runtime.exported import export_encoder, load_encoder
+from unprompt.index.runtime.self_check import compare
+from unprompt.index.towers.clip import Clip, load_clip
+from unprompt.index.towers.encoders import BulkEncoder, EncoderConfig
+from unprompt.index.towers.pixels import PixelReader
+from unprompt.index.towers.preprocess import Preprocess
 
 DRAWN, SIZE_PX, GRAIN = 128, 512, 4.0  # distinct drawings; grey levels of noise
 WORKERS, THEIR_BATCH = 4, 64

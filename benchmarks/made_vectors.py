@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.index.encoders import to_unit_length
-from unprompt.index.segment_files import IndexContent
+from unprompt.index.files.segment_files import IndexContent
 from unprompt.index.tables import ROWS
+from unprompt.index.towers.encoders import to_unit_length
 
 KINDS = ("centres", "manifold")
 DIM, TARGET_DIM = 512, 384

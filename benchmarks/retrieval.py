@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from unprompt.build.corpus import read_corpus
-from unprompt.index.encoders import to_unit_length
-from unprompt.index.trained_tower import read_head
+from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.towers.trained_tower import read_head
 from unprompt.inversion.blend import mean_cosine, mix
 from unprompt.inversion.blend_search import choose_alpha
 from unprompt.inversion.evaluate import score

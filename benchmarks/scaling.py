@@ -34,14 +34,14 @@ from unprompt.index.embeddings import (
     start_embeddings,
     write_part,
 )
-from unprompt.index.factory import IndexConfig
-from unprompt.index.faiss_library import load_faiss
-from unprompt.index.halves import widen
-from unprompt.index.machine import describe_machine
+from unprompt.index.engines.machine import describe_machine
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.recall import QUERIES, exact_reference
-from unprompt.index.refine import KeyScores
-from unprompt.index.transforms import transforms
+from unprompt.index.search.factory import IndexConfig
+from unprompt.index.search.faiss_library import load_faiss
+from unprompt.index.search.halves import widen
+from unprompt.index.search.recall import QUERIES, exact_reference
+from unprompt.index.search.refine import KeyScores
+from unprompt.index.search.transforms import transforms
 
 K, ALONE = 50, 20  # neighbours; queries one by one, and gatherings, a round
 GROWING = {  # what exponents are fitted to: processor time, which a busy machine moves less
@@ -60,7 +60,7 @@ OPEN = """
 import json, sys, time
 from pathlib import Path
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.faiss_library import load_faiss
+from unprompt.index.search.faiss_library import load_faiss
 load_faiss()
 def resident():
     pages = [int(count) for count in Path('/proc/self/statm').read_text().split()]

@@ -19,10 +19,10 @@ import numpy as np
 from made_vectors import DIM, PART, Made, as_content, make_vectors
 
 from unprompt.index.construct import write_index
-from unprompt.index.factory import IndexConfig, choose_index
-from unprompt.index.faiss_library import load_faiss
-from unprompt.index.halves import widen
 from unprompt.index.prompt_index import Neighbors, PromptIndex
+from unprompt.index.search.factory import IndexConfig, choose_index
+from unprompt.index.search.faiss_library import load_faiss
+from unprompt.index.search.halves import widen
 from unprompt.inversion.knn import KnnConfig, estimate_from_neighbors
 
 K = 50
@@ -35,7 +35,7 @@ OPEN = """
 import json, sys, time
 from pathlib import Path
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.faiss_library import load_faiss
+from unprompt.index.search.faiss_library import load_faiss
 load_faiss()
 pages = lambda: int(Path('/proc/self/statm').read_text().split()[1]) * 4096
 before, start = pages(), time.perf_counter()

@@ -23,10 +23,10 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image
 
 from unprompt.index.bundle import ENCODER, FALLBACK
-from unprompt.index.clip import load_clip
-from unprompt.index.minilm import load_prompt_encoder
-from unprompt.index.prompt_runtime import load_prompt_runtime
-from unprompt.index.runtime import load_encoder, read_description
+from unprompt.index.runtime.exported import load_encoder, read_description
+from unprompt.index.towers.clip import load_clip
+from unprompt.index.towers.minilm import load_prompt_encoder
+from unprompt.index.towers.prompt_runtime import load_prompt_runtime
 from unprompt.inversion.inverter import STARTER
 from unprompt.ui.page_examples import draw_examples
 

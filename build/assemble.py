@@ -9,15 +9,15 @@ from unprompt.build.corpus import Corpus
 from unprompt.index.construct import write_index
 from unprompt.index.durable import stable_id
 from unprompt.index.embeddings import Embeddings, open_embeddings
-from unprompt.index.encoders import to_unit_length
-from unprompt.index.engine import LOCAL, EngineConfig
+from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.index.errors import CorpusError
-from unprompt.index.factory import IndexConfig
-from unprompt.index.manifest import IndexManifest
+from unprompt.index.files.manifest import IndexManifest
+from unprompt.index.files.segment_files import IndexContent
+from unprompt.index.files.segments import ChosenRows
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.segment_files import IndexContent
-from unprompt.index.segments import ChosenRows
+from unprompt.index.search.factory import IndexConfig
 from unprompt.index.tables import ROWS
+from unprompt.index.towers.encoders import to_unit_length
 
 
 def assemble_index(

@@ -26,12 +26,12 @@ from unprompt.build.thin_vectors import thin_by_vectors
 from unprompt.build.thin_words import discard_work, thin_by_words
 from unprompt.index.durable import digest_file, digest_json, read_json, write_json
 from unprompt.index.embeddings import vector_paths
-from unprompt.index.encoders import PromptEncoder
 from unprompt.index.errors import ConfigError
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.settings import STRICT, write_settings
 from unprompt.index.stages import StageLedger
 from unprompt.index.tables import write_table
+from unprompt.index.towers.encoders import PromptEncoder
 
 STAGE = "clean"
 

@@ -13,12 +13,12 @@ from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.kinds import check_collections
 from unprompt.build.split import SplitConfig
 from unprompt.index.durable import digest_json
-from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError
-from unprompt.index.factory import IndexConfig
+from unprompt.index.images.pictures import PictureFormat, PictureQuality, check_quality
 from unprompt.index.novelty import NoveltyConfig
-from unprompt.index.pictures import PictureFormat, PictureQuality, check_quality
+from unprompt.index.search.factory import IndexConfig
 from unprompt.index.settings import STRICT, write_settings
+from unprompt.index.towers.encoders import EncoderConfig
 
 SCENES_PX = 256
 # Settings of a corpus that the first version did not have.

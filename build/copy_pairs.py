@@ -18,12 +18,12 @@ from unprompt.build.sources.kinds import find_kind
 from unprompt.build.sources.pairs import PAIRS, Fetch, PairReader
 from unprompt.build.sources.tally import Tally
 from unprompt.index.durable import stable_id
-from unprompt.index.engine import LOCAL, Demand, EngineConfig, map_shards
+from unprompt.index.engines.engine import LOCAL, Demand, EngineConfig, map_shards
+from unprompt.index.engines.machine import own_cores
 from unprompt.index.errors import ConfigError, CorpusError, UnpromptError
-from unprompt.index.machine import own_cores
-from unprompt.index.pictures import encode_picture, open_picture, to_array
+from unprompt.index.images.pictures import encode_picture, open_picture, to_array
+from unprompt.index.images.shards import failed_rows, is_done, pending, write_shard
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.shards import failed_rows, is_done, pending, write_shard
 from unprompt.index.tables import IMAGES
 
 AHEAD = 64  # shards planned before they are written

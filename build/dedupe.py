@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.nearest import nearest_over, unit_rows
+from unprompt.index.search.nearest import nearest_over, unit_rows
 from unprompt.index.tables import PROMPTS, check_schema
 
 BLOCK = 1024

@@ -8,8 +8,6 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.clean import normalise
-from unprompt.index.bulk import encode_contents
-from unprompt.index.devices import tower_demand
 from unprompt.index.durable import digest_file, stable_id
 from unprompt.index.embeddings import (
     METADATA,
@@ -18,13 +16,15 @@ from unprompt.index.embeddings import (
     start_embeddings,
     write_part,
 )
-from unprompt.index.encoders import BulkEncoder
-from unprompt.index.engine import LOCAL, EngineConfig, map_shards
+from unprompt.index.engines.devices import tower_demand
+from unprompt.index.engines.engine import LOCAL, EngineConfig, map_shards
 from unprompt.index.errors import DamagedFileError, UnreadableImageError
+from unprompt.index.images.shards import done_shards, iterate_images, read_shard_rows, stats_path
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.runtime import load_encoder, read_identity
-from unprompt.index.shards import done_shards, iterate_images, read_shard_rows, stats_path
+from unprompt.index.runtime.bulk import encode_contents
+from unprompt.index.runtime.exported import load_encoder, read_identity
 from unprompt.index.tables import PROMPTS, read_table
+from unprompt.index.towers.encoders import BulkEncoder
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from unprompt.index.embeddings import (
     start_embeddings,
     write_part,
 )
-from unprompt.index.encoders import TextEncoder, check_same_space
-from unprompt.index.engine import LOCAL, ONE_PROCESS, Demand, EngineConfig, map_shards
+from unprompt.index.engines.engine import LOCAL, ONE_PROCESS, Demand, EngineConfig, map_shards
 from unprompt.index.progress import SILENT, Progress
+from unprompt.index.towers.encoders import TextEncoder, check_same_space
 
 PART = 5000  # prompts
 

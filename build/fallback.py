@@ -10,19 +10,19 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.config import FallbackConfig
-from unprompt.index.bulk import encode_contents
 from unprompt.index.bundle import ENCODER, INDEX
-from unprompt.index.class_bank import read_class_bank
 from unprompt.index.construct import write_index
 from unprompt.index.durable import stable_id
-from unprompt.index.encoders import BulkEncoder, EncoderConfig, PromptEncoder
-from unprompt.index.factory import IndexConfig
+from unprompt.index.files.segment_files import IndexContent
+from unprompt.index.images.shards import done_shards, iterate_images, read_shard_rows
 from unprompt.index.novelty import fit_novelty
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.runtime import export_encoder, load_encoder
-from unprompt.index.segment_files import IndexContent
-from unprompt.index.shards import done_shards, iterate_images, read_shard_rows
+from unprompt.index.runtime.bulk import encode_contents
+from unprompt.index.runtime.exported import export_encoder, load_encoder
+from unprompt.index.search.factory import IndexConfig
 from unprompt.index.tables import ROWS
+from unprompt.index.towers.class_bank import read_class_bank
+from unprompt.index.towers.encoders import BulkEncoder, EncoderConfig, PromptEncoder
 
 GENERATOR = "imagenet-1k"
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from unprompt.build.assemble import index_rows, train_rows
 from unprompt.index.embeddings import open_embeddings
-from unprompt.index.encoders import PromptEncoder
-from unprompt.index.segment_files import IndexContent
-from unprompt.index.segments import ChosenRows
+from unprompt.index.files.segment_files import IndexContent
+from unprompt.index.files.segments import ChosenRows
+from unprompt.index.towers.encoders import PromptEncoder
 
 
 def embedded_content(folder: Path, encoder: PromptEncoder) -> IndexContent:

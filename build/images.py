@@ -13,10 +13,9 @@ from unprompt.build.render.load import encoding_threads, load_renderer, render_d
 from unprompt.build.render.output import map_behind, store
 from unprompt.build.render.renderer import Drawn, Renderer
 from unprompt.index.durable import digest_bytes, stable_id
-from unprompt.index.engine import LOCAL, EngineConfig, map_shards
+from unprompt.index.engines.engine import LOCAL, EngineConfig, map_shards
 from unprompt.index.errors import DamagedFileError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.shards import (
+from unprompt.index.images.shards import (
     failed_rows,
     find_damaged,
     iterate_images,
@@ -25,6 +24,7 @@ from unprompt.index.shards import (
     table_is_whole,
     write_shard,
 )
+from unprompt.index.progress import SILENT, Progress
 from unprompt.index.tables import IMAGES
 
 SEED_RANGE = 2**32

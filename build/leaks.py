@@ -6,10 +6,10 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import CorpusError
-from unprompt.index.nearest import ROUNDING, exact_cosines, nearest, nearest_over
+from unprompt.index.search.nearest import ROUNDING, exact_cosines, nearest, nearest_over
 from unprompt.index.tables import PROMPTS, SPLITS, check_schema
+from unprompt.index.towers.encoders import to_unit_length
 
 BLOCK = 65_536  # rows compared at once
 LEFT_OUT = pl.Schema(

@@ -19,13 +19,13 @@ from unprompt.build.encode_prompts import encode_parts
 from unprompt.build.images import render_images
 from unprompt.build.take_embeddings import check_texts, has_text_vectors, take_embeddings
 from unprompt.index.bundle import ENCODER, FALLBACK, INDEX
-from unprompt.index.devices import cuda_devices, load_target_encoder
 from unprompt.index.durable import read_json
 from unprompt.index.embeddings import EmbeddingsInfo, read_embeddings
-from unprompt.index.engine import LOCAL, Demand, EngineConfig
+from unprompt.index.engines.devices import cuda_devices, load_target_encoder
+from unprompt.index.engines.engine import LOCAL, Demand, EngineConfig
 from unprompt.index.errors import ConfigError, UnpromptError
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.runtime import DESCRIPTION, read_identity
+from unprompt.index.runtime.exported import DESCRIPTION, read_identity
 from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
 
@@ -228,7 +228,7 @@ class BuildRun:
         return rendered.left
 
     def _export_encoder(self) -> None:
-        from unprompt.index.runtime import copy_encoder, export_encoder
+        from unprompt.index.runtime.exported import copy_encoder, export_encoder
 
         folder, bundle = self.bundle / ENCODER, self._towers.bundles.get(self.config.encoder.model)
         if bundle is not None:
@@ -252,7 +252,7 @@ class BuildRun:
 
         Returns how many parts are left to other processes.
         """
-        from unprompt.index.clip_text import load_text_tower
+        from unprompt.index.towers.clip_text import load_text_tower
 
         rows = read_corpus(self.corpus).prompts
         return encode_parts(
@@ -266,11 +266,11 @@ class BuildRun:
         )
 
     def _take_embeddings(self) -> None:
-        from unprompt.index.runtime import load_encoder
+        from unprompt.index.runtime.exported import load_encoder
 
         (collection,) = self.config.corpus.collections
         if has_text_vectors(collection):
-            from unprompt.index.clip_text import load_text_tower
+            from unprompt.index.towers.clip_text import load_text_tower
 
             lowest = check_texts(collection, load_text_tower(self.config.encoder))
             self._progress.note(f"embed: text vectors made again, lowest cosine {lowest:.3f}")

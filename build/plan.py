@@ -12,8 +12,8 @@ from unprompt.build.plan_request import Piece, PlanOptions, PlanRequest, pieces_
 from unprompt.build.rates import PictureSize, Rate, Reference
 from unprompt.build.storage import DiskLine, choose_picture_size, disk_lines, image_line
 from unprompt.build.work import index_gflop
-from unprompt.index.factory import IndexChoice, choose_factory, choose_index
-from unprompt.index.memory import index_size
+from unprompt.index.search.factory import IndexChoice, choose_factory, choose_index
+from unprompt.index.search.memory import index_size
 
 DAY = 86_400.0
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from unprompt.build.choose_rate import Need
 from unprompt.build.duplicates.config import DuplicatesConfig
 from unprompt.build.work import RenderWork, index_gflop, near_duplicates_gflop
-from unprompt.index.factory import IndexConfig
+from unprompt.index.search.factory import IndexConfig
 
 ENCODER, DISTANCES = "all-MiniLM-L6-v2", "exact distances"
 

@@ -9,7 +9,7 @@ import polars as pl
 from unprompt.build.leaks import check_leaks, check_prompt_vectors
 from unprompt.index.durable import stable_id
 from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.nearest import nearest_over
+from unprompt.index.search.nearest import nearest_over
 from unprompt.index.tables import SPLITS
 
 NEAR_TEST, NEAR_VALIDATION, TOP_UP = "near_test", "near_validation", "top_up"

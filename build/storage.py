@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from unprompt.build.rates import PictureSize
 from unprompt.build.work import PROMPT_DIM
 from unprompt.index.errors import ConfigError
-from unprompt.index.memory import index_size
+from unprompt.index.search.memory import index_size
 
 HALF = 2  # bytes of a float16
 # Measured on runs of our own, a row: tar headers with prompt and JSON, and the tables' columns.

@@ -17,9 +17,9 @@ from unprompt.build.sources.collection import CollectionConfig
 from unprompt.index.durable import stable_id
 from unprompt.index.embeddings import METADATA as ROWS
 from unprompt.index.embeddings import EmbeddingsInfo, part_is_done, start_embeddings, write_part
-from unprompt.index.encoders import ImageEncoder, TextEncoder, to_unit_length
 from unprompt.index.errors import DamagedFileError, SpaceMismatchError
 from unprompt.index.progress import SILENT, Progress
+from unprompt.index.towers.encoders import ImageEncoder, TextEncoder, to_unit_length
 
 PART = 50_000  # vectors
 CHECKED = 16  # captions whose vectors are made again

@@ -12,7 +12,7 @@ from typing import Any
 from unprompt.build.duplicates.config import DuplicatesConfig
 from unprompt.build.duplicates.growing_index import POINTS_EACH, ROUNDS, cell_count
 from unprompt.build.rates import Rate, Reference, Setting
-from unprompt.index.training import LIST_ROUNDS, LIST_SAMPLE
+from unprompt.index.search.training import LIST_ROUNDS, LIST_SAMPLE
 
 PROMPT_DIM = 384
 KMEANS_ROUNDS, KMEANS_POINTS = LIST_ROUNDS, LIST_SAMPLE  # rounds, training rows a list

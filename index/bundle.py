@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.index.durable import read_json, write_json
 from unprompt.index.errors import DamagedFileError
-from unprompt.index.manifest import (
+from unprompt.index.files.manifest import (
     MANIFEST,
     FileRecord,
     check_files,

@@ -7,15 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unprompt.index.engine import LOCAL, EngineConfig
+from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.factory import SHARE, IndexChoice, IndexConfig, choose_index
-from unprompt.index.faiss_files import write_vectors
-from unprompt.index.filling import Filling
-from unprompt.index.fold import fold
-from unprompt.index.generations import sweep
-from unprompt.index.index_files import LISTS, VECTORS
-from unprompt.index.manifest import (
+from unprompt.index.files.generations import sweep
+from unprompt.index.files.index_files import LISTS, VECTORS
+from unprompt.index.files.manifest import (
     Effort,
     IndexManifest,
     Recall,
@@ -24,13 +20,17 @@ from unprompt.index.manifest import (
     record_files,
     write_manifest,
 )
+from unprompt.index.files.segment_files import IndexContent, write_lengths, write_segment
+from unprompt.index.files.segments import Matrix
+from unprompt.index.files.unfinished import discard_work, place_keys, undone_if_refused
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.recall import exact_reference, set_effort, tune, unmeasured_effort
-from unprompt.index.segment_files import IndexContent, write_lengths, write_segment
-from unprompt.index.segments import Matrix
-from unprompt.index.training import fill
-from unprompt.index.transforms import check_keys, transforms
-from unprompt.index.unfinished import discard_work, place_keys, undone_if_refused
+from unprompt.index.search.factory import SHARE, IndexChoice, IndexConfig, choose_index
+from unprompt.index.search.faiss_files import write_vectors
+from unprompt.index.search.filling import Filling
+from unprompt.index.search.fold import fold
+from unprompt.index.search.recall import exact_reference, set_effort, tune, unmeasured_effort
+from unprompt.index.search.training import fill
+from unprompt.index.search.transforms import check_keys, transforms
 
 
 class Built(NamedTuple):

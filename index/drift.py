@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unprompt.index.encoders import to_unit_length
+from unprompt.index.files.segments import Matrix
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.segments import Matrix
+from unprompt.index.towers.encoders import to_unit_length
 
 SAMPLE = 500  # rows of either side
 LOW = 5.0  # percentile of the index' own rows that the median new key should reach

@@ -20,12 +20,12 @@ from unprompt.index.durable import (
     write_atomically,
     write_json,
 )
-from unprompt.index.encoders import check_same_space
 from unprompt.index.errors import DamagedFileError
-from unprompt.index.live_rows import LiveRows
-from unprompt.index.segments import Matrix, join_rows
+from unprompt.index.files.live_rows import LiveRows
+from unprompt.index.files.segments import Matrix, join_rows
 from unprompt.index.settings import STRICT, read_settings, write_settings
 from unprompt.index.tables import check_schema, read_table, write_table
+from unprompt.index.towers.encoders import check_same_space
 
 KeyKind = Literal["image", "text"]
 DESCRIPTION = "embeddings.json"

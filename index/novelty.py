@@ -11,9 +11,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from unprompt.index.durable import read_json, write_atomically, write_json
-from unprompt.index.encoders import check_same_space
 from unprompt.index.errors import ConfigError, DamagedFileError
 from unprompt.index.settings import STRICT, read_settings, write_settings
+from unprompt.index.towers.encoders import check_same_space
 
 DESCRIPTION, TENSORS = "novelty.json", "novelty.safetensors"
 REMEDY = "Make it again: `unprompt build CONFIG --stage fallback`."

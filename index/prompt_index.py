@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from unprompt.index.encoders import check_same_space, to_unit_length
 from unprompt.index.errors import ConfigError, DamagedFileError, UnpromptError
-from unprompt.index.faiss_library import load_faiss, one_thread
-from unprompt.index.fold import Fold, fold
-from unprompt.index.gpu_scan import MOST, Scan, scan_all
-from unprompt.index.halves import widen
-from unprompt.index.index_files import REMEDY, ROWS_FILE, IndexFiles, check_generation
-from unprompt.index.manifest import IndexManifest, check_files, read_index_manifest
-from unprompt.index.refine import KeyScores, refine
-from unprompt.index.transforms import gather_keys, inner_index, transforms
+from unprompt.index.files.index_files import REMEDY, ROWS_FILE, IndexFiles, check_generation
+from unprompt.index.files.manifest import IndexManifest, check_files, read_index_manifest
+from unprompt.index.search.faiss_library import load_faiss, one_thread
+from unprompt.index.search.fold import Fold, fold
+from unprompt.index.search.gpu_scan import MOST, Scan, scan_all
+from unprompt.index.search.halves import widen
+from unprompt.index.search.refine import KeyScores, refine
+from unprompt.index.search.transforms import gather_keys, inner_index, transforms
+from unprompt.index.towers.encoders import check_same_space, to_unit_length
 
 if TYPE_CHECKING:
     import polars as pl

@@ -8,12 +8,12 @@ import numpy as np
 
 from unprompt.index.construct import write_index
 from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.factory import IndexConfig
-from unprompt.index.generations import change_index
-from unprompt.index.manifest import write_manifest
+from unprompt.index.files.generations import change_index
+from unprompt.index.files.manifest import write_manifest
+from unprompt.index.files.segment_files import IndexContent
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.segment_files import IndexContent
+from unprompt.index.search.factory import IndexConfig
 from unprompt.index.update import Change, add_rows
 
 

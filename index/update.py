@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unprompt.index.codes import Coder
-from unprompt.index.disk_lists import merge_lists, read_listless
 from unprompt.index.drift import GROWTH, measure_drift
-from unprompt.index.encoders import check_same_space
 from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.faiss_files import write_vectors
-from unprompt.index.generations import change_index
-from unprompt.index.index_files import LISTS, REMOVED, VECTORS
-from unprompt.index.manifest import IndexManifest, record_files, write_manifest
-from unprompt.index.manifest import generation_name as name_of
-from unprompt.index.matrix_files import write_matrix
-from unprompt.index.nearest import unit_rows
+from unprompt.index.files.generations import change_index
+from unprompt.index.files.index_files import LISTS, REMOVED, VECTORS
+from unprompt.index.files.manifest import IndexManifest, record_files, write_manifest
+from unprompt.index.files.manifest import generation_name as name_of
+from unprompt.index.files.segment_files import IndexContent, write_lengths, write_segment
+from unprompt.index.files.segments import ChosenRows, Matrix
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.segment_files import IndexContent, write_lengths, write_segment
-from unprompt.index.segments import ChosenRows, Matrix
+from unprompt.index.search.codes import Coder
+from unprompt.index.search.disk_lists import merge_lists, read_listless
+from unprompt.index.search.faiss_files import write_vectors
+from unprompt.index.search.matrix_files import write_matrix
+from unprompt.index.search.nearest import unit_rows
+from unprompt.index.towers.encoders import check_same_space
 
 BLOCK = 65_536  # rows added at a time
 

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from unprompt.index.durable import read_json, write_json
-from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.settings import STRICT, read_settings, write_settings
+from unprompt.index.towers.encoders import to_unit_length
 from unprompt.inversion.gate import Gate
 from unprompt.inversion.knn import KnnConfig
 

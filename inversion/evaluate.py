@@ -11,10 +11,10 @@ import polars as pl
 
 from unprompt.index.bundle import BLEND, CONFIDENCE, ENCODER, HEAD, INDEX
 from unprompt.index.durable import stable_id
-from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.runtime import read_description
+from unprompt.index.runtime.exported import read_description
+from unprompt.index.towers.encoders import to_unit_length
 from unprompt.inversion.blend import Blend, load_blend
 from unprompt.inversion.composer import Composer
 from unprompt.inversion.confidence import load_confidence

@@ -13,9 +13,9 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from unprompt.index.durable import read_json, write_atomically, write_json
-from unprompt.index.encoders import check_same_space, to_unit_length
 from unprompt.index.errors import ConfigError, DamagedFileError
 from unprompt.index.settings import STRICT, read_settings, write_settings
+from unprompt.index.towers.encoders import check_same_space, to_unit_length
 
 CONFIG, WEIGHTS = "config.json", "head.safetensors"
 REMEDY = "Fit the head again: `unprompt build CONFIG --stage fit`."

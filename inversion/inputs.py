@@ -10,8 +10,13 @@ from pathlib import Path
 from PIL import Image
 
 from unprompt.index.errors import DamagedFileError, UnreadableImageError
-from unprompt.index.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES, PictureLimits, open_picture
-from unprompt.index.tars import TarMember, read_member, tar_members
+from unprompt.index.images.pictures import (
+    DEFAULT_LIMITS,
+    PICTURE_SUFFIXES,
+    PictureLimits,
+    open_picture,
+)
+from unprompt.index.images.tars import TarMember, read_member, tar_members
 from unprompt.inversion.metadata import WrittenPrompt, read_metadata
 
 TAR_SUFFIX, PARQUET_SUFFIX = ".tar", ".parquet"

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unprompt.index.blas_threads import one_blas_thread
 from unprompt.index.bundle import BLEND, CONFIDENCE, PHRASES, read_bundle
-from unprompt.index.encoders import ImageEncoder
+from unprompt.index.engines.blas_threads import one_blas_thread
 from unprompt.index.errors import ConfigError
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.runtime import OpenVinoEncoder
+from unprompt.index.runtime.exported import OpenVinoEncoder
+from unprompt.index.towers.encoders import ImageEncoder
 from unprompt.inversion.blend import Blend, load_blend
 from unprompt.inversion.candidates import heaviest, read_candidates
 from unprompt.inversion.composer import Composer
@@ -120,7 +120,7 @@ class Inverter:
         """Turns vectors into prompts; None where the bundle has no phrases."""
         if self._folder is None or not (self._folder / PHRASES).is_dir():
             return None
-        from unprompt.index.clip_tokens import fits_clip
+        from unprompt.index.towers.clip_tokens import fits_clip
 
         encoder = load_matching_encoder(
             self.index.manifest.target_space, self._threads, self._folder

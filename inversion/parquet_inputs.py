@@ -12,8 +12,8 @@ import polars as pl
 from PIL import Image
 
 from unprompt.index.errors import UnreadableImageError
-from unprompt.index.picture_columns import find_picture_column, name_of_picture
-from unprompt.index.pictures import PictureLimits, open_picture
+from unprompt.index.images.picture_columns import find_picture_column, name_of_picture
+from unprompt.index.images.pictures import PictureLimits, open_picture
 from unprompt.inversion.metadata import WrittenPrompt, read_metadata
 
 BLOCK = 64

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from unprompt.index.durable import read_json, write_atomically
-from unprompt.index.encoders import PromptEncoder
 from unprompt.index.errors import DamagedFileError
+from unprompt.index.towers.encoders import PromptEncoder
 
 LIST, VECTORS = "phrases.json", "phrases.npy"
 PLACES = (

@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 from unprompt.index.bundle import PROMPT_ENCODER
-from unprompt.index.encoders import PromptEncoder
 from unprompt.index.errors import MissingDependencyError
+from unprompt.index.towers.encoders import PromptEncoder
 
 
 def load_matching_encoder(
     target_space: str, threads: int | None = None, bundle: Path | None = None
 ) -> PromptEncoder | None:
     """The prompt encoder; None where there is none, or targets come from another."""
-    from unprompt.index.prompt_runtime import load_prompt_runtime, open_prompt_encoder
+    from unprompt.index.towers.prompt_runtime import load_prompt_runtime, open_prompt_encoder
 
     carried = None if bundle is None else bundle / PROMPT_ENCODER
     try:

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from unprompt.index.durable import write_atomically
-from unprompt.index.encoders import PromptEncoder, to_unit_length
 from unprompt.index.errors import ConfigError
+from unprompt.index.towers.encoders import PromptEncoder, to_unit_length
 
 HEADER = "imgId_eId,val"
 

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from unprompt.index.construct import write_index
-from unprompt.index.factory import IndexConfig
-from unprompt.index.manifest import IndexManifest
-from unprompt.index.segment_files import IndexContent
+from unprompt.index.files.manifest import IndexManifest
+from unprompt.index.files.segment_files import IndexContent
+from unprompt.index.search.factory import IndexConfig
 from unprompt.index.tables import ROWS
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # waiting threads that spin slow a shared machine down
@@ -45,8 +45,8 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_pictures(tiny_run: Path) -> list[Image.Image]:
     """The first 40 renders of the tiny run."""
-    from unprompt.index.pictures import open_picture
-    from unprompt.index.shards import iterate_images
+    from unprompt.index.images.pictures import open_picture
+    from unprompt.index.images.shards import iterate_images
 
     found = list(iterate_images(tiny_run / "images", 0))[:40]
     return [open_picture(content, key) for key, content in found]

@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from unprompt.index.shards import tar_path
+from unprompt.index.images.shards import tar_path
 
 Cli = Callable[..., Any]
 

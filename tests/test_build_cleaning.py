@@ -19,10 +19,10 @@ from unprompt.build.cleaning.language import is_foreign, letter_shares
 from unprompt.build.cleaning.repeats import repeated_share
 from unprompt.build.config import CorpusConfig
 from unprompt.build.row_shards import RowShards
-from unprompt.index.clip_tokens import count_clip_tokens
 from unprompt.index.durable import digest_file
 from unprompt.index.errors import ConfigError, CorpusError
 from unprompt.index.settings import read_settings
+from unprompt.index.towers.clip_tokens import count_clip_tokens
 
 SD_PROMPTS = Path(__file__).parents[2] / "shared" / "data" / "prompts" / "sd_prompts.txt"
 ORDINARY = [

@@ -17,7 +17,7 @@ from unprompt.build.duplicates.vectors import VectorArray
 from unprompt.build.folds import FOLDS, FoldsConfig, assign_folds, report_folds
 from unprompt.build.groups import group_rows
 from unprompt.index.errors import ConfigError
-from unprompt.index.runtime import trained_on
+from unprompt.index.runtime.exported import trained_on
 from unprompt.index.settings import read_settings
 from unprompt.index.tables import read_table
 from unprompt.inversion.inverter import STARTER

@@ -28,15 +28,15 @@ from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.rerender import rerender
 from unprompt.index.durable import digest_file
 from unprompt.index.errors import ConfigError, CorpusError, PromptError
-from unprompt.index.pictures import encode_picture, open_picture, to_array
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.shards import (
+from unprompt.index.images.pictures import encode_picture, open_picture, to_array
+from unprompt.index.images.shards import (
     iterate_images,
     read_rows,
     read_shard_rows,
     verify,
     write_shard,
 )
+from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.tables import PROMPTS
 from unprompt.ui.config import load_config
 from unprompt.ui.workflow import build_run

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from unprompt.build.make.drawing import DrawnOrder, choose_each, choose_sequence, choose_subset
 from unprompt.build.make.plain import article, content_words, plain_caption
-from unprompt.index.clip_tokens import count_clip_tokens, fits_clip
+from unprompt.index.towers.clip_tokens import count_clip_tokens, fits_clip
 
 
 @given(st.integers(0, 700), st.integers(0, 10))

@@ -22,14 +22,14 @@ from unprompt.build.corpus import PROMPTS_FILE, read_corpus
 from unprompt.build.embed import EmbedWork, embed_images
 from unprompt.build.images import RenderWork, render_images
 from unprompt.index.durable import digest_file, read_json
-from unprompt.index.engine import Demand, EngineConfig, map_shards, plan_seats
-from unprompt.index.engine_local import Seat
+from unprompt.index.engines.engine import Demand, EngineConfig, map_shards, plan_seats
+from unprompt.index.engines.engine_local import Seat
+from unprompt.index.engines.ray_library import load_ray, start_ray
 from unprompt.index.errors import ConfigError, PromptError, UnpromptError, UnreadableImageError
-from unprompt.index.faiss_library import load_faiss
-from unprompt.index.filling import Filling
-from unprompt.index.matrix_files import open_matrix, write_matrix
-from unprompt.index.ray_library import load_ray, start_ray
-from unprompt.index.training import fill
+from unprompt.index.search.faiss_library import load_faiss
+from unprompt.index.search.filling import Filling
+from unprompt.index.search.matrix_files import open_matrix, write_matrix
+from unprompt.index.search.training import fill
 from unprompt.inversion.inputs import find_pictures
 from unprompt.inversion.inverter import Query
 from unprompt.inversion.results import append_record
@@ -286,7 +286,7 @@ def test_a_process_sees_its_own_gpu(
 @pytest.fixture(scope="module")
 def pictures(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A folder of 44 pictures and one that cannot be read, and a tar of 20 more."""
-    from unprompt.index.shards import iterate_images
+    from unprompt.index.images.shards import iterate_images
 
     folder = tmp_path_factory.mktemp("pictures")
     (folder / "some").mkdir()

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.index import pixels as pixels_file
-from unprompt.index.bulk import encode_contents
-from unprompt.index.compiled import NO_DIGESTS, SavedGraph
-from unprompt.index.encoders import BulkEncoder, EncoderConfig
 from unprompt.index.errors import UnpromptError, UnreadableImageError
-from unprompt.index.lanes import Lanes, has_bf16
-from unprompt.index.pictures import PictureLimits, open_picture
-from unprompt.index.pixels import PixelReader
-from unprompt.index.preprocess import Preprocess
-from unprompt.index.runtime import export_encoder, load_encoder
-from unprompt.index.self_check import check_lanes, compare, made_pictures
+from unprompt.index.images.pictures import PictureLimits, open_picture
+from unprompt.index.runtime.bulk import encode_contents
+from unprompt.index.runtime.compiled import NO_DIGESTS, SavedGraph
+from unprompt.index.runtime.exported import export_encoder, load_encoder
+from unprompt.index.runtime.lanes import Lanes, has_bf16
+from unprompt.index.runtime.self_check import check_lanes, compare, made_pictures
+from unprompt.index.towers import pixels as pixels_file
+from unprompt.index.towers.encoders import BulkEncoder, EncoderConfig
+from unprompt.index.towers.pixels import PixelReader
+from unprompt.index.towers.preprocess import Preprocess
 
 SIZES = [(512, 512), (300, 200), (200, 301), (64, 64), (40, 33), (1, 1), (900, 61)]
 

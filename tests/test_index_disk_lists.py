@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from test_index_filling import content, unit
 
-from unprompt.index import disk_lists, unfinished
 from unprompt.index.construct import write_index
 from unprompt.index.errors import ConfigError, DamagedFileError, UnpromptError
-from unprompt.index.factory import IndexConfig, choose_index
-from unprompt.index.manifest import read_index_manifest
-from unprompt.index.memory import index_size
+from unprompt.index.files import unfinished
+from unprompt.index.files.manifest import read_index_manifest
+from unprompt.index.files.segment_files import IndexContent
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.rebuild import merge_indexes, rebuild_index
-from unprompt.index.segment_files import IndexContent
+from unprompt.index.search import disk_lists
+from unprompt.index.search.factory import IndexConfig, choose_index
+from unprompt.index.search.memory import index_size
 from unprompt.index.update import add_rows, remove_rows
 
 FACTORY = "IVF16,SQ8"

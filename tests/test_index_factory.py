@@ -8,13 +8,13 @@ import pytest
 
 from unprompt.index.construct import build_vectors, write_index
 from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.factory import IndexConfig, choose_factory, choose_index
-from unprompt.index.faiss_library import load_faiss
-from unprompt.index.memory import index_size, read_bytes, show_bytes
+from unprompt.index.files.segment_files import IndexContent
 from unprompt.index.progress import Silent
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.segment_files import IndexContent
-from unprompt.index.training import fill
+from unprompt.index.search.factory import IndexConfig, choose_factory, choose_index
+from unprompt.index.search.faiss_library import load_faiss
+from unprompt.index.search.memory import index_size, read_bytes, show_bytes
+from unprompt.index.search.training import fill
 
 FAST = "IVF16,PQ16x4fs"
 
@@ -241,7 +241,7 @@ def test_keys_may_be_float16_on_disk_and_give_the_same_bytes(tmp_path: Path, con
 
 
 def test_filling_in_blocks_is_filling_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from unprompt.index import transforms
+    from unprompt.index.search import transforms
 
     keys = manifold(1000, 16, 13)
     at_once = [fill(factory, keys) for factory in ("IVF8,SQ8", "PCAW8,L2norm,SQ8")]
@@ -253,7 +253,7 @@ def test_filling_in_blocks_is_filling_at_once(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_few_rounds_of_k_means_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    from unprompt.index import training
+    from unprompt.index.search import training
 
     monkeypatch.setattr(training, "SAMPLE", 100)
     vectors = fill("IVF8,Flat", manifold(2000, 16, 14))

@@ -1,5 +1,7 @@
 """Exact search of all kept keys, spread over devices; on a GPU where FAISS sees one."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +10,15 @@ import pytest
 from PIL import Image
 
 from unprompt.index.construct import write_index
-from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
-from unprompt.index.factory import IndexConfig
-from unprompt.index.faiss_library import count_gpus, load_faiss
-from unprompt.index.gpu_scan import MOST, scan_all
+from unprompt.index.files.segment_files import IndexContent
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.refine import KeyScores
-from unprompt.index.segment_files import IndexContent
+from unprompt.index.search.factory import IndexConfig
+from unprompt.index.search.faiss_library import count_gpus, load_faiss
+from unprompt.index.search.gpu_scan import MOST, scan_all
+from unprompt.index.search.refine import KeyScores
+from unprompt.index.towers.encoders import to_unit_length
 from unprompt.index.update import add_rows, remove_rows
-from unprompt.ui.cli import main
 
 ROWS, DIM = 700, 24
 no_gpu = pytest.mark.skipif(count_gpus() > 0, reason="FAISS sees a GPU")
@@ -101,20 +102,13 @@ def test_without_kept_keys_it_is_refused(tmp_path: Path, content: Any) -> None:
 
 
 @no_gpu
-def test_without_a_gpu_the_command_says_what_is_missing(
-    tiny_run: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_a_gpu_the_command_says_what_is_missing(tiny_run: Path, tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
     for more in ([], ["--output", str(tmp_path / "red.csv")]):
-        command = ["unprompt", "invert", str(tmp_path / "red.png"), "--gpu-search", *more]
-        monkeypatch.setattr("sys.argv", [*command, "--bundle", str(tiny_run / "bundle")])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code == 1
-        assert "unprompt[gpu]" in capsys.readouterr().err
+        asked = [str(tmp_path / "red.png"), "--bundle", str(tiny_run / "bundle"), "--gpu-search"]
+        command = [sys.executable, "-m", "unprompt.ui.cli", "invert", *asked, *more]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 1 and "unprompt[gpu]" in run.stderr, run.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["red.png"], "nothing half-written"
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from unprompt.index.errors import ConfigError
-from unprompt.index.faiss_library import load_faiss
-from unprompt.index.memory import index_size
+from unprompt.index.search.faiss_library import load_faiss
+from unprompt.index.search.memory import index_size
 
 ROWS, DIM = 4000, 64
 FACTORIES = (

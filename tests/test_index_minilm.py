@@ -8,9 +8,9 @@ import pytest
 
 from unprompt.index.durable import digest_file
 from unprompt.index.errors import ConfigError
-from unprompt.index.minilm import load_prompt_encoder, minilm_folder, prompt_space
-from unprompt.index.prompt_runtime import load_bulk_prompts
-from unprompt.index.self_check import compare
+from unprompt.index.runtime.self_check import compare
+from unprompt.index.towers.minilm import load_prompt_encoder, minilm_folder, prompt_space
+from unprompt.index.towers.prompt_runtime import load_bulk_prompts
 from unprompt.inversion.submission import write_submission
 
 

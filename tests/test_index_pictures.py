@@ -18,7 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from unprompt.index.errors import ConfigError, UnreadableImageError
-from unprompt.index.pictures import PictureLimits, encode_picture, open_picture, to_array
+from unprompt.index.images.pictures import PictureLimits, encode_picture, open_picture, to_array
 
 
 def saved(image: Image.Image, format: str, **options: object) -> bytes:

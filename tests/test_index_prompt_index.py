@@ -10,10 +10,10 @@ import pytest
 
 from unprompt.index.construct import write_index
 from unprompt.index.errors import DamagedFileError, SpaceMismatchError, UnpromptError
-from unprompt.index.factory import IndexConfig, choose_factory
-from unprompt.index.manifest import record_files
+from unprompt.index.files.manifest import record_files
+from unprompt.index.files.segment_files import IndexContent
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.segment_files import IndexContent
+from unprompt.index.search.factory import IndexConfig, choose_factory
 from unprompt.index.tables import ROWS
 
 KEYS = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.6, 0.8, 0.0]]

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from unprompt.index.construct import write_index
-from unprompt.index.factory import IndexConfig
-from unprompt.index.fold import fold
+from unprompt.index.files.segment_files import IndexContent
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.refine import KeyScores, refine
-from unprompt.index.segment_files import IndexContent
-from unprompt.index.training import fill
-from unprompt.index.transforms import apply_transforms, transforms
+from unprompt.index.search.factory import IndexConfig
+from unprompt.index.search.fold import fold
+from unprompt.index.search.refine import KeyScores, refine
+from unprompt.index.search.training import fill
+from unprompt.index.search.transforms import apply_transforms, transforms
 from unprompt.index.update import add_rows, remove_rows
 
 

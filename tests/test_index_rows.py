@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unprompt.index import segment_files
 from unprompt.index.construct import write_index
 from unprompt.index.errors import DamagedFileError
-from unprompt.index.factory import IndexConfig
-from unprompt.index.halves import widen
-from unprompt.index.live_rows import LiveRows
+from unprompt.index.files import segment_files
+from unprompt.index.files.live_rows import LiveRows
+from unprompt.index.files.row_lookup import UNSIGNED, RowLookup, write_lookup
+from unprompt.index.files.segment_files import IndexContent
 from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.row_lookup import UNSIGNED, RowLookup, write_lookup
-from unprompt.index.segment_files import IndexContent
+from unprompt.index.search.factory import IndexConfig
+from unprompt.index.search.halves import widen
 from unprompt.index.tables import ROWS
 from unprompt.index.update import add_rows, remove_rows
 

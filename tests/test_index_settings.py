@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.encoders import (
+from unprompt.index.errors import ConfigError, SpaceMismatchError
+from unprompt.index.settings import STRICT, read_settings, write_settings
+from unprompt.index.towers.encoders import (
     EncoderConfig,
     check_same_space,
     to_unit_length,
 )
-from unprompt.index.errors import ConfigError, SpaceMismatchError
-from unprompt.index.settings import STRICT, read_settings, write_settings
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -15,8 +15,8 @@ from polars.testing import assert_frame_equal
 
 from unprompt.index.durable import digest_bytes, stable_id
 from unprompt.index.errors import CorpusError, DamagedFileError, UnpromptError
-from unprompt.index.pictures import encode_picture, open_picture
-from unprompt.index.shards import (
+from unprompt.index.images.pictures import encode_picture, open_picture
+from unprompt.index.images.shards import (
     CACHED_TABLES,
     ImageShards,
     done_shards,

@@ -17,19 +17,19 @@ from hypothesis import strategies as st
 
 from unprompt.index.construct import write_index
 from unprompt.index.drift import measure_drift
-from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import (
     ConfigError,
     DamagedFileError,
     SpaceMismatchError,
     UnpromptError,
 )
-from unprompt.index.factory import IndexConfig
-from unprompt.index.generations import change_index
+from unprompt.index.files.generations import change_index
+from unprompt.index.files.segment_files import IndexContent
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.rebuild import merge_indexes, read_content, rebuild_index
-from unprompt.index.segment_files import IndexContent
+from unprompt.index.search.factory import IndexConfig
 from unprompt.index.tables import ROWS
+from unprompt.index.towers.encoders import to_unit_length
 from unprompt.index.update import add_rows, remove_rows
 
 DIM, TARGET_DIM = 12, 5
@@ -116,9 +116,9 @@ def probe_all(folder: Path) -> None:
     """Every list is looked into, so that the search is exact."""
     from dataclasses import replace
 
-    from unprompt.index.faiss_files import write_vectors
-    from unprompt.index.faiss_library import load_faiss
-    from unprompt.index.manifest import record_files, write_manifest
+    from unprompt.index.files.manifest import record_files, write_manifest
+    from unprompt.index.search.faiss_files import write_vectors
+    from unprompt.index.search.faiss_library import load_faiss
 
     index = PromptIndex(folder, PromptIndex.load(folder).manifest, changing=True)
     lists = load_faiss().extract_index_ivf(index.vectors)
@@ -231,7 +231,7 @@ from pathlib import Path
 import numpy as np
 sys.path.insert(0, sys.argv[2])
 from test_index_update import rows_of
-from unprompt.index.factory import IndexConfig
+from unprompt.index.search.factory import IndexConfig
 from unprompt.index.rebuild import rebuild_index
 from unprompt.index.update import add_rows, remove_rows
 folder, number = Path(sys.argv[1]), 1000

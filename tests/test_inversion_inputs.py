@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from unprompt.index.errors import UnreadableImageError
-from unprompt.index.pictures import PictureLimits
+from unprompt.index.images.pictures import PictureLimits
 from unprompt.inversion.inputs import find_pictures
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from unprompt.index.tars import tar_members
+from unprompt.index.images.tars import tar_members
 from unprompt.inversion.batch import invert_pictures
 from unprompt.inversion.inputs import find_pictures
 from unprompt.inversion.inverter import Inverter, Query

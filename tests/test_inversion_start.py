@@ -8,9 +8,9 @@ from PIL import Image
 from test_layers import loaded_after
 from threadpoolctl import threadpool_info
 
-from unprompt.index.blas_threads import one_blas_thread
-from unprompt.index.minilm import load_prompt_encoder
-from unprompt.index.self_check import compare
+from unprompt.index.engines.blas_threads import one_blas_thread
+from unprompt.index.runtime.self_check import compare
+from unprompt.index.towers.minilm import load_prompt_encoder
 from unprompt.inversion.inverter import Inverter
 
 
@@ -29,7 +29,7 @@ def test_a_query_of_the_starter_loads_no_polars() -> None:
 
 def test_the_converter_is_still_there_for_who_wants_it() -> None:
     loaded_after(
-        "from unprompt.index.compiled import load_openvino\n"
+        "from unprompt.index.runtime.compiled import load_openvino\n"
         "load_openvino()\n"
         "from openvino.tools.ovc import convert_model\n"
         "assert callable(convert_model)\n"

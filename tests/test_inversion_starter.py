@@ -7,11 +7,11 @@ from PIL import Image
 from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.render.scenes.renderer import ScenesRenderer
 from unprompt.index.bundle import ENCODER, FALLBACK, read_bundle
-from unprompt.index.clip import load_clip
-from unprompt.index.encoders import to_unit_length
-from unprompt.index.minilm import load_prompt_encoder
-from unprompt.index.runtime import load_encoder, read_description
-from unprompt.index.self_check import compare
+from unprompt.index.runtime.exported import load_encoder, read_description
+from unprompt.index.runtime.self_check import compare
+from unprompt.index.towers.clip import load_clip
+from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.towers.minilm import load_prompt_encoder
 from unprompt.inversion.inverter import STARTER, Inverter, Query
 
 LIMIT_BYTES = 48 * 2**20  # half of it the prompt encoder

@@ -30,8 +30,8 @@ from unprompt.build.sources.collect import collect
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.index.durable import digest_bytes, digest_file
 from unprompt.index.errors import CorpusError
-from unprompt.index.pictures import encode_picture, open_picture
-from unprompt.index.shards import (
+from unprompt.index.images.pictures import encode_picture, open_picture
+from unprompt.index.images.shards import (
     done_shards,
     failed_rows,
     iterate_images,

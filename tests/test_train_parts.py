@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unprompt.index.errors import ConfigError, DamagedFileError
-from unprompt.index.qformer import load_qformer
+from unprompt.index.towers.qformer import load_qformer
 from unprompt.inversion.train.augment import MildRandAugment, augment
 from unprompt.inversion.train.checkpoints import (
     KEPT,

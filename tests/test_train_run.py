@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from tiny_towers import save_clip
 
 from unprompt.index.errors import TrainingDivergedError
-from unprompt.index.trained_tower import read_result
+from unprompt.index.towers.trained_tower import read_result
 from unprompt.inversion.train.checkpoints import list_checkpoints, load_checkpoint
 from unprompt.inversion.train.metrics import read_metrics
 from unprompt.ui.config import load_config

@@ -8,13 +8,19 @@ import torch
 from safetensors.torch import load_file
 from tiny_towers import make_tower, save_clip
 
-from unprompt.index.clip_text import ClipTextEncoder
 from unprompt.index.durable import write_json
-from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError
-from unprompt.index.preprocess import Preprocess
 from unprompt.index.settings import write_settings
-from unprompt.index.trained_tower import DESCRIPTION, HEAD, TOWER, TrainingResult, read_result
+from unprompt.index.towers.clip_text import ClipTextEncoder
+from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.towers.preprocess import Preprocess
+from unprompt.index.towers.trained_tower import (
+    DESCRIPTION,
+    HEAD,
+    TOWER,
+    TrainingResult,
+    read_result,
+)
 from unprompt.inversion.train.average import average_exports, average_with_start
 from unprompt.inversion.train.checkpoints import save_weights
 from unprompt.inversion.train.config import TowerConfig

@@ -11,8 +11,8 @@ import pytest
 
 from unprompt.build.grow import embedded_content
 from unprompt.index.embeddings import read_embeddings
-from unprompt.index.minilm import load_prompt_encoder
 from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.towers.minilm import load_prompt_encoder
 from unprompt.inversion.inverter import Inverter
 
 Cli = Any

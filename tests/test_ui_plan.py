@@ -125,8 +125,8 @@ def test_fewer_prompts_of_a_recipe(cli: Cli) -> None:
 def test_a_plan_agrees_with_the_run_it_speaks_of(cli: Cli, tiny_run: Path) -> None:
     from unprompt.build.corpus import read_corpus
     from unprompt.index.embeddings import read_embeddings
-    from unprompt.index.manifest import read_index_manifest
-    from unprompt.index.shards import read_rows
+    from unprompt.index.files.manifest import read_index_manifest
+    from unprompt.index.images.shards import read_rows
 
     plan = planned(cli, "scenes-tiny")
     images, kept = read_rows(tiny_run / "images"), read_corpus(tiny_run / "corpus").report
@@ -307,7 +307,7 @@ def test_figures() -> None:
 
 
 def test_no_part_of_a_machine_is_made_up() -> None:
-    from unprompt.index.machine import describe_machine, gpu_kind
+    from unprompt.index.engines.machine import describe_machine, gpu_kind
 
     machine = describe_machine()
     assert machine.cpu and machine.cores >= 1 and "torch" in machine.versions

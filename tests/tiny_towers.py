@@ -10,7 +10,7 @@ from open_clip.transformer import VisionTransformer
 from transformers import Blip2Config
 from transformers.models.blip_2.modeling_blip_2 import Blip2Model
 
-from unprompt.index.blip2 import load_blip2
+from unprompt.index.towers.blip2 import load_blip2
 from unprompt.inversion.train.towers.blip2 import Blip2Tower
 from unprompt.inversion.train.towers.build import cut
 from unprompt.inversion.train.towers.tower import Tower

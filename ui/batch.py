@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from unprompt.index.engine import LOCAL
+from unprompt.index.engines.engine import LOCAL
 from unprompt.index.errors import ConfigError
 from unprompt.inversion.batch import BATCH, BatchRecord, invert_pictures
 from unprompt.inversion.blend import Blend

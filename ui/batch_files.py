@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.index.bundle import ENCODER
-from unprompt.index.devices import tower_demand
-from unprompt.index.engine import map_shards, stays_here
+from unprompt.index.engines.devices import tower_demand
+from unprompt.index.engines.engine import map_shards, stays_here
 from unprompt.index.errors import DamagedFileError
 from unprompt.index.progress import Progress
 from unprompt.index.settings import write_settings

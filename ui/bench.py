@@ -10,8 +10,8 @@ from pathlib import Path
 
 from unprompt.build.choose_rate import gpu_kinds
 from unprompt.build.rates import PictureSize, Rate, RatesFile, reference, write_rates
+from unprompt.index.engines.machine import describe_machine, gpu_kind
 from unprompt.index.errors import ConfigError
-from unprompt.index.machine import describe_machine, gpu_kind
 from unprompt.index.settings import write_settings
 from unprompt.ui.bench_parts import Bench, Found, bench_prompts, bench_search
 from unprompt.ui.bench_pictures import bench_embed, bench_render

@@ -6,8 +6,8 @@ from dataclasses import replace
 from unprompt.build.config import RenderConfig
 from unprompt.build.rates import PictureSize
 from unprompt.build.work import render_work
-from unprompt.index.encoders import EncoderConfig
 from unprompt.index.settings import write_settings
+from unprompt.index.towers.encoders import EncoderConfig
 from unprompt.ui.bench_parts import Bench, Found
 from unprompt.ui.plan_request import encoder_of
 from unprompt.ui.training_work import encoder_need
@@ -67,6 +67,6 @@ def bench_embed(bench: Bench) -> Iterator[Found]:
 
 
 def _is_offline(tower: EncoderConfig) -> bool:
-    from unprompt.index.offline_towers import OFFLINE_TOWERS
+    from unprompt.index.towers.offline_towers import OFFLINE_TOWERS
 
     return tower.model in OFFLINE_TOWERS

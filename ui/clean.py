@@ -8,9 +8,9 @@ from typing import Any
 
 from unprompt.build.clean_files import CleanedFiles, CleanFilesConfig, clean_files
 from unprompt.build.cleaning.clean_rows import EXAMPLES
-from unprompt.index.encoders import PromptEncoder
 from unprompt.index.settings import read_settings
 from unprompt.index.tables import read_table
+from unprompt.index.towers.encoders import PromptEncoder
 from unprompt.ui.config import override_setting
 from unprompt.ui.progress import choose_progress
 
@@ -57,7 +57,7 @@ def clean_config(request: CleanRequest) -> CleanFilesConfig:
 
 
 def _load_encoder() -> PromptEncoder:
-    from unprompt.index.devices import load_target_encoder
+    from unprompt.index.engines.devices import load_target_encoder
 
     return load_target_encoder()
 

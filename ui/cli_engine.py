@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from unprompt.index.engine import EngineConfig
+    from unprompt.index.engines.engine import EngineConfig
 
 
 EngineOption = Annotated[
@@ -56,7 +56,7 @@ def read_engine(
     shard: str | None,
 ) -> "EngineConfig":
     """The options as settings; raises ConfigError for those that cannot work."""
-    from unprompt.index.engine import EngineConfig
+    from unprompt.index.engines.engine import EngineConfig
     from unprompt.index.errors import ConfigError
     from unprompt.index.settings import read_settings
 

@@ -13,7 +13,7 @@ from types import FrameType
 
 from unprompt.index.bundle import read_bundle
 from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.transforms import sample_rows
+from unprompt.index.search.transforms import sample_rows
 from unprompt.inversion.inverter import STARTER, Inverter
 from unprompt.ui.gradio_library import load_gradio
 from unprompt.ui.neighbor_pictures import SCENES, NeighborPictures

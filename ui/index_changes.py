@@ -10,14 +10,14 @@ import polars as pl
 
 from unprompt.index.bundle import SEAL
 from unprompt.index.embeddings import DESCRIPTION, open_embeddings
-from unprompt.index.encoders import to_unit_length
 from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.factory import IndexConfig
+from unprompt.index.files.segment_files import IndexContent
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.rebuild import merge_indexes, read_content, rebuild_index
-from unprompt.index.segment_files import IndexContent
+from unprompt.index.search.factory import IndexConfig
 from unprompt.index.settings import read_settings
 from unprompt.index.stages import StageLedger
+from unprompt.index.towers.encoders import to_unit_length
 from unprompt.index.update import Change, add_rows, remove_rows
 from unprompt.ui.config import override_setting
 from unprompt.ui.index_commands import find_index
@@ -70,7 +70,7 @@ def _content(source: Path) -> IndexContent:
     if not (source / DESCRIPTION).is_file():
         return read_content(find_index(source))
     from unprompt.build.grow import embedded_content
-    from unprompt.index.devices import load_target_encoder
+    from unprompt.index.engines.devices import load_target_encoder
 
     return embedded_content(source, load_target_encoder())
 

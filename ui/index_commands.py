@@ -6,7 +6,7 @@ from pathlib import Path
 from unprompt.index.bundle import INDEX, SEAL, read_bundle
 from unprompt.index.errors import DamagedFileError
 from unprompt.index.export import export_index
-from unprompt.index.manifest import MANIFEST, Effort, IndexManifest, read_index_manifest
+from unprompt.index.files.manifest import MANIFEST, Effort, IndexManifest, read_index_manifest
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.settings import write_settings
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.engine import LOCAL, EngineConfig
+from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.inversion.inverter import Query
 
 

@@ -129,7 +129,7 @@ def finish(
 
 def encode(prompts: Any, to: Destination, progress: Progress) -> PromptVectors:
     """The vectors of a PROMPTS table, kept on disk."""
-    from unprompt.index.prompt_runtime import load_prompt_runtime
+    from unprompt.index.towers.prompt_runtime import load_prompt_runtime
 
     return encode_captions(to.vectors_folder, prompts, load_prompt_runtime(), progress)
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from unprompt.build.render.renderer import Renderer
 from unprompt.index.errors import MissingDependencyError, UnpromptError
-from unprompt.index.pictures import open_picture
-from unprompt.index.shards import ImageShards, read_shard_rows
+from unprompt.index.images.pictures import open_picture
+from unprompt.index.images.shards import ImageShards, read_shard_rows
 
 IMAGES_FOLDER = "images"
 SCENES = "scenes"

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.pictures import open_picture
+from unprompt.index.images.pictures import open_picture
 from unprompt.inversion.batch import BatchRecord, invert_pictures
 from unprompt.inversion.inputs import PictureInput
 from unprompt.inversion.inverter import Query

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.errors import MissingDependencyError, UnpromptError
-from unprompt.index.halves import widen
-from unprompt.index.manifest import IndexManifest
+from unprompt.index.files.manifest import IndexManifest
+from unprompt.index.search.halves import widen
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.page_events import Answering
 from unprompt.ui.page_html import write_fault

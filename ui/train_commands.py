@@ -33,11 +33,11 @@ def run_training(
 
 def export_clip(run: Path, output: Path) -> None:
     """The trained tower of a run, merged into its CLIP, as an open_clip folder."""
-    from unprompt.index.clip import load_clip
-    from unprompt.index.encoders import EncoderConfig
-    from unprompt.index.image_only import is_image_only
-    from unprompt.index.open_clip_folder import save_open_clip
-    from unprompt.index.trained_tower import read_result
+    from unprompt.index.towers.clip import load_clip
+    from unprompt.index.towers.encoders import EncoderConfig
+    from unprompt.index.towers.image_only import is_image_only
+    from unprompt.index.towers.open_clip_folder import save_open_clip
+    from unprompt.index.towers.trained_tower import read_result
 
     trained = _export_of(run)
     result = read_result(trained)
@@ -87,7 +87,7 @@ def show_recipes(name: str | None, member: str | None) -> None:
 
 def _export_of(run: Path) -> Path:
     """The export of a run folder, or the folder itself if it is one."""
-    from unprompt.index.trained_tower import DESCRIPTION
+    from unprompt.index.towers.trained_tower import DESCRIPTION
 
     for place in (export_folder(run, TRAIN), run / "export", run):
         if (place / DESCRIPTION).is_file():

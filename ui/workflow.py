@@ -19,14 +19,14 @@ from unprompt.build.sources.kinds import find_kind
 from unprompt.index.bundle import CARD, ENCODER, INDEX, seal_bundle
 from unprompt.index.durable import write_atomically
 from unprompt.index.embeddings import read_embeddings
-from unprompt.index.encoders import to_unit_length
-from unprompt.index.engine import LOCAL, EngineConfig
+from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.index.errors import ConfigError
-from unprompt.index.manifest import read_index_manifest
+from unprompt.index.files.manifest import read_index_manifest
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.runtime import trained_on
+from unprompt.index.runtime.exported import trained_on
 from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
+from unprompt.index.towers.encoders import to_unit_length
 from unprompt.inversion.blend import Blend
 from unprompt.inversion.confidence import calibration_error, measure_reliability
 from unprompt.inversion.evaluate import (

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from unprompt.index.clip_tokens import (
+from unprompt.index.towers.clip_tokens import (
     CLIP_PIECE,
     START_AND_END,
     clean_for_clip,

@@ -16,9 +16,9 @@ from unprompt.build.encode_prompts import encode_prompts
 from unprompt.build.sources.prompts import read_prompts
 from unprompt.index.durable import digest_bytes
 from unprompt.index.embeddings import open_vectors
-from unprompt.index.encoders import PromptEncoder, to_unit_length
 from unprompt.index.errors import DamagedFileError
 from unprompt.index.progress import SILENT, Progress
+from unprompt.index.towers.encoders import PromptEncoder, to_unit_length
 
 
 class Captions(NamedTuple):

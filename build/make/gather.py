@@ -9,9 +9,9 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.clean import normalise
 from unprompt.build.make.answers import parse_answer
 from unprompt.build.make.made import MADE, Made
-from unprompt.index.clip_tokens import fits_clip
 from unprompt.index.errors import ConfigError
 from unprompt.index.settings import STRICT
+from unprompt.index.towers.clip_tokens import fits_clip
 
 METHOD = "llm"
 COMMAND = (

@@ -17,8 +17,8 @@ from unprompt.build.make.captions import PromptVectors
 from unprompt.build.make.difficulty import Difficulty
 from unprompt.build.make.made import MADE, Made
 from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.nearest import nearest
 from unprompt.index.progress import SILENT, Progress
+from unprompt.index.search.nearest import nearest
 from unprompt.index.settings import STRICT
 
 METHOD = "mine"

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from unprompt.index.pictures import PictureFormat, PictureQuality, encode_picture
+from unprompt.index.images.pictures import PictureFormat, PictureQuality, encode_picture
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -22,7 +22,7 @@ from unprompt.build.sources.filters import wanted_scores
 from unprompt.build.sources.pairs import Fetch, pairs_frame, read_picture_file, too_large
 from unprompt.build.sources.tally import Tally
 from unprompt.index.errors import CorpusError, UnreadableImageError
-from unprompt.index.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES
+from unprompt.index.images.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES
 
 ZIP, METADATA = ".zip", ("metadata.parquet", "metadata-large.parquet")
 GENERATOR = "stable diffusion (DiffusionDB)"

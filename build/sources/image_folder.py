@@ -21,7 +21,7 @@ from unprompt.build.sources.rows import batches, choose_column, frame_of
 from unprompt.build.sources.tables import stream_table
 from unprompt.build.sources.tally import Tally
 from unprompt.index.errors import CorpusError
-from unprompt.index.pictures import PICTURE_SUFFIXES
+from unprompt.index.images.pictures import PICTURE_SUFFIXES
 
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 FILE_NAME, TEXT = "file_name", ".txt"

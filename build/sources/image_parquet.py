@@ -18,7 +18,7 @@ from unprompt.build.sources.pairs import Fetch, PairReader, pairs_frame
 from unprompt.build.sources.rows import BATCH, choose_column
 from unprompt.build.sources.tally import Tally
 from unprompt.index.errors import CorpusError, UnreadableImageError
-from unprompt.index.picture_columns import find_picture_column, name_of_picture
+from unprompt.index.images.picture_columns import find_picture_column, name_of_picture
 
 BLOCK = 64  # pictures in memory at a time
 

@@ -11,7 +11,7 @@ import polars as pl
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.tally import Tally
 from unprompt.index.errors import UnreadableImageError
-from unprompt.index.pictures import DEFAULT_LIMITS
+from unprompt.index.images.pictures import DEFAULT_LIMITS
 
 PAIRS = pl.Schema(
     {

@@ -19,8 +19,8 @@ from unprompt.build.sources.pairs import Fetch, PairReader, pairs_frame, too_lar
 from unprompt.build.sources.rows import PROMPT_COLUMNS, frame_of
 from unprompt.build.sources.tally import Tally
 from unprompt.index.errors import DamagedFileError
-from unprompt.index.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES
-from unprompt.index.tars import TarMember, read_member, tar_members
+from unprompt.index.images.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES
+from unprompt.index.images.tars import TarMember, read_member, tar_members
 
 LONGEST_TEXT = 1 << 20  # bytes
 DAMAGED, WITHOUT_TEXT = "damaged tar", "picture without a text"

@@ -11,7 +11,7 @@ from torch import Tensor
 from unprompt.index.durable import write_json
 from unprompt.index.errors import ConfigError
 from unprompt.index.settings import write_settings
-from unprompt.index.trained_tower import (
+from unprompt.index.towers.trained_tower import (
     DESCRIPTION,
     HEAD,
     TOWER,

@@ -15,9 +15,9 @@ from torch.utils.data import Dataset
 
 from unprompt.index.durable import digest_json, read_json, write_json
 from unprompt.index.errors import UnpromptError
-from unprompt.index.preprocess import Preprocess
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.settings import write_settings
+from unprompt.index.towers.preprocess import Preprocess
 from unprompt.inversion.train.pairs import Pairs
 from unprompt.inversion.train.pictures import Batch, PicturePairs
 from unprompt.inversion.train.towers.tower import Tower
@@ -149,7 +149,7 @@ def frozen_runner(lower: LowerPart, image_size: int) -> States:
     """The frozen part as it fills a cache: through OpenVINO on a CPU, in torch on a GPU."""
     device = next(lower.tower.parameters()).device
     if device.type == "cpu":
-        from unprompt.index.openvino_graph import compile_module
+        from unprompt.index.runtime.openvino_graph import compile_module
 
         return compile_module(lower, image_size)
 

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from unprompt.index.clip import Clip
-from unprompt.index.clip_text import ClipTextEncoder
 from unprompt.index.errors import ConfigError
-from unprompt.index.open_clip_folder import read_trained_on, save_open_clip
 from unprompt.index.progress import SILENT, Progress
-from unprompt.index.trained_tower import join_corpora
+from unprompt.index.towers.clip import Clip
+from unprompt.index.towers.clip_text import ClipTextEncoder
+from unprompt.index.towers.open_clip_folder import read_trained_on, save_open_clip
+from unprompt.index.towers.trained_tower import join_corpora
 from unprompt.inversion.train.adapters import load_trainable_state, merge_adapters
 from unprompt.inversion.train.cache import LowerPart
 from unprompt.inversion.train.checkpoints import BEST, WEIGHTS, load_weights

@@ -1,13 +1,13 @@
-"""The best weights of a run -> RUN/train/export, as `unprompt.index.trained_tower` reads it."""
+"""The best weights of a run -> RUN/train/export, as `index/towers/trained_tower.py` reads it."""
 
 from pathlib import Path
 
 from safetensors.numpy import save
 
 from unprompt.index.durable import read_json, write_atomically, write_json
-from unprompt.index.open_clip_folder import read_trained_on
 from unprompt.index.settings import write_settings
-from unprompt.index.trained_tower import (
+from unprompt.index.towers.open_clip_folder import read_trained_on
+from unprompt.index.towers.trained_tower import (
     DESCRIPTION,
     HEAD,
     TOWER,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unprompt.index.errors import ConfigError
-from unprompt.index.qformer import QFormerShape, build_qformer
+from unprompt.index.towers.qformer import QFormerShape, build_qformer
 from unprompt.inversion.train.config import HeadLayout
 
 PROMPT_DIM = 384  # of all-MiniLM-L6-v2

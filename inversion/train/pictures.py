@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from unprompt.index.durable import stable_id
-from unprompt.index.pictures import open_picture
-from unprompt.index.preprocess import Preprocess
-from unprompt.index.shards import ImageShards
+from unprompt.index.images.pictures import open_picture
+from unprompt.index.images.shards import ImageShards
+from unprompt.index.towers.preprocess import Preprocess
 from unprompt.inversion.train.pairs import Pairs
 
 Batch = tuple[tuple[Tensor, ...], Tensor]  # inputs, targets

@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 
 from unprompt.index.durable import stable_id, write_atomically
 from unprompt.index.errors import ConfigError
-from unprompt.index.preprocess import Preprocess
 from unprompt.index.progress import SILENT, Progress
 from unprompt.index.settings import write_settings
+from unprompt.index.towers.preprocess import Preprocess
 from unprompt.inversion.train.augment import augment
 from unprompt.inversion.train.cache import open_cache
 from unprompt.inversion.train.clip_config import ClipTrainConfig

@@ -10,7 +10,7 @@ from unprompt.build.render.diffusion.config import DiffusionConfig, SchedulerCon
 from unprompt.build.render.diffusion.device import choose_device, choose_dtype
 from unprompt.build.render.diffusion.model import INSTALL, ModelFolder
 from unprompt.index.errors import ConfigError, MissingDependencyError
-from unprompt.index.quiet import without_load_reports
+from unprompt.index.towers.quiet import without_load_reports
 
 DENOISERS = ("unet", "transformer", "prior")
 

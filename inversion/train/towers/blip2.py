@@ -1,7 +1,7 @@
 """BLIP-2's image side: vision tower and Q-Former without the language model (Li et al. 2023).
 
 Features are the mean of the Q-Former's query vectors, at unit length: the same numbers as
-`unprompt.index.blip2` gives an encoder.
+`unprompt.index.towers.blip2` gives an encoder.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from unprompt.index.blip2 import resize_blip2
-from unprompt.index.qformer import spread_queries
+from unprompt.index.towers.blip2 import resize_blip2
+from unprompt.index.towers.qformer import spread_queries
 from unprompt.inversion.train.towers.tower import State, Tower
 
 

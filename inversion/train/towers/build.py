@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from unprompt.index.clip import load_clip
-from unprompt.index.encoders import EncoderConfig
 from unprompt.index.errors import ConfigError
-from unprompt.index.image_only import is_image_only
-from unprompt.index.preprocess import Preprocess
+from unprompt.index.towers.clip import load_clip
+from unprompt.index.towers.encoders import EncoderConfig
+from unprompt.index.towers.image_only import is_image_only
+from unprompt.index.towers.preprocess import Preprocess
 from unprompt.inversion.train.config import TowerConfig
 from unprompt.inversion.train.towers.blip2 import Blip2Tower
 from unprompt.inversion.train.towers.clip_vit import ClipVitTower
@@ -29,7 +29,7 @@ class LoadedTower(NamedTuple):
 
     tower: Tower
     preprocess: Preprocess
-    clip: Any = None  # the `unprompt.index.clip.Clip` it is the image side of
+    clip: Any = None  # the `unprompt.index.towers.clip.Clip` it is the image side of
 
 
 def build_tower(config: TowerConfig) -> LoadedTower:

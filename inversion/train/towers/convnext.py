@@ -1,6 +1,6 @@
 """timm ConvNeXts: features are the pooled last layer and channel statistics of four stages.
 
-The same numbers as `unprompt.index.image_graph` gives for `encoder.output: features`.
+The same numbers as `unprompt.index.towers.image_graph` gives for `encoder.output: features`.
 """
 
 from collections.abc import Sequence

@@ -1,13 +1,13 @@
 """timm EfficientNets: features are the pooled last layer and channel statistics of four stages.
 
-The same numbers as `unprompt.index.image_graph` gives for `encoder.output: features`.
+The same numbers as `unprompt.index.towers.image_graph` gives for `encoder.output: features`.
 """
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from unprompt.index.image_graph import STAGES
+from unprompt.index.towers.image_graph import STAGES
 from unprompt.inversion.train.towers.stages import collect, joined
 from unprompt.inversion.train.towers.tower import State, Tower
 

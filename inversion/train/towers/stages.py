@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unprompt.index.image_graph import channel_statistics, join_features
+from unprompt.index.towers.image_graph import channel_statistics, join_features
 from unprompt.inversion.train.towers.tower import State
 
 

@@ -1,6 +1,6 @@
 """timm ViTs, EVA02 among them: features are the pooled tokens and statistics of four blocks.
 
-The same numbers as `unprompt.index.image_graph` gives for `encoder.output: features`.
+The same numbers as `unprompt.index.towers.image_graph` gives for `encoder.output: features`.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unprompt.index.image_graph import STAGES, channel_statistics
+from unprompt.index.towers.image_graph import STAGES, channel_statistics
 from unprompt.inversion.train.towers.stages import joined
 from unprompt.inversion.train.towers.tower import State, Tower
 

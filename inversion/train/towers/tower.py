@@ -80,7 +80,7 @@ class Tower(nn.Module):
     def tokens(self, state: State) -> Tensor:
         """State after the last block -> tokens (n, t, d_token), for a Q-Former head.
 
-        The same numbers as `unprompt.index.image_graph.image_tokens` gives.
+        The same numbers as `unprompt.index.towers.image_graph.image_tokens` gives.
         """
         raise NotImplementedError(f"{type(self).__name__} has no tokens")
 

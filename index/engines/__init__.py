@@ -1,0 +1,1 @@
+"""Who works: this process, several, Ray; and what the machine has."""

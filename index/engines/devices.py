@@ -1,0 +1,31 @@
+"""What this process has: the GPUs that torch sees -> a stage's demand, a corpus' encoder."""
+
+import importlib
+from pathlib import Path
+
+from unprompt.index.engines.engine import Demand
+from unprompt.index.runtime.exported import read_description
+from unprompt.index.towers.encoders import PromptEncoder
+from unprompt.index.towers.minilm import load_prompt_encoder
+from unprompt.index.towers.prompt_runtime import load_bulk_prompts
+
+
+def cuda_devices() -> int:
+    """How many GPUs torch finds here; 0 without torch."""
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return 0
+    return int(torch.cuda.device_count())
+
+
+def tower_demand(encoder: Path) -> Demand:
+    """A tower of torch takes a GPU where there is one; OpenVINO takes all cores by itself."""
+    return Demand(devices=cuda_devices() if read_description(encoder).runtime == "torch" else 0)
+
+
+def load_target_encoder() -> PromptEncoder:
+    """The prompt encoder for a corpus: sentence-transformers on a GPU, all cores without one."""
+    if cuda_devices():
+        return load_prompt_encoder()
+    return load_bulk_prompts()

@@ -1,0 +1,149 @@
+"""Work and its items -> outcomes, from actors that Ray Data keeps on one machine or a cluster.
+
+An actor loads the work once; Ray replaces one that dies and begins its item anew, wherever there is
+room. Every node needs unprompt and the same folders.
+"""
+
+import math
+import os
+import pickle
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from unprompt.index.engines.ray_library import connected, load_ray, silence
+from unprompt.index.engines.work import TRIES, Outcome, Work, died, do
+from unprompt.index.errors import ConfigError, UnpromptError
+
+
+@dataclass(frozen=True)
+class RayDemand:
+    """How many actors, what each needs, and where."""
+
+    workers: int | None
+    most_workers: int | None
+    cpus: float
+    gpus: float
+    address: str | None
+
+
+def work_on_ray(
+    work: Work[Any, Any], items: Mapping[int, Any], demand: RayDemand
+) -> Iterator[Outcome]:
+    """Do the items in Ray actors; outcomes come in any order."""
+    if not items:
+        return
+    with connected(demand.address) as ray:
+        rows = [{"number": n, "item": pickle.dumps(item)} for n, item in items.items()]
+        found = ray.data.from_items(rows, override_num_blocks=len(rows))
+        silence(found.context)
+        begun = _count_begun(ray)
+        mapped = found.map_batches(
+            _Actor,
+            fn_constructor_args=(pickle.dumps(work), demand, os.getcwd(), begun),
+            batch_size=1,
+            batch_format="numpy",
+            compute=_pool(ray, demand, len(rows)),
+            num_cpus=demand.cpus,
+            num_gpus=demand.gpus or None,
+        )
+        outcomes = iter(mapped.iter_rows())
+        while (row := _next(ray, outcomes)) is not None:
+            yield pickle.loads(row["outcome"])
+
+
+class _Actor:
+    """What Ray Data keeps loaded; takes batches of one row."""
+
+    def __init__(self, payload: bytes, demand: RayDemand, folder: str, begun: Any):
+        self._payload = payload
+        self._demand = demand
+        self._folder = folder  # the one that relative paths start from
+        self._begun = begun
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
+        ray = load_ray(self._demand.address)
+        number = int(batch["number"][0])
+        if ray.get(self._begun.count.remote(number)) > TRIES:
+            outcome = died(number)
+        else:
+            outcome = do(lambda: self._function, number, batch["item"][0])
+        return {"number": [number], "outcome": [pickle.dumps(outcome)]}
+
+    @cached_property
+    def _function(self) -> Any:
+        if not Path(self._folder).is_dir():
+            raise ConfigError(
+                f"a Ray node has no folder {self._folder}; every node must see the same files, "
+                "for instance on a shared disk"
+            )
+        os.chdir(self._folder)
+        if not self._demand.gpus:  # Ray hides no GPU from an actor that asks for none
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        function = pickle.loads(self._payload).load(max(1, int(self._demand.cpus)))
+        return lambda item: function(pickle.loads(item))
+
+
+class _Begun:
+    """How often each item was begun: Ray itself would try a deadly one for ever."""
+
+    def __init__(self) -> None:
+        self._counts = Counter[int]()
+
+    def count(self, number: int) -> int:
+        """The times that `number` was begun, this one included."""
+        self._counts[number] += 1
+        return self._counts[number]
+
+
+def _count_begun(ray: Any) -> Any:
+    """A `_Begun` beside the driver, so that it lives as long as the work."""
+    here = ray.get_runtime_context().get_node_id()
+    place = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=True)
+    return ray.remote(num_cpus=0, scheduling_strategy=place)(_Begun).remote()
+
+
+def _pool(ray: Any, demand: RayDemand, items: int) -> Any:
+    """As many actors as were asked for, or as many as there is room for at any time."""
+    room = _room(ray, demand)
+    if room < 1 and demand.address is None:
+        raise ConfigError(
+            f"no worker of {demand.cpus:g} cpus and {demand.gpus:g} gpus has room in Ray, which "
+            f"has {_resources(ray)}"
+        )
+    in_flight = {"max_tasks_in_flight_per_actor": 1}  # a killed actor loses one shard
+    if demand.workers is not None and demand.most_workers is None:
+        return ray.data.ActorPoolStrategy(size=min(demand.workers, items), **in_flight)
+    fewest = min(demand.workers or 1, items)
+    most = min(demand.most_workers or items, items)
+    first = max(fewest, min(most, room))
+    return ray.data.ActorPoolStrategy(
+        min_size=fewest, max_size=most, initial_size=first, **in_flight
+    )
+
+
+def _room(ray: Any, demand: RayDemand) -> int:
+    has = ray.cluster_resources()
+    wanted = {"CPU": demand.cpus, "GPU": demand.gpus}
+    return min(math.floor(has.get(name, 0) / need) for name, need in wanted.items() if need)
+
+
+def _resources(ray: Any) -> str:
+    has = ray.cluster_resources()
+    return ", ".join(f"{has.get(name, 0):g} {name}" for name in ("CPU", "GPU"))
+
+
+def _next(ray: Any, rows: Iterator[Any]) -> Any:
+    """The next row, None at the end; what Ray prints meanwhile goes to stderr."""
+    try:
+        with redirect_stdout(sys.stderr):
+            return next(rows, None)
+    except ray.exceptions.RayError as error:
+        raise UnpromptError(
+            f"Ray stopped the work: {error}; finished shards are kept, the same command goes on"
+        ) from error

@@ -1,0 +1,1 @@
+"""The files of a prompt index: rows, segments and generations."""

@@ -1,0 +1,1 @@
+"""How a tower runs: exported, in OpenVINO or torch, one picture or many, and checked."""

@@ -1,0 +1,1 @@
+"""Image and text towers: pictures or texts in, unit vectors out."""

@@ -1,0 +1,45 @@
+"""The 1,000 ImageNet classes of an offline tower: "a photo of a ..." and classifier rows (1000, d).
+
+A classifier's row is the direction in which the tower's features point for its class, so that the
+rows serve as keys of a prompt index and a search is the classification.
+"""
+
+import importlib
+from typing import NamedTuple
+
+import numpy as np
+
+from unprompt.index.errors import ConfigError
+from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.towers.offline_towers import OFFLINE_TOWERS, read_weights
+
+PHOTO = "a photo of {article} {name}"
+CLASSES = 1000
+
+
+class ClassBank(NamedTuple):
+    """Prompts and keys, class by class."""
+
+    prompts: list[str]
+    keys: np.ndarray  # (1000, d_features) float32 unit length
+
+
+def read_class_bank(tower: str) -> ClassBank:
+    """The classes of an offline tower; raises ConfigError for a tower without a classifier."""
+    if tower not in OFFLINE_TOWERS:
+        raise ConfigError(
+            f"fallback.model must be one of {', '.join(OFFLINE_TOWERS)}, got {tower!r}: it needs "
+            "the tower's own ImageNet classifier"
+        )
+    weight = list(read_weights(tower).values())[-2]
+    if weight.shape[0] != CLASSES:
+        raise ConfigError(f"{tower}'s classifier has {weight.shape[0]} classes, wanted {CLASSES}")
+    info = importlib.import_module("timm.data").ImageNetInfo()
+    names = [info.index_to_description(place).split(",")[0] for place in range(CLASSES)]
+    return ClassBank([describe_photo(name) for name in names], to_unit_length(weight.numpy()))
+
+
+def describe_photo(name: str) -> str:
+    """ "a photo of a tench", "a photo of an ostrich"."""
+    article = "an" if name[:1].lower() in "aeiou" else "a"
+    return PHOTO.format(article=article, name=name)

@@ -1,0 +1,108 @@
+"""A CLIP's image side -> a torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d).
+
+`embedding` is the CLIP's own image vector, `pooled` the output of its timm trunk's last layer,
+which a classifier reads. `features` describes a picture by every scale of its
+timm trunk: the pooled output of the last layer, and the mean and the standard deviation of each
+channel in the last four stages. The early stages carry what the last one is trained to ignore:
+colour, texture, style (Gatys et al. 2016 read style from the same statistics). `prediction` is
+what a trained head makes of the features (of the image vector where the tower is open_clip's own
+ViT or BLIP-2, without a trunk; of the tokens where the head is a Q-Former): a vector in the space
+of the prompts.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from unprompt.index.towers.preprocess import Preprocess
+from unprompt.index.towers.qformer import is_qformer, load_qformer
+
+STAGES = 4
+# Part of an encoder's identity: another form gives other vectors.
+OUTPUT_FORMS = {
+    "embedding": "embedding",
+    "pooled": "pooled",
+    "features": f"pooled + statistics of {STAGES} stages",
+    "prediction": f"pooled + statistics of {STAGES} stages -> trained head",
+}
+
+
+def build_image_graph(
+    visual: Any,
+    preprocess: Preprocess,
+    output: str,
+    head: Mapping[str, np.ndarray] | None = None,
+) -> Any:
+    """The module in evaluation mode, pixel normalisation included; `head` is for `prediction`."""
+    torch = importlib.import_module("torch")
+    normalize = torch.nn.functional.normalize
+    module: Any = torch.nn.Module
+    joint = output == "embedding" or not hasattr(visual, "trunk")
+    reader = load_qformer(head) if head is not None and is_qformer(head) else None
+    matrices = {} if reader is not None else head or {}
+
+    class ImageGraph(module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.tower = visual if joint else visual.trunk
+            self.register_buffer("mean", 255.0 * torch.tensor(preprocess.mean).view(1, 3, 1, 1))
+            self.register_buffer("std", 255.0 * torch.tensor(preprocess.std).view(1, 3, 1, 1))
+            self.dtype = next(self.tower.parameters()).dtype  # all but the tower is float32
+            self.reader = reader  # so that it moves to the device
+            for name, matrix in matrices.items():
+                self.register_buffer(name, torch.from_numpy(matrix))
+
+        def forward(self, pixels: Any) -> Any:
+            planes = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
+            planes = planes.to(self.dtype)
+            if reader is not None:
+                return normalize(reader(image_tokens(self.tower, planes).float()), dim=-1)
+            if joint:
+                features = normalize(self.tower(planes).float(), dim=-1)
+                return features if head is None else normalize(self._regress(features), dim=-1)
+            if output == "pooled":
+                last = self.tower.forward_features(planes)
+                return normalize(self.tower.forward_head(last, pre_logits=True).float(), dim=-1)
+            last, stages = self.tower.forward_intermediates(planes, indices=STAGES)
+            parts = [self.tower.forward_head(last, pre_logits=True).float()]
+            for stage in stages:
+                parts += channel_statistics(stage.float()).split(stage.shape[1], dim=1)
+            features = join_features(parts)
+            return features if head is None else normalize(self._regress(features), dim=-1)
+
+        def _regress(self, features: Any) -> Any:
+            if "weight_1" in matrices:
+                features = torch.relu(features @ self.weight_1 + self.bias_1)
+            return features @ self.weight_2 + self.bias_2
+
+    return ImageGraph().eval()
+
+
+def image_tokens(tower: Any, planes: Any) -> Any:
+    """What a Q-Former reads: normalised pixels (n, 3, s, s) -> tokens (n, t, d_token).
+
+    The query vectors of a BLIP-2, the last normalised tokens of a ViT, the places of a CNN's last
+    activation.
+    """
+    if hasattr(tower, "queries"):
+        return tower.queries(planes)
+    if hasattr(tower, "forward_features"):  # of timm
+        found = tower.forward_features(planes)
+        return found.flatten(2).transpose(1, 2) if found.ndim == 4 else found
+    return tower.ln_post(tower.transformer(tower._embeds(planes)))
+
+
+def channel_statistics(activation: Any) -> Any:
+    """Mean and standard deviation of each channel: (n, c, h, w) -> (n, 2 * c)."""
+    torch = importlib.import_module("torch")
+    spread = activation.var((2, 3), unbiased=False).clamp_min(1e-12).sqrt()
+    return torch.cat([activation.mean((2, 3)), spread], dim=1)
+
+
+def join_features(parts: Sequence[Any]) -> Any:
+    """Parts (n, d_i), each at unit length so that none outweighs the others -> (n, sum of d_i)."""
+    torch = importlib.import_module("torch")
+    normalize = torch.nn.functional.normalize
+    return normalize(torch.cat([normalize(part, dim=-1) for part in parts], -1), dim=-1)

@@ -1,0 +1,38 @@
+"""Image towers that are no CLIP, by name: `blip2:FOLDER`, `timm:NAME` -> a model and its pixels."""
+
+import importlib
+from typing import Any
+
+from unprompt.index.errors import ConfigError
+from unprompt.index.towers.blip2 import load_blip2
+from unprompt.index.towers.encoders import EncoderConfig
+from unprompt.index.towers.preprocess import Preprocess
+from unprompt.index.towers.timm_trunk import load_timm
+
+BLIP2, TIMM = "blip2:", "timm:"
+
+
+def is_image_only(model: str) -> bool:
+    """Whether a model's name stands for an image tower without a text side."""
+    return model.startswith((BLIP2, TIMM))
+
+
+def build_image_only(config: EncoderConfig) -> tuple[Any, Preprocess]:
+    """A torch module with the tower at `visual`, as a CLIP has it, and the pixels it takes.
+
+    Raises ConfigError where the tower cannot be loaded, or for an output that needs a text side.
+    """
+    if config.output == "embedding":
+        raise ConfigError(
+            f"{config.model} has no text side and so no joint space; set `encoder.output: features`"
+        )
+    torch = importlib.import_module("torch")
+    model = torch.nn.Module()
+    if config.model.startswith(BLIP2):
+        folder = config.model.removeprefix(BLIP2)
+        model.visual, preprocess = load_blip2(folder, config.image_size)
+    else:
+        name = config.model.removeprefix(TIMM)
+        model.visual = torch.nn.Module()
+        model.visual.trunk, preprocess = load_timm(name, config.pretrained, config.image_size)
+    return model, preprocess

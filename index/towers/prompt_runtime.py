@@ -1,0 +1,160 @@
+"""Prompts -> target vectors (n, 384) through OpenVINO: of a query, and of a corpus.
+
+The graph is made once from the installed all-MiniLM-L6-v2, which needs torch, and kept in the
+user's cache folder; after that a query starts in a fraction of a second.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from unprompt.index.durable import digest_file, read_json, write_json
+from unprompt.index.engines.machine import own_cores
+from unprompt.index.errors import DamagedFileError, UnpromptError
+from unprompt.index.runtime.compiled import SavedGraph
+from unprompt.index.runtime.kept import cache_folder
+from unprompt.index.runtime.lanes import TextLanes, has_bf16
+from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS, Storage, TextGraph
+from unprompt.index.runtime.self_check import FLOOR, compare
+from unprompt.index.towers.minilm import (
+    PROMPT_DIM,
+    TOKENIZER,
+    export_prompt_graph,
+    minilm_folder,
+    prompt_space,
+)
+from unprompt.index.towers.word_vectors import WordVectors
+
+DESCRIPTION = "encoder.json"
+BROKEN = (RuntimeError, OSError, KeyError, ValueError, DamagedFileError)
+FORMAT = 3  # of the kept graph
+MAX_TOKENS = 256
+BATCH = 16
+SAMPLES = (  # short and long, for the check of bf16
+    "an owl",
+    "a red fox in the snow, soft light, 4k",
+    "portrait of an old sailor, oil painting, dramatic lighting, by rembrandt",
+    "isometric cutaway of a tiny library, " * 6,
+)
+TextRun = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class OpenVinoPromptEncoder:
+    """The kept graph with its tokenizer, run by one lane or by several at the same time."""
+
+    dim = PROMPT_DIM
+
+    def __init__(self, folder: Path, graph: TextRun, lanes: int = 1):
+        from tokenizers import Tokenizer
+
+        self.space: str = read_json(folder / DESCRIPTION)["space"]
+        self._graph = graph
+        self._lanes = lanes
+        self._words = WordVectors(folder)
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer.no_padding()
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Prompts -> unit vectors (n, 384) float32."""
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        tokens = [found.ids for found in self._tokenizer.encode_batch(list(texts))]
+        # texts of like length together: short ones are not padded to the longest
+        order = sorted(range(len(texts)), key=lambda place: len(tokens[place]))
+        batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+        wanted = ([tokens[place] for place in places] for places in batches)
+        if self._lanes == 1:
+            found = list(map(self._encode_batch, wanted))
+        else:
+            with ThreadPoolExecutor(self._lanes) as pool:
+                found = list(pool.map(self._encode_batch, wanted))
+        for places, block in zip(batches, found, strict=True):
+            vectors[places] = block
+        return vectors
+
+    def _encode_batch(self, tokens: list[list[int]]) -> np.ndarray:
+        ids = np.zeros((len(tokens), max(map(len, tokens))), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, text in enumerate(tokens):
+            ids[row, : len(text)] = text
+            mask[row, : len(text)] = 1
+        return self._graph(self._words(ids), mask)
+
+
+def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
+    """The prompt encoder of a query, made on first use.
+
+    Raises MissingDependencyError where all-MiniLM-L6-v2 is not installed, or where the graph is
+    not made yet and torch is missing.
+    """
+    folder = _prepare()
+    try:
+        return open_prompt_encoder(folder, threads)
+    except BROKEN as error:
+        raise _broken(folder, error) from error
+
+
+def write_prompt_encoder(folder: Path, storage: Storage = "f16") -> None:
+    """The installed prompt encoder as files that need no torch; `encoder.json` comes last."""
+    space = export_prompt_graph(folder, storage)
+    files = {name: digest_file(folder / name) for name in (GRAPH, WEIGHTS)}
+    write_json(folder / DESCRIPTION, {"space": space, "files": files})
+
+
+def open_prompt_encoder(folder: Path, threads: int | None = None) -> OpenVinoPromptEncoder:
+    """The prompt encoder of such a folder, for a query."""
+    return OpenVinoPromptEncoder(folder, TextGraph(_saved_graph(folder, "f32", threads)))
+
+
+def load_bulk_prompts(threads: int | None = None) -> OpenVinoPromptEncoder:
+    """The same for a corpus: a batch a core, in bf16 where that keeps the vectors."""
+    folder, lanes = _prepare(), threads or own_cores()
+    try:
+        exact = OpenVinoPromptEncoder(folder, TextLanes(_saved_graph(folder, "f32"), lanes), lanes)
+        if not has_bf16():
+            return exact
+        rounded = OpenVinoPromptEncoder(
+            folder, TextLanes(_saved_graph(folder, "bf16"), lanes), lanes
+        )
+    except BROKEN as error:
+        raise _broken(folder, error) from error
+    agreement = compare(exact.encode(SAMPLES), rounded.encode(SAMPLES))
+    return rounded if agreement.lowest >= FLOOR else exact
+
+
+def _prepare() -> Path:
+    space = prompt_space(str(minilm_folder()))
+    folder = cache_folder() / f"prompt-encoder-{space}-{FORMAT}"
+    if not (folder / DESCRIPTION).is_file():
+        _make(folder)
+    return folder
+
+
+def _saved_graph(folder: Path, precision: str, threads: int | None = None) -> SavedGraph:
+    digests = read_json(folder / DESCRIPTION)["files"]
+    return SavedGraph(folder / GRAPH, folder / WEIGHTS, digests, precision, threads)
+
+
+def _broken(folder: Path, error: Exception) -> UnpromptError:
+    return UnpromptError(
+        f"the prompt encoder kept in {folder} is broken ({error}); delete the folder, it is made "
+        "again"
+    )
+
+
+def _make(folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+        made = Path(name) / "made"
+        made.mkdir()
+        write_prompt_encoder(made)
+        try:
+            made.replace(folder)
+        except OSError:  # another process was first
+            if not (folder / DESCRIPTION).is_file():
+                shutil.rmtree(folder, ignore_errors=True)
+                made.replace(folder)

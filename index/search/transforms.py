@@ -56,11 +56,13 @@ def sample_rows(count: int, wanted: int) -> np.ndarray:
 
 def gather_keys(keys: Matrix, rows: np.ndarray, steps: Sequence[Any]) -> np.ndarray:
     """The transformed keys of sorted rows (m,): (m, d) float32."""
-    parts = [
-        apply_transforms(steps, keys[rows[start : start + BLOCK]])
-        for start in range(0, max(1, len(rows)), BLOCK)
-    ]
-    return np.concatenate(parts)
+    first = apply_transforms(steps, keys[rows[:BLOCK]])
+    found = np.empty((len(rows), first.shape[1]), dtype=np.float32)  # once, not in parts as well
+    found[:BLOCK] = first
+    for start in range(BLOCK, len(rows), BLOCK):
+        stop = start + BLOCK
+        found[start:stop] = apply_transforms(steps, keys[rows[start:stop]])
+    return found
 
 
 def check_keys(keys: Matrix, name: str, dim: int | None = None) -> None:

@@ -20,6 +20,7 @@ OWNERS = {
     "open_clip": {
         "index/towers/clip.py",
         "index/towers/clip_tokens.py",
+        "index/towers/lean_vit.py",
         "index/towers/offline_towers.py",
         "index/towers/open_clip_folder.py",
         "inversion/train/contrastive.py",
@@ -62,6 +63,7 @@ OWNERS = {
         "index/engines/devices.py",
         "index/towers/image_graph.py",
         "index/towers/image_only.py",
+        "index/towers/lean_vit.py",
         "index/engines/machine.py",
         "index/towers/minilm.py",
         "index/towers/offline_towers.py",

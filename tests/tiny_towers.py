@@ -96,7 +96,7 @@ def make_tower(family: str, folder: Path) -> Tower:
     return tower.eval()
 
 
-def save_clip(folder: Path, seed: int = 0) -> Path:
+def save_clip(folder: Path, seed: int = 0, **vision: Any) -> Path:
     """A tiny open_clip CLIP with random weights as a `local-dir:` folder."""
     from open_clip.model import CLIP
     from safetensors.torch import save_file
@@ -109,6 +109,7 @@ def save_clip(folder: Path, seed: int = 0) -> Path:
             "width": 32,
             "head_width": 16,
             "patch_size": 8,
+            **vision,
         },
         "text_cfg": {
             "context_length": 77,

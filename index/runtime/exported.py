@@ -34,6 +34,7 @@ def export_encoder(
     description says which corpus the tower was trained on, whose held-out prompts it has not seen.
     """
     from unprompt.index.towers.clip import load_clip
+    from unprompt.index.towers.lean_vit import lean_graph
     from unprompt.index.towers.open_clip_folder import read_trained_on
 
     clip = load_clip(config, "cpu" if config.runtime == "openvino" else None, trained)
@@ -45,7 +46,7 @@ def export_encoder(
         files = {name: digest_file(folder / name) for name in FILES}
     if config.runtime == "openvino":
         size = clip.preprocess.image_size
-        batch = save_module(clip.image_graph(), size, folder, config.storage)
+        batch = save_module(lean_graph(clip.image_graph()), size, folder, config.storage)
         files = {name: digest_file(folder / name) for name in (GRAPH, WEIGHTS)}
     description = {
         "space": clip.space,

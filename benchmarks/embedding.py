@@ -1,11 +1,13 @@
 """Pictures to vectors on this CPU: a plain loop, clip-retrieval's pipeline, ours, and the limit.
 
 `python benchmarks/embedding.py --plot docs/embedding.png` -> JSON on stdout. All contenders read
-the same JPEG files of 512 px in one process, in interleaved rounds; medians, and ratios within the
-run. `at_best` are the ratios between the fastest rounds of each: what is left where neighbours are
-quiet. The towers: ViT-B/32 with random weights, and the offline EfficientNet-lite2 with its own.
-clip-retrieval's pipeline is rebuilt from the calls it makes: a DataLoader of four workers, Pillow,
-fp32; the mean and deviation of its transform are applied in batches here, which is faster.
+the same JPEG files of 512 px in one process, a quarter of them a turn, so that they share the
+machine's slow minutes; medians of whole rounds, and ratios within the run. `at_best` are the ratios
+between the fastest rounds of each: what is left where neighbours are quiet. The towers: ViT-B/32
+with random weights, and the offline EfficientNet-lite2 with its own. clip-retrieval's pipeline is
+rebuilt from the calls it makes: a DataLoader of four workers, Pillow, fp32; the mean and deviation
+of its transform are applied in batches here, which is faster, and its workers stay from turn to
+turn.
 """
 
 import argparse
@@ -40,7 +42,8 @@ from unprompt.index.towers.preprocess import Preprocess
 
 DRAWN, SIZE_PX, GRAIN = 128, 512, 4.0  # distinct drawings; grey levels of noise
 WORKERS, THEIR_BATCH = 4, 64
-Run = Callable[[], np.ndarray]
+TURNS = 4  # of every contender in a round
+Run = Callable[[range], np.ndarray]  # places of files -> vectors
 
 
 class Pictures(torch.utils.data.Dataset):  # type: ignore[misc]
@@ -121,26 +124,47 @@ def load_tower(name: str, folder: Path) -> Tower:
 def race(tower: Tower, paths: list[Path], rounds: int) -> dict[str, Any]:
     """Wall-clock rates of all contenders, and cosines to the plain loop's vectors."""
     contenders: dict[str, Run] = {
-        "loop": lambda: plain_loop(tower.clip, paths),
-        "data loader": lambda: data_loader(tower.clip, paths),
+        "loop": lambda part: plain_loop(tower.clip, take(paths, part)),
+        "data loader": make_data_loader(tower.clip, paths),
     }
     for precision, encoder in tower.ours.items():
-        contenders[f"ours, {precision}"] = lambda encoder=encoder: embed(encoder, paths)
+        contenders[f"ours, {precision}"] = lambda part, e=encoder: embed(e, take(paths, part))
         pixels = make_pixels(encoder, paths)
-        contenders[f"forward only, {precision}"] = lambda e=encoder, p=pixels: forward(e, p)
+        contenders[f"forward only, {precision}"] = lambda part, e=encoder, p=pixels: forward(
+            e, p[part.start : part.stop]
+        )
     for name, run in contenders.items():
-        if name.startswith("ours"):
-            run()  # compiled, and files in the page cache
+        if name != "loop":
+            run(range(THEIR_BATCH))  # compiled, workers there, and files in the page cache
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     vectors: dict[str, np.ndarray] = {}
     for _ in range(rounds):
-        for name, run in contenders.items():
-            start = time.perf_counter()
-            vectors[name] = run()
-            seconds[name].append(time.perf_counter() - start)
+        taken, found = run_round(contenders, len(paths))
+        for name in contenders:
+            seconds[name].append(taken[name])
+            vectors[name] = found[name]
     rates = {name: len(paths) / statistics.median(taken) for name, taken in seconds.items()}
     best = {name: len(paths) / min(taken) for name, taken in seconds.items()}
     return {name: _facts(name, rates, best, vectors) for name in contenders}
+
+
+def run_round(
+    contenders: dict[str, Run], count: int
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Seconds and vectors of every contender for all files, taken in turns."""
+    taken = dict.fromkeys(contenders, 0.0)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in contenders}
+    for turn in range(TURNS):
+        places = range(count * turn // TURNS, count * (turn + 1) // TURNS)
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            parts[name].append(run(places))
+            taken[name] += time.perf_counter() - start
+    return taken, {name: np.concatenate(found) for name, found in parts.items()}
+
+
+def take(paths: list[Path], part: range) -> list[Path]:
+    return paths[part.start : part.stop]
 
 
 def _facts(
@@ -177,14 +201,24 @@ def plain_loop(clip: Clip, paths: list[Path]) -> np.ndarray:
     return torch.cat(found).numpy()
 
 
-def data_loader(clip: Clip, paths: list[Path]) -> np.ndarray:
+def make_data_loader(clip: Clip, paths: list[Path]) -> Run:
     """Worker processes that read, batches in fp32."""
-    pictures = Pictures(paths, clip.preprocess)
-    loader = torch.utils.data.DataLoader(pictures, THEIR_BATCH, num_workers=WORKERS)
+    places: list[int] = []  # what the loader reads next
+    loader = torch.utils.data.DataLoader(
+        Pictures(paths, clip.preprocess),
+        THEIR_BATCH,
+        sampler=places,
+        num_workers=WORKERS,
+        persistent_workers=True,
+    )
     graph = clip.image_graph()
-    with torch.no_grad():
-        found = [graph(pixels) for pixels in loader]
-    return torch.cat(found).numpy()
+
+    def run(part: range) -> np.ndarray:
+        places[:] = part
+        with torch.no_grad():
+            return torch.cat([graph(pixels) for pixels in loader]).numpy()
+
+    return run
 
 
 def embed(encoder: BulkEncoder, paths: list[Path]) -> np.ndarray:
@@ -193,17 +227,18 @@ def embed(encoder: BulkEncoder, paths: list[Path]) -> np.ndarray:
     return np.stack([np.asarray(vector) for _, vector in encode_contents(encoder, contents)])
 
 
-def make_pixels(encoder: BulkEncoder, paths: list[Path]) -> list[np.ndarray]:
-    """A batch of ready pixels for each lane's turn."""
+def make_pixels(encoder: BulkEncoder, paths: list[Path]) -> np.ndarray:
+    """Ready pixels (n, s, s, 3)."""
     read = PixelReader(encoder.preprocess)
-    pixels = np.stack([read(path.read_bytes(), path.name) for path in paths])
-    return [pixels[n : n + encoder.batch_size] for n in range(0, len(pixels), encoder.batch_size)]
+    return np.stack([read(path.read_bytes(), path.name) for path in paths])
 
 
-def forward(encoder: BulkEncoder, batches: list[np.ndarray]) -> np.ndarray:
-    """What the tower alone takes: the limit of any pipeline around it."""
+def forward(encoder: BulkEncoder, pixels: np.ndarray) -> np.ndarray:
+    """What the tower alone takes, a batch for each lane's turn: the limit of any pipeline."""
     from concurrent.futures import ThreadPoolExecutor
 
+    size = encoder.batch_size
+    batches = [pixels[n : n + size] for n in range(0, len(pixels), size)]
     with ThreadPoolExecutor(encoder.lanes) as pool:
         return np.concatenate(list(pool.map(encoder.encode_pixels, batches)))
 

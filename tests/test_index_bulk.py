@@ -3,7 +3,9 @@
 import io
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from unprompt.index.images.pictures import PictureLimits, open_picture
 from unprompt.index.runtime.bulk import encode_contents
 from unprompt.index.runtime.compiled import NO_DIGESTS, SavedGraph
 from unprompt.index.runtime.exported import export_encoder, load_encoder
-from unprompt.index.runtime.lanes import Lanes, has_bf16
+from unprompt.index.runtime.lanes import Lanes, Requests, compile_lanes, has_bf16
 from unprompt.index.runtime.self_check import check_lanes, compare, made_pictures
 from unprompt.index.towers import pixels as pixels_file
 from unprompt.index.towers.encoders import BulkEncoder, EncoderConfig
@@ -149,6 +151,36 @@ def test_the_reader_stays_a_few_batches_ahead(tiny_run: Path, tiny_pictures: lis
     assert next(source)[0] == "fox"
     assert len(taken) <= 4 * encoder.batch_size and set(taken) == {threading.get_ident()}
     source.close()
+
+
+def test_every_lane_has_its_request_before_any_runs() -> None:
+    """OpenVINO makes a request only once those that run are done: lanes would take turns."""
+    from openvino import Model, opset13
+
+    class Counted:
+        """A compiled network, and how many requests were made of it."""
+
+        def __init__(self, compiled: Any):
+            self.compiled, self.made = compiled, 0
+
+        def create_infer_request(self) -> Any:
+            self.made += 1
+            return self.compiled.create_infer_request()
+
+    numbers = opset13.parameter([1, 4], np.float32)
+    doubled = Model([opset13.multiply(numbers, opset13.constant(np.float32(2)))], [numbers])
+    network = Counted(compile_lanes(doubled, "f32", lanes=2))
+    requests = Requests(network, 2)
+    inputs = [np.full((1, 4), number, dtype=np.float32) for number in range(40)]
+    for _ in range(3):  # threads that come and go, and more of them than lanes
+        with ThreadPoolExecutor(5) as pool:
+            found = list(pool.map(requests, inputs))
+        np.testing.assert_array_equal(np.stack(found), 2 * np.stack(inputs))
+    assert network.made == 2
+    with pytest.raises(RuntimeError):
+        requests(np.zeros((1, 5), dtype=np.float32))
+    assert requests(inputs[3]).tolist() == [[6.0] * 4], "a request that failed is used again"
+    assert requests(inputs[4]).tolist() == [[8.0] * 4]
 
 
 @pytest.mark.slow

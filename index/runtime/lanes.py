@@ -4,7 +4,7 @@ Each lane is one core with a request of its own. A core that decodes pictures an
 tower on them never waits for another, and one core a batch loses nothing to synchronisation.
 """
 
-import threading
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,12 @@ CONVOLVED_BATCH = 8  # of a network of convolutions, which has few weights for i
 
 
 class Lanes:
-    """The compiled graph; a thread that calls gets a lane of its own."""
+    """The compiled graph; a thread that calls gets a lane, and waits while all are taken."""
 
     def __init__(self, saved: SavedGraph, image_size: int, batch: int, lanes: int):
         graph = read_graph(saved)
         graph.reshape([batch, image_size, image_size, 3])  # fixed shapes run fastest
-        self._requests = Requests(compile_lanes(graph, saved.precision, lanes))
+        self._requests = Requests(compile_lanes(graph, saved.precision, lanes), lanes)
         self._batch = batch
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
@@ -41,10 +41,10 @@ def fill_up(pixels: np.ndarray, batch: int) -> np.ndarray:
 
 
 class TextLanes:
-    """A saved graph over words and their mask; a thread that calls gets a lane of its own."""
+    """A saved graph over words and their mask; a thread that calls gets a lane."""
 
     def __init__(self, saved: SavedGraph, lanes: int):
-        self._requests = Requests(compile_lanes(read_graph(saved), saved.precision, lanes))
+        self._requests = Requests(compile_lanes(read_graph(saved), saved.precision, lanes), lanes)
 
     def __call__(self, words: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Words (n, t, d) float32 and mask (n, t) int64 -> (n, d) float32."""
@@ -52,17 +52,23 @@ class TextLanes:
 
 
 class Requests:
-    """A compiled network with one output, and a request for each thread that calls."""
+    """A compiled network with one output, and a request for each lane.
 
-    def __init__(self, compiled: Any):
-        self._compiled = compiled
-        self._threads = threading.local()
+    They are made at once: OpenVINO makes none while another one runs.
+    """
+
+    def __init__(self, compiled: Any, lanes: int):
+        self._free: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(lanes):
+            self._free.put(compiled.create_infer_request())
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
-        if not hasattr(self._threads, "request"):
-            self._threads.request = self._compiled.create_infer_request()
-        self._threads.request.infer(list(inputs), share_inputs=True)
-        return np.array(self._threads.request.get_output_tensor(0).data, dtype=np.float32)
+        request = self._free.get()
+        try:
+            request.infer(list(inputs), share_inputs=True)
+            return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+        finally:
+            self._free.put(request)
 
 
 def compile_lanes(graph: Any, precision: str, lanes: int) -> Any:

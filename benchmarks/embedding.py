@@ -42,6 +42,7 @@ from unprompt.index.towers.preprocess import Preprocess
 
 DRAWN, SIZE_PX, GRAIN = 128, 512, 4.0  # distinct drawings; grey levels of noise
 WORKERS, THEIR_BATCH = 4, 64
+TOWERS = ("vit-b-32", "efficientnet-lite2")
 TURNS = 4  # of every contender in a round
 Run = Callable[[range], np.ndarray]  # places of files -> vectors
 
@@ -73,12 +74,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--towers", nargs="+", choices=TOWERS, default=TOWERS)
     parser.add_argument("--plot", type=Path, help="a picture of the rates")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         paths = make_jpegs(Path(name) / "jpegs", asked.images)
         found: dict[str, Any] = {"machine": describe_machine().cpu, "images": len(paths)}
-        for tower in ("vit-b-32", "efficientnet-lite2"):
+        for tower in asked.towers:
             loaded = load_tower(tower, Path(name) / tower)
             found[tower] = race(loaded, paths, asked.rounds)
             found[tower]["preprocess"] = race_pixels(loaded.clip.preprocess, paths, asked.rounds)
@@ -278,8 +280,10 @@ def plot(found: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     towers = [name for name in found if isinstance(found[name], dict)]
-    figure, panels = pyplot.subplots(1, len(towers), figsize=(10, 3.2), layout="constrained")
-    for panel, tower in zip(panels, towers, strict=True):
+    figure, panels = pyplot.subplots(
+        1, len(towers), figsize=(10, 3.2), layout="constrained", squeeze=False
+    )
+    for panel, tower in zip(panels[0], towers, strict=True):
         rates = {n: f["images_per_second"] for n, f in found[tower].items() if n != "preprocess"}
         colours = ["#4c78a8" if n.startswith("ours") else "#b0b7c3" for n in rates]
         bars = panel.barh(list(rates), list(rates.values()), color=colours)

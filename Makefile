@@ -38,7 +38,7 @@ types: $(STAMP)  ## Mypy on the four folders.
 	MYPYPATH=.links $(BIN)/mypy -p unprompt.index -p unprompt.build -p unprompt.inversion -p unprompt.ui
 
 bench: $(STAMP)  ## Measure this machine; one JSON line a benchmark.
-	for file in $(filter-out benchmarks/ablation.py benchmarks/made_vectors.py benchmarks/flops.py benchmarks/retrieval.py benchmarks/scaling.py benchmarks/filling.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done
+	for file in $(filter-out benchmarks/ablation.py benchmarks/made_vectors.py benchmarks/flops.py benchmarks/retrieval.py benchmarks/scaling.py benchmarks/filling.py benchmarks/peers.py benchmarks/rate_plot.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done
 
 ablation: $(STAMP)  ## Train every variant from three seeds (hours) and write docs/ablation.*
 	$(BIN)/python benchmarks/ablation.py

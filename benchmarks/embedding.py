@@ -4,10 +4,7 @@
 the same JPEG files of 512 px in one process, a quarter of them a turn, so that they share the
 machine's slow minutes; medians of whole rounds, and ratios within the run. `at_best` are the ratios
 between the fastest rounds of each: what is left where neighbours are quiet. The towers: ViT-B/32
-with random weights, and the offline EfficientNet-lite2 with its own. clip-retrieval's pipeline is
-rebuilt from the calls it makes: a DataLoader of four workers, Pillow, fp32; the mean and deviation
-of its transform are applied in batches here, which is faster, and its workers stay from turn to
-turn.
+with random weights, and the offline EfficientNet-lite2 with its own. peers.py has the others' ways.
 """
 
 import argparse
@@ -25,8 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.utils.data
+from peers import make_data_loader, plain_loop
 from PIL import Image
+from rate_plot import plot_rates
 
 from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.render.scenes.renderer import ScenesRenderer
@@ -41,25 +39,10 @@ from unprompt.index.towers.pixels import PixelReader
 from unprompt.index.towers.preprocess import Preprocess
 
 DRAWN, SIZE_PX, GRAIN = 128, 512, 4.0  # distinct drawings; grey levels of noise
-WORKERS, THEIR_BATCH = 4, 64
 TOWERS = ("vit-b-32", "efficientnet-lite2")
+WARM_UP = 64  # files
 TURNS = 4  # of every contender in a round
 Run = Callable[[range], np.ndarray]  # places of files -> vectors
-
-
-class Pictures(torch.utils.data.Dataset):  # type: ignore[misc]
-    """Files as clip-retrieval reads them: opened and transformed by the item."""
-
-    def __init__(self, paths: list[Path], preprocess: Preprocess):
-        self.paths = paths
-        self.preprocess = preprocess
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, place: int) -> Any:
-        pixels = self.preprocess([Image.open(self.paths[place]).convert("RGB")])[0]
-        return torch.from_numpy(pixels)
 
 
 class Tower(NamedTuple):
@@ -86,7 +69,7 @@ def main() -> None:
             found[tower]["preprocess"] = race_pixels(loaded.clip.preprocess, paths, asked.rounds)
     print(json.dumps(found, indent=1))
     if asked.plot:
-        plot(found, asked.plot)
+        plot_rates(found, f"{len(paths)} JPEGs of {SIZE_PX} px, {found['machine']}", asked.plot)
 
 
 def make_jpegs(folder: Path, count: int) -> list[Path]:
@@ -137,7 +120,7 @@ def race(tower: Tower, paths: list[Path], rounds: int) -> dict[str, Any]:
         )
     for name, run in contenders.items():
         if name != "loop":
-            run(range(THEIR_BATCH))  # compiled, workers there, and files in the page cache
+            run(range(WARM_UP))  # compiled, workers there, and files in the page cache
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     vectors: dict[str, np.ndarray] = {}
     for _ in range(rounds):
@@ -192,37 +175,6 @@ def _ratios(name: str, rates: dict[str, float]) -> dict[str, float]:
     }
 
 
-def plain_loop(clip: Clip, paths: list[Path]) -> np.ndarray:
-    """A picture at a time."""
-    graph = clip.image_graph()
-    with torch.inference_mode():
-        found = [
-            graph(torch.from_numpy(clip.preprocess([Image.open(path).convert("RGB")])))
-            for path in paths
-        ]
-    return torch.cat(found).numpy()
-
-
-def make_data_loader(clip: Clip, paths: list[Path]) -> Run:
-    """Worker processes that read, batches in fp32."""
-    places: list[int] = []  # what the loader reads next
-    loader = torch.utils.data.DataLoader(
-        Pictures(paths, clip.preprocess),
-        THEIR_BATCH,
-        sampler=places,
-        num_workers=WORKERS,
-        persistent_workers=True,
-    )
-    graph = clip.image_graph()
-
-    def run(part: range) -> np.ndarray:
-        places[:] = part
-        with torch.no_grad():
-            return torch.cat([graph(pixels) for pixels in loader]).numpy()
-
-    return run
-
-
 def embed(encoder: BulkEncoder, paths: list[Path]) -> np.ndarray:
     """As the stage `embed` does it."""
     contents = ((path.name, path.read_bytes()) for path in paths)
@@ -270,30 +222,6 @@ def race_pixels(preprocess: Preprocess, paths: list[Path], rounds: int) -> dict[
         "less_cpu_than_pillow": round(cpu["pillow"] / cpu["ours"], 2),
         "grey_levels_apart": int(max(apart)),
     }
-
-
-def plot(found: dict[str, Any], path: Path) -> None:
-    """Bars of images a second, a panel a tower."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    towers = [name for name in found if isinstance(found[name], dict)]
-    figure, panels = pyplot.subplots(
-        1, len(towers), figsize=(10, 3.2), layout="constrained", squeeze=False
-    )
-    for panel, tower in zip(panels[0], towers, strict=True):
-        rates = {n: f["images_per_second"] for n, f in found[tower].items() if n != "preprocess"}
-        colours = ["#4c78a8" if n.startswith("ours") else "#b0b7c3" for n in rates]
-        bars = panel.barh(list(rates), list(rates.values()), color=colours)
-        panel.bar_label(bars, fmt="%.0f", padding=3)
-        panel.invert_yaxis()
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.set(title=tower, xlabel="images per second")
-        panel.margins(x=0.12)
-    figure.suptitle(f"{found['images']} JPEGs of {SIZE_PX} px, {found['machine']}", fontsize=9)
-    figure.savefig(path, dpi=150)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,10 @@ def build_image_graph(
 
         def forward(self, pixels: Any) -> Any:
             planes = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
+            return self.describe(planes)
+
+        def describe(self, planes: Any) -> Any:
+            """Normalised pixels (n, 3, s, s) -> unit vectors (n, d)."""
             planes = planes.to(self.dtype)
             if reader is not None:
                 return normalize(reader(image_tokens(self.tower, planes).float()), dim=-1)

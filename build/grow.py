@@ -1,14 +1,22 @@
-"""A folder of embeddings (n, d_image) -> rows, keys and targets that an index can add."""
+"""A folder of embeddings (n, d_image) -> rows, keys and targets that an index can add.
+
+Rows near to held-out prompts of the index' own run are left out, as they are when it is built:
+what is found by such a row was never found by likeness.
+"""
 
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from unprompt.build.assemble import index_rows, train_rows
+from unprompt.build.corpus import Corpus
+from unprompt.build.leaks import name_left_out, near_held_out
 from unprompt.index.embeddings import open_embeddings
 from unprompt.index.files.segment_files import IndexContent
 from unprompt.index.files.segments import ChosenRows
-from unprompt.index.towers.encoders import PromptEncoder
+from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.towers.encoders import PromptEncoder, check_same_space
 
 
 def embedded_content(folder: Path, encoder: PromptEncoder) -> IndexContent:
@@ -28,3 +36,40 @@ def embedded_content(folder: Path, encoder: PromptEncoder) -> IndexContent:
         target_space=encoder.space,
         key_kind=embedded.info.keys,
     )
+
+
+def without_held_out(content: IndexContent, own: Corpus) -> tuple[IndexContent, pl.DataFrame]:
+    """The rows that come near to no validation or test prompt of `own`, and LEFT_OUT of the others.
+
+    Near is what was near when `own` was split. Raises SpaceMismatchError for targets of another
+    prompt encoder.
+    """
+    check_same_space(
+        own.report["target_space"],
+        content.target_space,
+        "the new targets",
+        "Embed the rows with the encoder of the index.",
+    )
+    near = near_held_out(content.targets, own, leak_threshold(own))
+    left_out = name_left_out(content.rows, near)
+    kept = np.setdiff1d(np.arange(content.rows.height), near.rows, assume_unique=True)
+    if not left_out.height:
+        return content, left_out
+    return content._replace(
+        rows=content.rows[kept],
+        keys=ChosenRows(content.keys, kept),
+        targets=ChosenRows(content.targets, kept),
+    ), left_out
+
+
+def rows_near_held_out(index: PromptIndex, own: Corpus) -> pl.Series:
+    """Ids of rows near to held-out prompts of `own`; its own train prompts are known not to be."""
+    train = own.prompts.filter(pl.col("split") == "train")["prompt_id"]
+    foreign = np.flatnonzero(~index.rows["prompt_id"].is_in(train.implode()).to_numpy())
+    near = near_held_out(ChosenRows(index.targets, foreign), own, leak_threshold(own))
+    return index.rows["row_id"][foreign[near.rows]]
+
+
+def leak_threshold(corpus: Corpus) -> float:
+    """From which cosine on a prompt is near to a held-out one of this corpus."""
+    return float(corpus.report["split"]["leak_threshold"])

@@ -1,12 +1,13 @@
 """How near the splits are to each other: PROMPTS table and vectors (n, d) -> the highest cosine."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
 
 from unprompt.index.errors import CorpusError
+from unprompt.index.files.segments import ChosenRows, Matrix
 from unprompt.index.search.nearest import ROUNDING, exact_cosines, nearest, nearest_over
 from unprompt.index.tables import PROMPTS, SPLITS, check_schema
 from unprompt.index.towers.encoders import to_unit_length
@@ -34,6 +35,14 @@ class PromptVectors(Protocol):
     @property
     def targets(self) -> np.ndarray:
         """(n, d_prompt) unit length."""
+
+
+class NearHeldOut(NamedTuple):
+    """Rows that come near to a held-out prompt, the nearest one, and how near."""
+
+    rows: np.ndarray  # (m,) int64, rising
+    prompt_ids: pl.Series
+    cosines: np.ndarray  # (m,) float64
 
 
 @dataclass(frozen=True)
@@ -72,27 +81,42 @@ def leave_out_leaks(
     validation or test prompt of `own`, and a LEFT_OUT row for each of them.
     """
     train = np.flatnonzero((lent.prompts["split"] == "train").to_numpy())
-    held = np.flatnonzero(own.prompts["split"].is_in(["validation", "test"]).to_numpy())
-    cosines, nearest_rows = np.full(len(train), -np.inf), np.full(len(train), -1, dtype=np.int64)
-    held_vectors = to_unit_length(own.targets[held])
-    for start in range(0, len(train) if len(held) else 0, BLOCK):
-        span = slice(start, start + BLOCK)
-        block = to_unit_length(lent.targets[train[span]])
-        cosines[span], nearest_rows[span] = nearest_over(block, held_vectors, threshold)
-    leaking = np.flatnonzero(nearest_rows >= 0)
-    rows = lent.prompts[train[leaking]]
-    left_out = pl.DataFrame(
-        {
-            "prompt_id": rows["prompt_id"],
-            "prompt": rows["prompt"],
-            "nearest_prompt_id": own.prompts["prompt_id"][held[nearest_rows[leaking]]],
-            "cosine": cosines[leaking],
-        },
-        schema=LEFT_OUT,
-    )
+    near = near_held_out(ChosenRows(lent.targets, train), own, threshold)
+    left_out = name_left_out(lent.prompts[train], near)
     dropped = pl.col("prompt_id").is_in(left_out["prompt_id"].implode())
     split = pl.when(dropped).then(pl.lit("excluded")).otherwise("split").alias("split")
     return lent.prompts.with_columns(split), left_out
+
+
+def near_held_out(vectors: Matrix, own: PromptVectors, threshold: float) -> NearHeldOut:
+    """Which rows of prompt vectors (n, d_prompt) come near to held-out prompts of `own`.
+
+    Near is a cosine of `threshold` or more; `vectors` may lie on disk.
+    """
+    held = np.flatnonzero(own.prompts["split"].is_in(["validation", "test"]).to_numpy())
+    held_vectors = to_unit_length(own.targets[held])
+    cosines, nearest_rows = np.full(len(vectors), -np.inf), np.full(len(vectors), -1, np.int64)
+    for start in range(0, len(vectors) if len(held) else 0, BLOCK):
+        span = slice(start, start + BLOCK)
+        block = to_unit_length(np.asarray(vectors[span]))
+        cosines[span], nearest_rows[span] = nearest_over(block, held_vectors, threshold)
+    rows = np.flatnonzero(nearest_rows >= 0)
+    ids = own.prompts["prompt_id"][held[nearest_rows[rows]]]
+    return NearHeldOut(rows, ids, cosines[rows])
+
+
+def name_left_out(prompts: pl.DataFrame, near: NearHeldOut) -> pl.DataFrame:
+    """LEFT_OUT of a table (n rows, with prompt_id and prompt) of which some rows are near."""
+    rows = prompts[near.rows]
+    return pl.DataFrame(
+        {
+            "prompt_id": rows["prompt_id"],
+            "prompt": rows["prompt"],
+            "nearest_prompt_id": near.prompt_ids,
+            "cosine": near.cosines,
+        },
+        schema=LEFT_OUT,
+    )
 
 
 def check_prompt_vectors(table: pl.DataFrame, vectors: np.ndarray) -> pl.DataFrame:

@@ -194,7 +194,7 @@ def test_eval_json(cli: Cli, tiny_run: Path) -> None:
         assert low <= entry["mean_cosine"] <= high and entry["n"] == report["leaks"]["test"]
     table = cli("eval", "scenes-tiny", "--output", tiny_run)
     assert f"{methods['blend']['mean_cosine']:.4f}" in table.out
-    assert "leak check" in table.err
+    assert "leak check" in table.err and report["leaks"]["rows_near_held_out"] == 0
 
 
 def test_eval_report_and_texts(cli: Cli, tiny_run: Path) -> None:

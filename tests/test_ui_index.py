@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unprompt.build.grow import embedded_content
-from unprompt.index.embeddings import read_embeddings
+from unprompt.build.assemble import index_rows
+from unprompt.build.corpus import read_corpus
+from unprompt.build.grow import embedded_content, rows_near_held_out
+from unprompt.index.embeddings import read_embeddings, start_embeddings, write_part
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.towers.minilm import load_prompt_encoder
 from unprompt.inversion.inverter import Inverter
@@ -79,6 +81,39 @@ def test_a_rebuild_takes_the_settings_of_the_run(cli: Cli, run: Path, tiny_run: 
     last = json.loads(cli("index", "info", bundle, "--json").out)
     assert last["factory"] == first["factory"] and last["lists"] is None
     assert last["recall"]["k"] == first["recall"]["k"] == 10
+
+
+def test_rows_near_to_held_out_prompts_stay_out(
+    cli: Cli, run: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    """The run's own validation pictures come back under the split `train`, as another run's."""
+    for name in ("corpus", "stages"):
+        shutil.copytree(tiny_run / name, run / name)
+    own = read_embeddings(run / "embeddings" / "image")
+    held = own.rows["split"] == "validation"
+    rows = own.rows.filter(held).with_columns(split=pl.lit("train"))
+    other = tmp_path / "other"
+    start_embeddings(other, own.info)
+    write_part(other, 0, rows, own.vectors[held.to_numpy()], "image")
+    shown = json.loads(cli("index", "add", run, other, "--json").out)
+    assert (shown["added"], shown["skipped"]) == (0, 0) and "left out" in shown["notes"][0]
+    listed = pl.read_parquet(run / "index_left_out.parquet")
+    assert sorted(listed["prompt"]) == sorted(rows["caption"])
+    assert listed["cosine"].min() > 0.999 and set(listed["source"]) == {str(other)}
+    assert cli("index", "add", run, other).code == 0  # again: listed once
+    assert pl.read_parquet(run / "index_left_out.parquet").equals(listed)
+    # asked for, they come in, scores are warned of, and they go again
+    whole = PromptIndex.load(run / "bundle" / "index").manifest.ntotal
+    kept = json.loads(cli("index", "add", run, other, "--keep-near", "--json").out)
+    assert kept["added"] == len(rows)
+    corpus = read_corpus(run / "corpus")
+    near = rows_near_held_out(PromptIndex.load(run / "bundle" / "index"), corpus)
+    assert sorted(near) == sorted(index_rows(rows)["row_id"])
+    gone = json.loads(cli("index", "remove", run, "--near-held-out", "--json").out)
+    assert (gone["removed"], gone["rows"]) == (len(rows), whole)
+    shutil.rmtree(run / "corpus")
+    (run / "stages" / "corpus.json").unlink()
+    assert "needs the corpus" in cli("index", "remove", run, "--near-held-out").err
 
 
 def test_containing_merge_and_export(cli: Cli, run: Path, tmp_path: Path) -> None:

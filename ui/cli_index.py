@@ -48,9 +48,15 @@ def index_add(
     sources: Annotated[
         list[Path], typer.Argument(help="Indexes that keep their keys, or folders of embeddings.")
     ],
+    keep_near: Annotated[
+        bool,
+        typer.Option("--keep-near", help="Also rows near to held-out prompts of the index' run."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Add rows of the same encoder; rows that are there already are skipped.
+
+    Rows whose prompts come near to held-out prompts of the run are left out and listed.
 
     \b
     Examples:
@@ -59,7 +65,7 @@ def index_add(
     """
     from unprompt.ui.index_changes import add_to_index
 
-    add_to_index(folder, sources, as_json)
+    add_to_index(folder, sources, keep_near, as_json)
 
 
 @index_app.command("remove")
@@ -72,6 +78,10 @@ def index_remove(
     containing: Annotated[
         str | None, typer.Option(help="Remove every row whose prompt contains this text.")
     ] = None,
+    near_held_out: Annotated[
+        bool,
+        typer.Option("--near-held-out", help="Added rows near to held-out prompts."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Remove rows; `rebuild` also takes them out of the files.
@@ -80,10 +90,12 @@ def index_remove(
     Examples:
       unprompt index remove runs/big/bundle --row-id 5934207 --row-id 77
       unprompt index remove runs/big/bundle --containing "greg rutkowski"
+      unprompt index remove runs/big --near-held-out
     """
-    from unprompt.ui.index_changes import remove_from_index
+    from unprompt.ui.index_changes import Leaving, remove_from_index
 
-    remove_from_index(folder, row_id or [], listed, containing, as_json)
+    leaving = Leaving(row_id or [], listed, containing, near_held_out)
+    remove_from_index(folder, leaving, as_json)
 
 
 @index_app.command("merge")

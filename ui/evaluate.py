@@ -81,6 +81,12 @@ def leak_line(leaks: dict[str, Any]) -> str:
         f"leak check: the nearest train and held-out prompts have a cosine of "
         f"{leaks['highest_cosine']:.6f}, under {leaks['threshold']}"
     )
+    if leaks["rows_near_held_out"]:
+        line += (
+            f"\nWARNING: {leaks['rows_near_held_out']} rows that were added to the index come near "
+            "to held-out prompts, so that these scores are too high; `unprompt index remove RUN "
+            "--near-held-out` takes them out"
+        )
     if leaks["tower_of_another_corpus"]:
         line += (
             "\nWARNING: the tower was trained on another corpus; these scores may be of prompts "

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
+from unprompt.build.corpus import Corpus, read_corpus
 from unprompt.index.bundle import SEAL
 from unprompt.index.embeddings import DESCRIPTION, open_embeddings
 from unprompt.index.errors import ConfigError, UnpromptError
@@ -17,30 +18,61 @@ from unprompt.index.rebuild import merge_indexes, read_content, rebuild_index
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.settings import read_settings
 from unprompt.index.stages import StageLedger
+from unprompt.index.tables import write_table
 from unprompt.index.towers.encoders import to_unit_length
 from unprompt.index.update import Change, add_rows, remove_rows
 from unprompt.ui.config import override_setting
 from unprompt.ui.index_commands import find_index
 from unprompt.ui.progress import choose_progress
 
+LEFT_OUT_FILE = "index_left_out.parquet"  # of the run: source, and LEFT_OUT of build/leaks.py
 
-def add_to_index(folder: Path, sources: Sequence[Path], as_json: bool) -> None:
-    """Add the rows of other indexes, or of folders of embeddings."""
+
+class Leaving(NamedTuple):
+    """Which rows are to be removed; what is asked for in several ways is added up."""
+
+    row_ids: Sequence[int] = ()
+    listed: Path | None = None
+    containing: str | None = None  # in their prompts
+    near_held_out: bool = False
+
+
+def add_to_index(folder: Path, sources: Sequence[Path], keep_near: bool, as_json: bool) -> None:
+    """Add the rows of other indexes, or of folders of embeddings.
+
+    Those near to held-out prompts of the index' own run are left out and listed, unless
+    `keep_near`: found by them, `unprompt eval` would score what the index was given.
+    """
     place = find_index(folder)
+    own = None if keep_near else _own_corpus(place)
     for source in sources:
-        _report(place, add_rows(place, _content(source)), as_json)
+        content, notes = _content(source), []
+        if own is not None:
+            from unprompt.build.grow import without_held_out
+
+            content, left_out = without_held_out(content, own)
+            notes = _list_left_out(_run_of(place), source, left_out)
+        _report(place, add_rows(place, content), as_json, notes)
 
 
-def remove_from_index(
-    folder: Path, row_ids: Sequence[int], listed: Path | None, containing: str | None, as_json: bool
-) -> None:
-    """Remove rows by id, or those whose prompt contains a text."""
+def remove_from_index(folder: Path, leaving: Leaving, as_json: bool) -> None:
+    """Remove the rows that are asked for in one way or another."""
     place = find_index(folder)
-    wanted = [*row_ids, *(_read_ids(listed) if listed else [])]
-    if containing:
-        rows = PromptIndex.load(place).rows
-        found = rows["prompt"].str.to_lowercase().str.contains(containing.lower(), literal=True)
+    wanted = [*leaving.row_ids, *(_read_ids(leaving.listed) if leaving.listed else [])]
+    if leaving.containing:
+        rows, text = PromptIndex.load(place).rows, leaving.containing.lower()
+        found = rows["prompt"].str.to_lowercase().str.contains(text, literal=True)
         wanted += rows["row_id"].filter(found).to_list()
+    if leaving.near_held_out:
+        from unprompt.build.grow import rows_near_held_out
+
+        own = _own_corpus(place)
+        if own is None:
+            raise ConfigError(
+                f"--near-held-out needs the corpus of the run that {place} belongs to; there is "
+                f"none in {_run_of(place)}"
+            )
+        wanted += rows_near_held_out(PromptIndex.load(place), own).to_list()
     _report(place, remove_rows(place, wanted), as_json)
 
 
@@ -53,7 +85,7 @@ def merge_into(output: Path, folders: Sequence[Path], as_json: bool) -> None:
 def rebuild(folder: Path, settings: Sequence[str], queries: Path | None, as_json: bool) -> None:
     """Train and fill anew from the kept keys, as the run of the index did unless `settings` say."""
     place = find_index(folder)
-    ledger = StageLedger(place.parent.parent)
+    ledger = StageLedger(_run_of(place))
     begun = ledger.settings("index")["index"] if ledger.is_begun("index") else {}
     content: dict[str, Any] = {"index": begun}
     for setting in settings:
@@ -73,6 +105,34 @@ def _content(source: Path) -> IndexContent:
     from unprompt.index.engines.devices import load_target_encoder
 
     return embedded_content(source, load_target_encoder())
+
+
+def _run_of(place: Path) -> Path:
+    """The run folder whose bundle an index folder belongs to, if it belongs to one."""
+    return place.parent.parent
+
+
+def _own_corpus(place: Path) -> Corpus | None:
+    """The corpus of the run that an index belongs to; None for an index without one."""
+    run = _run_of(place)
+    return read_corpus(run / "corpus") if StageLedger(run).is_done("corpus") else None
+
+
+def _list_left_out(run: Path, source: Path, left_out: pl.DataFrame) -> list[str]:
+    """Write down which rows of a source were left out; a note of it if there are any."""
+    path = run / LEFT_OUT_FILE
+    earlier = pl.read_parquet(path) if path.is_file() else None
+    listed = left_out.select(pl.lit(str(source)).alias("source"), pl.all())
+    if earlier is not None:
+        listed = pl.concat([earlier.filter(pl.col("source") != str(source)), listed])
+    if listed.height or earlier is not None:
+        write_table(path, listed)
+    if not left_out.height:
+        return []
+    return [
+        f"{left_out.height:,} rows of {source} were left out, near to held-out prompts of {run}: "
+        f"listed in {path}; --keep-near adds them, and `unprompt eval` scores too high then"
+    ]
 
 
 def _held_out(folder: Path) -> np.ndarray:
@@ -97,12 +157,10 @@ def _read_ids(path: Path) -> list[int]:
         ) from error
 
 
-def _report(place: Path, change: Change, as_json: bool) -> None:
-    notes = list(change.notes)
+def _report(place: Path, change: Change, as_json: bool, said: Sequence[str] = ()) -> None:
+    notes = [*said, *change.notes]
     if (place.parent / SEAL).is_file() and (change.added or change.removed or change.rebuilt):
-        notes.append(
-            f"the blend was tuned before this change: `unprompt tune {place.parent.parent}`"
-        )
+        notes.append(f"the blend was tuned before this change: `unprompt tune {_run_of(place)}`")
     manifest = change.manifest
     if as_json:
         record: dict[str, Any] = {

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.corpus import Corpus, read_corpus
+from unprompt.build.grow import rows_near_held_out
 from unprompt.build.leaks import check_leaks
 from unprompt.build.pipeline import STAGES, BuildRun, TowerSources, check_share
 from unprompt.build.sources.kinds import find_kind
@@ -23,6 +24,7 @@ from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.index.errors import ConfigError
 from unprompt.index.files.manifest import read_index_manifest
 from unprompt.index.progress import SILENT, Progress
+from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.runtime.exported import trained_on
 from unprompt.index.settings import write_settings
 from unprompt.index.stages import StageLedger
@@ -136,7 +138,13 @@ def examine(folder: Path, config: RunConfig, texts: int = 0, text_bank: bool = F
         error = calibration_error(measure_reliability(examined.expected, examined.cosines))
     seen = trained_on(run.bundle / ENCODER)
     foreign = seen is not None and seen != config.build.corpus.held_out_digest
-    leaks = {"threshold": threshold, "highest_cosine": highest, "tower_of_another_corpus": foreign}
+    near = rows_near_held_out(PromptIndex.load(run.bundle / INDEX), corpus)
+    leaks = {
+        "threshold": threshold,
+        "highest_cosine": highest,
+        "rows_near_held_out": len(near),
+        "tower_of_another_corpus": foreign,
+    }
     sources = examined.rows.select("prompt_id").join(
         corpus.prompts.select("prompt_id", "source"), on="prompt_id", how="left",
         maintain_order="left",

@@ -52,9 +52,9 @@ def without_held_out(content: IndexContent, own: Corpus) -> tuple[IndexContent, 
     )
     near = near_held_out(content.targets, own, leak_threshold(own))
     left_out = name_left_out(content.rows, near)
-    kept = np.setdiff1d(np.arange(content.rows.height), near.rows, assume_unique=True)
     if not left_out.height:
         return content, left_out
+    kept = np.setdiff1d(np.arange(content.rows.height), near.rows, assume_unique=True)
     return content._replace(
         rows=content.rows[kept],
         keys=ChosenRows(content.keys, kept),

@@ -16,6 +16,7 @@ from unprompt.index.embeddings import read_embeddings, start_embeddings, write_p
 from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.towers.minilm import load_prompt_encoder
 from unprompt.inversion.inverter import Inverter
+from unprompt.ui.evaluate import leak_line
 
 Cli = Any
 
@@ -87,7 +88,7 @@ def test_rows_near_to_held_out_prompts_stay_out(
     cli: Cli, run: Path, tiny_run: Path, tmp_path: Path
 ) -> None:
     """The run's own validation pictures come back under the split `train`, as another run's."""
-    for name in ("corpus", "stages"):
+    for name in ("corpus", "stages", "images"):
         shutil.copytree(tiny_run / name, run / name)
     own = read_embeddings(run / "embeddings" / "image")
     held = own.rows["split"] == "validation"
@@ -102,13 +103,15 @@ def test_rows_near_to_held_out_prompts_stay_out(
     assert listed["cosine"].min() > 0.999 and set(listed["source"]) == {str(other)}
     assert cli("index", "add", run, other).code == 0  # again: listed once
     assert pl.read_parquet(run / "index_left_out.parquet").equals(listed)
-    # asked for, they come in, scores are warned of, and they go again
+    # asked for, they come in, and they go again
     whole = PromptIndex.load(run / "bundle" / "index").manifest.ntotal
     kept = json.loads(cli("index", "add", run, other, "--keep-near", "--json").out)
     assert kept["added"] == len(rows)
     corpus = read_corpus(run / "corpus")
     near = rows_near_held_out(PromptIndex.load(run / "bundle" / "index"), corpus)
     assert sorted(near) == sorted(index_rows(rows)["row_id"])
+    told = json.loads(cli("eval", "scenes-tiny", "--output", run, "--json").out)["leaks"]
+    assert told["rows_near_held_out"] == len(rows) and "--near-held-out" in leak_line(told)
     gone = json.loads(cli("index", "remove", run, "--near-held-out", "--json").out)
     assert (gone["removed"], gone["rows"]) == (len(rows), whole)
     shutil.rmtree(run / "corpus")

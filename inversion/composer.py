@@ -118,11 +118,12 @@ class Composer:
     def _improve(
         self, task: _Task, beam: list[Draft], offer: Offer, known: Mapping[str, np.ndarray]
     ) -> list[Draft]:
-        proposals = [found for draft in beam for found in propose(draft, task.wanted, offer, known)]
-        proposals.sort(key=lambda proposal: -proposal[0])
+        changes = [found for draft in beam for found in propose(draft, task.wanted, offer, known)]
+        changes.sort(key=lambda change: -change.guess)
         seen = {draft.text.lower() for draft in beam}
         chosen: list[Pieces] = []
-        for _, pieces in proposals:
+        for change in changes:
+            pieces = change.pieces
             text = join_pieces(pieces)
             if text.lower() in seen:
                 continue

@@ -1,10 +1,10 @@
 """Pictures in, inversions out: the prompt vector, a prompt to read, candidates and the evidence."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from PIL import Image
@@ -28,6 +28,7 @@ from unprompt.inversion.prompt_encoder import load_matching_encoder
 from unprompt.inversion.words import ComposeConfig
 
 FEW = 4  # pictures whose matrices are too small for several threads
+TYPICAL = "a red fox in the snow at dawn, an oil painting, warm light"
 STARTER = Path(__file__).parent / "starter"
 
 
@@ -67,6 +68,8 @@ class Inverter:
         self._folder = folder
         self._threads = threads
         self._sparing = sparing
+        self._composer: Future[Composer | None] | None = None
+        self._beginning = Lock()
 
     @property
     def index(self) -> PromptIndex:
@@ -103,11 +106,12 @@ class Inverter:
         trust = folder / CONFIDENCE
         towers = ThreadPoolExecutor(1)  # one after the other, while the rest is loaded
         try:
+            fallback = load_fallback(folder, threads, towers)
             return cls(
                 load_members(folder, blend, threads, towers),
                 blend,
                 load_confidence(trust) if trust.is_file() else None,
-                load_fallback(folder, threads, towers),
+                fallback,
                 folder,
                 threads,
                 sparing,
@@ -115,18 +119,30 @@ class Inverter:
         finally:
             towers.shutdown(wait=False)
 
-    @cached_property
+    @property
     def composer(self) -> Composer | None:
-        """Turns vectors into prompts; None where the bundle has no phrases."""
+        """Turns vectors into prompts, loaded when first asked for; None without phrases."""
+        return self._begin_composer().result()
+
+    def _begin_composer(self) -> Future[Composer | None]:
+        """Load it in another thread, to have it when the towers are done."""
+        with self._beginning:
+            if self._composer is None:
+                pool = ThreadPoolExecutor(1)
+                self._composer = pool.submit(self._load_composer)
+                pool.shutdown(wait=False)
+            return self._composer
+
+    def _load_composer(self) -> Composer | None:
         if self._folder is None or not (self._folder / PHRASES).is_dir():
             return None
         from unprompt.index.towers.clip_tokens import fits_clip
 
-        encoder = load_matching_encoder(
-            self.index.manifest.target_space, self._threads, self._folder
-        )
-        bank = load_bank(self._folder / PHRASES)
-        return Composer(self.index, bank, encoder, fits_clip)
+        target_space = self.index.manifest.target_space
+        encoder = load_matching_encoder(target_space, self._threads, self._folder)
+        if encoder is not None:
+            encoder.encode([TYPICAL] * 8)  # OpenVINO takes five times as long for the first texts
+        return Composer(self.index, load_bank(self._folder / PHRASES), encoder, fits_clip)
 
     def invert(self, images: Sequence[Image.Image], query: Query = Query()) -> list[Inversion]:
         """RGB pictures -> one Inversion each, in order."""
@@ -134,15 +150,16 @@ class Inverter:
             return self._invert(images, query) if images else []
 
     def _invert(self, images: Sequence[Image.Image], query: Query) -> list[Inversion]:
-        keys = [self._encode(member.encoder, images) for member in self.members]
-        blend = query.blend or self.blend
-        estimates = self.estimate(keys, blend)
-        expected = None
-        if self.confidence is not None:
-            expected = self.confidence(estimates.signals)
         outlook = None
         if self.fallback is not None:
             outlook = self.fallback.look(self._encode(self.fallback.encoder, images))
+        if query.compose and (outlook is None or outlook.novelty.min() <= 1.0):
+            self._begin_composer()
+        keys = [self._encode(member.encoder, images) for member in self.members]
+        estimates = self.estimate(keys, query.blend)
+        expected = None
+        if self.confidence is not None:
+            expected = self.confidence(estimates.signals)
         answers = []
         for place in range(len(images)):
             answer = self._answer(estimates, place, query)

@@ -26,43 +26,66 @@ class Offer(NamedTuple):
     vectors: np.ndarray  # (p, d_prompt)
 
 
+class Change(NamedTuple):
+    """One phrase of a draft exchanged, left out (no `new`) or added behind the last."""
+
+    guess: float  # of the changed text's cosine
+    draft: Draft
+    place: int
+    new: Piece | None
+    keeps_connector: bool = False  # the old one stays
+
+    @property
+    def pieces(self) -> Pieces:
+        """The changed text."""
+        old, place, new = self.draft.pieces, self.place, self.new
+        if new is None:
+            rest = (*old[:place], *old[place + 1 :])
+            return (as_first(rest[0]), *rest[1:])
+        if place == len(old):
+            joint, connector = " " if new.phrase.connector else ", ", new.phrase.connector
+        else:
+            joint, connector = old[place].phrase.joint, new.phrase.connector
+            if self.keeps_connector:
+                connector = old[place].phrase.connector
+        phrase = Phrase(joint, connector, new.phrase.body)
+        return (*old[:place], Piece(phrase, new.source, new.row), *old[place + 1 :])
+
+
 def propose(
     draft: Draft, wanted: np.ndarray, offer: Offer, known: Mapping[str, np.ndarray]
-) -> Iterator[tuple[float, Pieces]]:
-    """(guessed cosine, pieces) of every exchange, omission and addition of one phrase.
+) -> Iterator[Change]:
+    """Every exchange, omission and addition of one phrase.
 
     `known` holds vectors of phrases by their text in small letters.
     """
-    pieces = draft.pieces
-    contents = [content_words(piece.phrase.text) for piece in pieces]
+    contents = [content_words(piece.phrase.text) for piece in draft.pieces]
     length = max(1, len(draft.text.split()))
-    for place, piece in enumerate(pieces):
+    for place, piece in enumerate(draft.pieces):
         others = frozenset(w for n, own in enumerate(contents) if n != place for w in own)
         left = draft.vector - _old(piece, length, known, draft.vector)
-        for guess, number in _guesses(left, wanted, offer, length, others):
-            other = offer.pieces[number]
-            for phrase in _exchanges(piece.phrase, other.phrase):
-                changed = Piece(phrase, other.source, other.row)
-                yield guess, (*pieces[:place], changed, *pieces[place + 1 :])
-        if len(pieces) > 1:
-            rest = [*pieces[:place], *pieces[place + 1 :]]
-            yield _cosines(left[None], wanted)[0], (as_first(rest[0]), *rest[1:])
+        old = piece.phrase.connector
+        for guess, new in _guesses(left, wanted, offer, length, others):
+            if bool(old) == bool(new.phrase.connector):
+                yield Change(guess, draft, place, new)
+            if old and old != new.phrase.connector:
+                yield Change(guess, draft, place, new, keeps_connector=True)
+        if len(draft.pieces) > 1:
+            yield Change(float(_cosines(left[None], wanted)[0]), draft, place, None)
     everything = frozenset(word for own in contents for word in own)
-    for guess, number in _guesses(draft.vector, wanted, offer, length, everything):
-        other = offer.pieces[number]
-        phrase = other.phrase._replace(joint=" " if other.phrase.connector else ", ")
-        yield guess, (*pieces, Piece(phrase, other.source, other.row))
+    for guess, new in _guesses(draft.vector, wanted, offer, length, everything):
+        yield Change(guess, draft, len(draft.pieces), new)
 
 
 def _guesses(
     left: np.ndarray, wanted: np.ndarray, offer: Offer, length: int, taken: frozenset[str]
-) -> Iterator[tuple[float, int]]:
+) -> Iterator[tuple[float, Piece]]:
     """The guess for each phrase on offer that says nothing again."""
     shares = NEW_SHARE + NEW_SHARE_BY_LENGTH * offer.lengths / length
-    guesses = _cosines(left + shares[:, None] * offer.vectors, wanted)
-    for number, content in enumerate(offer.contents):
-        if not content & taken:
-            yield float(guesses[number]), number
+    guesses = _cosines(left + shares[:, None] * offer.vectors, wanted).tolist()
+    for guess, piece, content in zip(guesses, offer.pieces, offer.contents, strict=True):
+        if content.isdisjoint(taken):
+            yield guess, piece
 
 
 def _old(piece: Piece, length: int, known: Mapping[str, np.ndarray], own: np.ndarray) -> np.ndarray:
@@ -70,14 +93,6 @@ def _old(piece: Piece, length: int, known: Mapping[str, np.ndarray], own: np.nda
     vector = known.get(text.lower())
     share = OLD_SHARE + OLD_SHARE_BY_LENGTH * len(text.split()) / length
     return np.zeros_like(own) if vector is None else share * vector
-
-
-def _exchanges(old: Phrase, new: Phrase) -> Iterator[Phrase]:
-    """`new` in the place of `old`: with its own connector, or with the old one."""
-    if bool(old.connector) == bool(new.connector):
-        yield old._replace(connector=new.connector, body=new.body)
-    if old.connector != new.connector and old.connector:
-        yield old._replace(body=new.body)
 
 
 def _cosines(moved: np.ndarray, wanted: np.ndarray) -> np.ndarray:

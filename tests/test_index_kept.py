@@ -10,7 +10,7 @@ from PIL import Image
 from unprompt.index.durable import digest_file
 from unprompt.index.runtime.compiled import KEPT
 from unprompt.index.runtime.exported import OpenVinoEncoder, load_encoder
-from unprompt.index.runtime.kept import can_keep, keep, read_kept, remembered_digest
+from unprompt.index.runtime.kept import can_keep, keep, let_go, read_kept, remembered_digest
 from unprompt.index.runtime.openvino_graph import Storage
 from unprompt.index.towers.word_vectors import WordVectors, save_words
 
@@ -31,6 +31,18 @@ def test_content_comes_back_and_only_the_latest_stay(cache: Path) -> None:
     found = read_kept("thing-3")
     assert found is not None and found.tobytes() == content
     assert sorted(path.name for path in cache.iterdir()) == ["other", "thing-2", "thing-3"]
+
+
+def test_content_that_was_let_go_is_read_again(cache: Path) -> None:
+    content = np.random.default_rng(0).bytes(300_000)
+    keep("thing", content, "thing", 1)
+    found = read_kept("thing")
+    assert found is not None and found.tobytes() == content
+    let_go(found)
+    assert found.tobytes() == content
+    found[:9] = 0  # a copy of this process
+    assert (cache / "thing").read_bytes()[:9] == content[:9]
+    let_go(np.zeros(4, np.uint8))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "longer", "empty", "gone"])

@@ -6,11 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unprompt.index.durable import digest_file
+from unprompt.index.durable import digest_file, read_json
 from unprompt.index.errors import ConfigError
 from unprompt.index.runtime.self_check import compare
+from unprompt.index.towers import prompt_runtime
 from unprompt.index.towers.minilm import load_prompt_encoder, minilm_folder, prompt_space
-from unprompt.index.towers.prompt_runtime import load_bulk_prompts
+from unprompt.index.towers.prompt_runtime import (
+    DESCRIPTION,
+    keeps_vectors_in_bf16,
+    load_bulk_prompts,
+    load_prompt_runtime,
+)
 from unprompt.inversion.submission import write_submission
 
 
@@ -72,3 +78,19 @@ def test_a_corpus_encoded_a_batch_a_core_is_the_same() -> None:
     assert compare(wanted, found).lowest >= 0.9999
     np.testing.assert_array_equal(found, load_bulk_prompts(1).encode(texts))
     assert encoder.encode([]).shape == (0, 384)
+
+
+def test_a_query_encodes_as_a_corpus_does() -> None:
+    """Its texts are filled up to few lengths, which changes nothing."""
+    texts = ["an owl", "a red fox in the snow at dawn, oil painting", "moon " * 30, ""]
+    query = load_prompt_runtime()
+    assert compare(load_bulk_prompts(1).encode(texts), query.encode(texts)).lowest >= 0.9999
+    assert compare(load_prompt_encoder().encode(texts), query.encode(texts)).lowest >= 0.9999
+
+
+def test_bf16_is_chosen_where_it_keeps_the_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = prompt_runtime._prepare()
+    kept = keeps_vectors_in_bf16(folder)
+    assert read_json(folder / DESCRIPTION)["precision"] == ("bf16" if kept else "f32")
+    monkeypatch.setattr(prompt_runtime, "FLOOR", 1.01)
+    assert not keeps_vectors_in_bf16(folder)

@@ -4,27 +4,41 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from matplotlib.cbook import get_sample_data
 from PIL import Image
 from test_layers import loaded_after
 from threadpoolctl import threadpool_info
 
+from unprompt.build.render.scenes.grammar import sample_prompts
+from unprompt.build.render.scenes.renderer import ScenesRenderer
 from unprompt.index.engines.blas_threads import one_blas_thread
 from unprompt.index.runtime.self_check import compare
 from unprompt.index.towers.minilm import load_prompt_encoder
 from unprompt.inversion.inverter import Inverter
 
+STARTER_LOADS = (
+    "import sys\n"
+    "from PIL import Image\n"
+    "from unprompt.inversion.inverter import Inverter\n"
+    "[answer] = Inverter.load().invert([Image.open({!r}).convert('RGB')])\n"
+    "assert not {{'openvino.tools.ovc', 'numpy.ma'}} & set(sys.modules)\n"
+    "assert answer.prompt and answer.outside is {}\n"
+)
 
-def test_a_query_of_the_starter_loads_no_polars() -> None:
-    loaded = loaded_after(
-        "import sys\n"
-        "from PIL import Image\n"
-        "from unprompt.inversion.inverter import Inverter\n"
-        "Inverter.load().invert([Image.new('RGB', (50, 40), 'red')])\n"
-        "assert 'openvino.tools.ovc' not in sys.modules\n"
-    )
-    assert {"faiss", "openvino", "numpy"} <= loaded, "it did run"
+
+def test_a_query_of_the_starter_loads_no_polars(tmp_path: Path) -> None:
+    picture = tmp_path / "scene.png"
+    drawn = ScenesRenderer(256).render(sample_prompts(1, 997), [0])[0]
+    Image.fromarray(drawn).save(picture)
+    loaded = loaded_after(STARTER_LOADS.format(str(picture), False))
+    assert {"faiss", "openvino", "numpy", "tokenizers"} <= loaded, "it did run"
     unwanted = {"polars", "pyarrow", "torch", "open_clip", "gradio", "rich", "pandas", "scipy"}
     assert not unwanted & loaded
+
+
+def test_a_picture_unlike_the_corpus_loads_no_prompt_encoder() -> None:
+    photo = str(get_sample_data("grace_hopper.jpg", asfileobj=False))
+    assert "tokenizers" not in loaded_after(STARTER_LOADS.format(photo, True))
 
 
 def test_the_converter_is_still_there_for_who_wants_it() -> None:

@@ -43,7 +43,7 @@ class JoinedRows:
         stored = self._live.places(wanted).ravel()
         found = np.empty((len(stored), self.shape[1]), self.dtype)
         parts = np.searchsorted(self._ends, stored, side="right")
-        for number in np.unique(parts):
+        for number in _present(parts):
             here = parts == number
             start = self._ends[number] - len(self._parts[number])
             found[here] = self._parts[number][stored[here] - start]
@@ -122,10 +122,10 @@ class RowFiles:
         places = self._live.places(rows)
         parts = np.searchsorted(ends, places, side="right")
         found: dict[str, list[Any]] = {name: [None] * len(rows) for name in columns}
-        for number in np.unique(parts):
+        for number in _present(parts):
             here = np.flatnonzero(parts == number)
             start = 0 if number == 0 else ends[number - 1]
-            read = self._values(int(number), places[here] - start, columns)
+            read = self._values(number, places[here] - start, columns)
             for name, values in read.items():
                 for place, value in zip(here.tolist(), values, strict=True):
                     found[name][place] = value
@@ -156,3 +156,8 @@ class RowFiles:
         if self._lookups[number] is None:
             self._tables[number] = table
         return table
+
+
+def _present(numbers: np.ndarray) -> list[int]:
+    """The numbers that occur (n,), in order; np.unique would load numpy.ma at a query's start."""
+    return np.flatnonzero(np.bincount(numbers)).tolist()

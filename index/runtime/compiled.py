@@ -18,7 +18,7 @@ import numpy as np
 
 from unprompt.index.durable import digest_file, digest_json
 from unprompt.index.errors import DamagedFileError
-from unprompt.index.runtime.kept import can_keep, keep, read_kept
+from unprompt.index.runtime.kept import can_keep, keep, let_go, read_kept
 
 KEPT, MOST_KEPT = "network-", 12
 NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
@@ -89,9 +89,12 @@ def compile_graph(saved: SavedGraph, shape: Sequence[int] | None) -> Network:
     if memory is not None:
         tensor = load_openvino().Tensor(memory, shared_memory=True)
         try:
-            return Network(core.import_model(tensor, "CPU", saved.hints), tensor)
+            network = Network(core.import_model(tensor, "CPU", saved.hints), tensor)
         except RuntimeError:  # OpenVINO cannot read it after all
             pass
+        else:
+            let_go(memory)  # most weights lie in memory a second time now, as the processor likes
+            return network
     graph = read_graph(saved)
     if shape is not None:
         graph.reshape(list(shape))

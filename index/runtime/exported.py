@@ -12,6 +12,7 @@ from typing import Any
 from unprompt.index.durable import digest_file, read_json, write_atomically, write_json
 from unprompt.index.errors import DamagedFileError
 from unprompt.index.runtime.compiled import NO_DIGESTS, SavedGraph
+from unprompt.index.runtime.kept import remembered_digest
 from unprompt.index.runtime.lanes import Lanes, has_bf16
 from unprompt.index.runtime.openvino_encoder import OpenVinoEncoder
 from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS, save_module
@@ -122,7 +123,7 @@ def load_encoder(
     description = read_json(folder / DESCRIPTION)
     for name, digest in description["files"].items():
         path = folder / name
-        if not path.is_file() or digest_file(path) != digest:
+        if not path.is_file() or remembered_digest(path) != digest:
             raise DamagedFileError(
                 f"{path} is missing or not what was written; rebuild it with `unprompt build "
                 "--stage encoder` or fetch the bundle again"

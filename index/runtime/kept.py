@@ -16,7 +16,7 @@ from unprompt.index.errors import UnpromptError
 
 CHECKSUM_BYTES = 4  # crc32, behind the content
 READ_BYTES = 2**20
-DIGEST, MOST_DIGESTS = "digest-", 8
+DIGEST, MOST_DIGESTS = "digest-", 64
 
 
 def cache_folder() -> Path:
@@ -37,7 +37,14 @@ def read_kept(name: str) -> np.ndarray | None:
             os.utime(handle.fileno())  # it was of use: `keep` drops what was not for longest
     except (OSError, ValueError):
         return None
-    return np.frombuffer(mapped, dtype=np.uint8)[:size]
+    return np.frombuffer(mapped, dtype=np.uint8, count=size)
+
+
+def let_go(content: np.ndarray) -> None:
+    """Content that `read_kept` gave leaves memory; what is touched again is read again."""
+    mapped = content.base.obj if isinstance(content.base, memoryview) else content.base
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def keep(name: str, content: bytes, alike: str, most: int) -> None:
@@ -71,12 +78,13 @@ def remembered_digest(path: Path) -> str:
 def _is_whole(handle: BinaryIO, size: int) -> bool:
     """Whether the content is what was written; not by the map, whose pages would stay in memory."""
     checksum, left = 0, size
+    block = memoryview(bytearray(READ_BYTES))
     while left > 0:
-        block = handle.read(min(READ_BYTES, left))
-        if not block:
+        count = handle.readinto(block[: min(READ_BYTES, left)])  # type: ignore[attr-defined]
+        if not count:
             return False
-        checksum = zlib.crc32(block, checksum)
-        left -= len(block)
+        checksum = zlib.crc32(block[:count], checksum)
+        left -= count
     return handle.read() == checksum.to_bytes(CHECKSUM_BYTES, "big")
 
 

@@ -86,3 +86,8 @@ def compile_lanes(graph: Any, precision: str, lanes: int) -> Any:
 def has_bf16() -> bool:
     """Whether this CPU multiplies in bfloat16; where it does not, nothing is gained by it."""
     return "BF16" in load_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def precision_here(chosen: str) -> str:
+    """bf16 was chosen where a graph was written; elsewhere it would only be slow."""
+    return "bf16" if chosen == "bf16" and has_bf16() else "f32"

@@ -12,7 +12,7 @@ from PIL import Image
 
 from unprompt.index.engines.machine import own_cores
 from unprompt.index.runtime.compiled import Network, SavedGraph, compile_graph
-from unprompt.index.runtime.lanes import BATCH, Lanes, has_bf16
+from unprompt.index.runtime.lanes import BATCH, Lanes, precision_here
 from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS
 from unprompt.index.runtime.self_check import check_lanes
 from unprompt.index.settings import read_settings
@@ -32,7 +32,7 @@ class OpenVinoEncoder:
         self.preprocess = read_settings(Preprocess, description["preprocess"], str(folder))
         self.batch_size = config.batch_size or description.get("batch_size", BATCH)
         self.lanes = threads or own_cores()
-        precision = _precision_here(description.get("precision", config.precision))
+        precision = precision_here(description.get("precision", config.precision))
         files = folder / GRAPH, folder / WEIGHTS
         self._saved = SavedGraph(*files, description["files"], precision, threads)
         self._single: Network | None = None
@@ -85,8 +85,3 @@ class OpenVinoEncoder:
         lanes = Lanes(self._saved, size, self.batch_size, self.lanes)
         check_lanes(self._encode_one, lanes, size, self.batch_size)
         return lanes
-
-
-def _precision_here(chosen: str) -> str:
-    """bf16 was chosen where the tower was exported; elsewhere it would only be slow."""
-    return "bf16" if chosen == "bf16" and has_bf16() else "f32"

@@ -1,5 +1,6 @@
 """The command line: parse, call one library function, print. Exit 0, 1 (our error), 2 (usage)."""
 
+import atexit
 import gc
 import os
 import sys
@@ -147,6 +148,7 @@ def demo(
 def main() -> None:
     """Entry point: our errors become one line on stderr and exit code 1."""
     gc.set_threshold(GARBAGE)
+    atexit.register(gc.freeze)  # an interpreter that ends looks through all objects, for 0.1 s
     let_blas_threads_sleep()
     try:
         app()
@@ -161,8 +163,6 @@ def main() -> None:
         if stop.code == INTERRUPTED:
             print("unprompt: stopped; run the same command again to go on", file=sys.stderr)
         raise
-    finally:
-        gc.freeze()  # an interpreter that ends looks through all objects, for 0.1 s
 
 
 def _drop_unwritable_output() -> None:

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from unprompt.index.engines.blas_threads import let_blas_threads_sleep
 from unprompt.index.errors import UnpromptError
 from unprompt.ui.cli_clean import clean
 from unprompt.ui.cli_engine import (
@@ -149,7 +148,6 @@ def main() -> None:
     """Entry point: our errors become one line on stderr and exit code 1."""
     gc.set_threshold(GARBAGE)
     atexit.register(gc.freeze)  # an interpreter that ends looks through all objects, for 0.1 s
-    let_blas_threads_sleep()
     try:
         app()
     except UnpromptError as error:

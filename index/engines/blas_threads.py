@@ -5,21 +5,12 @@ more than it gains, and many times more where another process wants the same cor
 """
 
 import functools
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
 _LIMITING = Lock()  # the number of threads is the whole process'
-
-
-def let_blas_threads_sleep() -> None:
-    """OpenBLAS' threads spin for 0.02 s after they start and after each product, or sleep at once.
-
-    Of use before numpy is imported.
-    """
-    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # of 2**4 cycles, not 2**26
 
 
 @contextmanager

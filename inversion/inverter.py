@@ -28,7 +28,6 @@ from unprompt.inversion.prompt_encoder import load_matching_encoder
 from unprompt.inversion.words import ComposeConfig
 
 FEW = 4  # pictures whose matrices are too small for several threads
-TYPICAL = "a red fox in the snow at dawn, an oil painting, warm light"
 STARTER = Path(__file__).parent / "starter"
 
 
@@ -140,8 +139,6 @@ class Inverter:
 
         target_space = self.index.manifest.target_space
         encoder = load_matching_encoder(target_space, self._threads, self._folder)
-        if encoder is not None:
-            encoder.encode([TYPICAL] * 8)  # OpenVINO takes five times as long for the first texts
         return Composer(self.index, load_bank(self._folder / PHRASES), encoder, fits_clip)
 
     def invert(self, images: Sequence[Image.Image], query: Query = Query()) -> list[Inversion]:

@@ -10,11 +10,16 @@ from unprompt.index.bundle import PROMPT_ENCODER
 from unprompt.index.errors import MissingDependencyError
 from unprompt.index.towers.encoders import PromptEncoder
 
+TYPICAL = "a red fox in the snow at dawn, an oil painting, warm light"
+
 
 def load_matching_encoder(
     target_space: str, threads: int | None = None, bundle: Path | None = None
 ) -> PromptEncoder | None:
-    """The prompt encoder; None where there is none, or targets come from another."""
+    """The prompt encoder, ready for its first text.
+
+    None where there is none, or where the targets come from another.
+    """
     from unprompt.index.towers.prompt_runtime import load_prompt_runtime, open_prompt_encoder
 
     carried = None if bundle is None else bundle / PROMPT_ENCODER
@@ -32,4 +37,5 @@ def load_matching_encoder(
             file=sys.stderr,
         )
         return None
+    encoder.encode([TYPICAL] * 8)  # OpenVINO takes several times as long for the first texts
     return encoder

@@ -6,8 +6,8 @@ A cache is never needed: what is missing, damaged or cannot be written is None, 
 import mmap
 import os
 import zlib
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -41,7 +41,10 @@ def read_kept(name: str) -> np.ndarray | None:
 
 
 def let_go(content: np.ndarray) -> None:
-    """Content that `read_kept` gave leaves memory; what is touched again is read again."""
+    """Content that `read_kept` gave leaves memory; what is touched again is read again.
+
+    Only for content that nobody has written to: that would be lost.
+    """
     mapped = content.base.obj if isinstance(content.base, memoryview) else content.base
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
@@ -75,12 +78,12 @@ def remembered_digest(path: Path) -> str:
     return digest
 
 
-def _is_whole(handle: BinaryIO, size: int) -> bool:
+def _is_whole(handle: BufferedReader, size: int) -> bool:
     """Whether the content is what was written; not by the map, whose pages would stay in memory."""
     checksum, left = 0, size
     block = memoryview(bytearray(READ_BYTES))
     while left > 0:
-        count = handle.readinto(block[: min(READ_BYTES, left)])  # type: ignore[attr-defined]
+        count = handle.readinto(block[: min(READ_BYTES, left)])
         if not count:
             return False
         checksum = zlib.crc32(block[:count], checksum)

@@ -34,8 +34,9 @@ lint: $(STAMP)  ## Ruff: rules and format.
 
 types: $(STAMP)  ## Mypy on the four folders.
 	mkdir -p .links/unprompt
+	for name in __init__.py __main__.py py.typed; do ln -sfn ../../unprompt/$$name .links/unprompt/$$name; done
 	for folder in index build inversion ui; do ln -sfn ../../$$folder .links/unprompt/$$folder; done
-	MYPYPATH=.links $(BIN)/mypy -p unprompt.index -p unprompt.build -p unprompt.inversion -p unprompt.ui
+	MYPYPATH=.links $(BIN)/mypy -p unprompt
 
 bench: $(STAMP)  ## Measure this machine; one JSON line a benchmark.
 	for file in $(filter-out benchmarks/ablation.py benchmarks/made_vectors.py benchmarks/flops.py benchmarks/retrieval.py benchmarks/scaling.py benchmarks/filling.py benchmarks/peers.py benchmarks/rate_plot.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done

@@ -28,15 +28,15 @@ from rate_plot import plot_rates
 
 from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.render.scenes.renderer import ScenesRenderer
-from unprompt.index.engines.machine import describe_machine
+from unprompt.index.base.machine import describe_machine
+from unprompt.index.encoders.preprocess import Preprocess
+from unprompt.index.encoders.protocols import BulkEncoder, EncoderConfig
+from unprompt.index.exported.bulk import encode_contents
+from unprompt.index.exported.export import export_encoder, load_encoder
+from unprompt.index.exported.pixels import PixelReader
 from unprompt.index.images.pictures import open_picture
-from unprompt.index.runtime.bulk import encode_contents
-from unprompt.index.runtime.exported import export_encoder, load_encoder
 from unprompt.index.runtime.self_check import compare
 from unprompt.index.towers.clip import Clip, load_clip
-from unprompt.index.towers.encoders import BulkEncoder, EncoderConfig
-from unprompt.index.towers.pixels import PixelReader
-from unprompt.index.towers.preprocess import Preprocess
 
 DRAWN, SIZE_PX, GRAIN = 128, 512, 4.0  # distinct drawings; grey levels of noise
 TOWERS = ("vit-b-32", "efficientnet-lite2")

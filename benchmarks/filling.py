@@ -22,10 +22,10 @@ import polars as pl
 from made_vectors import DIM, PART, TARGET_DIM, make_vectors
 
 from unprompt.build.corpus import PROMPTS_FILE, REPORT_FILE, TARGETS_FILE
-from unprompt.index.durable import write_json
-from unprompt.index.embeddings import METADATA, EmbeddingsInfo, start_embeddings, write_part
-from unprompt.index.search.matrix_files import write_matrix
-from unprompt.index.tables import PROMPTS, write_table
+from unprompt.index.base.durable import write_json
+from unprompt.index.base.tables import PROMPTS, write_table
+from unprompt.index.vectors.embeddings import METADATA, EmbeddingsInfo, start_embeddings, write_part
+from unprompt.index.vectors.matrix_files import write_matrix
 
 HELD_OUT = 1000
 WAYS = {
@@ -66,7 +66,7 @@ SEARCH = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.store.prompt_index import PromptIndex
 index = PromptIndex.load(Path(sys.argv[1]))
 queries = np.load(sys.argv[2])[:200]
 for _ in range(2):  # what is read was read before

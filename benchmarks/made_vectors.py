@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.tables import ROWS
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.tables import ROWS
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.store.segment_files import IndexContent
 
 KINDS = ("centres", "manifold")
 DIM, TARGET_DIM = 512, 384

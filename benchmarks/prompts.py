@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.index.engines.machine import describe_machine
+from unprompt.index.base.machine import describe_machine
+from unprompt.index.prompt_encoders.minilm import minilm_folder
+from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompts, load_prompt_runtime
 from unprompt.index.runtime.self_check import compare
-from unprompt.index.towers.minilm import minilm_folder
-from unprompt.index.towers.prompt_runtime import load_bulk_prompts, load_prompt_runtime
 
 Run = Callable[[list[str]], np.ndarray]
 

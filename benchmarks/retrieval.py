@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unprompt.build.corpus import read_corpus
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.trained_tower import read_head
 from unprompt.inversion.blend import mean_cosine, mix
 from unprompt.inversion.blend_search import choose_alpha

@@ -26,22 +26,22 @@ import numpy as np
 import polars as pl
 from made_vectors import DIM, PART, Made, as_content, make_vectors
 
-from unprompt.index.construct import write_index
-from unprompt.index.embeddings import (
+from unprompt.index.base.machine import describe_machine
+from unprompt.index.search.factory import IndexConfig
+from unprompt.index.search.recall import QUERIES, exact_reference
+from unprompt.index.search.refine import KeyScores
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.write import write_index
+from unprompt.index.vectors.embeddings import (
     METADATA,
     EmbeddingsInfo,
     read_embeddings,
     start_embeddings,
     write_part,
 )
-from unprompt.index.engines.machine import describe_machine
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.search.factory import IndexConfig
-from unprompt.index.search.faiss_library import load_faiss
-from unprompt.index.search.halves import widen
-from unprompt.index.search.recall import QUERIES, exact_reference
-from unprompt.index.search.refine import KeyScores
-from unprompt.index.search.transforms import transforms
+from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.float16 import widen
+from unprompt.index.vectors.transforms import transforms
 
 K, ALONE = 50, 20  # neighbours; queries one by one, and gatherings, a round
 GROWING = {  # what exponents are fitted to: processor time, which a busy machine moves less
@@ -59,8 +59,8 @@ Search = Callable[[np.ndarray, int], Any]
 OPEN = """
 import json, sys, time
 from pathlib import Path
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.search.faiss_library import load_faiss
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.vectors.faiss_library import load_faiss
 load_faiss()
 def resident():
     pages = [int(count) for count in Path('/proc/self/statm').read_text().split()]

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from made_vectors import DIM, PART, Made, as_content, make_vectors
 
-from unprompt.index.construct import write_index
-from unprompt.index.prompt_index import Neighbors, PromptIndex
 from unprompt.index.search.factory import IndexConfig, choose_index
-from unprompt.index.search.faiss_library import load_faiss
-from unprompt.index.search.halves import widen
+from unprompt.index.store.prompt_index import Neighbors, PromptIndex
+from unprompt.index.store.write import write_index
+from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.float16 import widen
 from unprompt.inversion.knn import KnnConfig, estimate_from_neighbors
 
 K = 50
@@ -34,8 +34,8 @@ Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 OPEN = """
 import json, sys, time
 from pathlib import Path
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.search.faiss_library import load_faiss
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.vectors.faiss_library import load_faiss
 load_faiss()
 pages = lambda: int(Path('/proc/self/statm').read_text().split()[1]) * 4096
 before, start = pages(), time.perf_counter()

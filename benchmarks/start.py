@@ -22,11 +22,11 @@ import numpy as np
 from matplotlib.cbook import get_sample_data
 from PIL import Image
 
-from unprompt.index.bundle import ENCODER, FALLBACK
-from unprompt.index.runtime.exported import load_encoder, read_description
+from unprompt.index.bundle.bundle import ENCODER, FALLBACK
+from unprompt.index.exported.export import load_encoder, read_description
+from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
+from unprompt.index.prompt_encoders.target_encoder import load_prompt_runtime
 from unprompt.index.towers.clip import load_clip
-from unprompt.index.towers.minilm import load_prompt_encoder
-from unprompt.index.towers.prompt_runtime import load_prompt_runtime
 from unprompt.inversion.inverter import STARTER
 from unprompt.ui.page_examples import draw_examples
 

@@ -6,18 +6,18 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.corpus import Corpus
-from unprompt.index.construct import write_index
-from unprompt.index.durable import stable_id
-from unprompt.index.embeddings import Embeddings, open_embeddings
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.tables import ROWS
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.engines.engine import LOCAL, EngineConfig
-from unprompt.index.errors import CorpusError
-from unprompt.index.files.manifest import IndexManifest
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.files.segments import ChosenRows
-from unprompt.index.progress import SILENT, Progress
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.tables import ROWS
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.store.manifest import IndexManifest
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import ChosenRows
+from unprompt.index.store.write import write_index
+from unprompt.index.vectors.embeddings import Embeddings, open_embeddings
 
 
 def assemble_index(

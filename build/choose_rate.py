@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from unprompt.build.rates import Rate, Reference, Setting, Stage
 from unprompt.build.work import work_of
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 
 UNSTATED = "unstated"  # kind of a GPU that a source does not name
 USUAL = "A100"  # the kind that most is published about: counted with where none is asked for

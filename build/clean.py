@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import CorpusError
-from unprompt.index.tables import PROMPTS
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.tables import PROMPTS
 
 # Control characters that are not white space, and marks that show as nothing: zero width space,
 # word joiner, byte order mark. Zero width joiners stay, emoji and several scripts need them.

@@ -24,14 +24,14 @@ from unprompt.build.encode_prompts import encode_prompts
 from unprompt.build.folds import FoldsConfig, fold_prompts
 from unprompt.build.thin_vectors import thin_by_vectors
 from unprompt.build.thin_words import discard_work, thin_by_words
-from unprompt.index.durable import digest_file, digest_json, read_json, write_json
-from unprompt.index.embeddings import vector_paths
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.settings import STRICT, write_settings
-from unprompt.index.stages import StageLedger
-from unprompt.index.tables import write_table
-from unprompt.index.towers.encoders import PromptEncoder
+from unprompt.index.base.durable import digest_file, digest_json, read_json, write_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import STRICT, write_settings
+from unprompt.index.base.stages import StageLedger
+from unprompt.index.base.tables import write_table
+from unprompt.index.encoders.protocols import PromptEncoder
+from unprompt.index.vectors.embeddings import vector_paths
 
 STAGE = "clean"
 

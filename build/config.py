@@ -12,13 +12,13 @@ from unprompt.build.render.diffusion.config import DiffusionConfig
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.kinds import check_collections
 from unprompt.build.split import SplitConfig
-from unprompt.index.durable import digest_json
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.durable import digest_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT, write_settings
+from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.images.pictures import PictureFormat, PictureQuality, check_quality
-from unprompt.index.novelty import NoveltyConfig
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.settings import STRICT, write_settings
-from unprompt.index.towers.encoders import EncoderConfig
+from unprompt.index.towers.novelty import NoveltyConfig
 
 SCENES_PX = 256
 # Settings of a corpus that the first version did not have.

@@ -17,14 +17,14 @@ from unprompt.build.sources.filters import keep_rows
 from unprompt.build.sources.kinds import find_kind
 from unprompt.build.sources.pairs import PAIRS, Fetch, PairReader
 from unprompt.build.sources.tally import Tally
-from unprompt.index.durable import stable_id
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import ConfigError, CorpusError, UnpromptError
+from unprompt.index.base.machine import own_cores
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.tables import IMAGES
 from unprompt.index.engines.engine import LOCAL, Demand, EngineConfig, map_shards
-from unprompt.index.engines.machine import own_cores
-from unprompt.index.errors import ConfigError, CorpusError, UnpromptError
 from unprompt.index.images.pictures import encode_picture, open_picture, to_array
 from unprompt.index.images.shards import failed_rows, is_done, pending, write_shard
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.tables import IMAGES
 
 AHEAD = 64  # shards planned before they are written
 MARKS = {b"\xff\xd8\xff": "jpg", b"\x89PNG\r\n\x1a\n": "png"}

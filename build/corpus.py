@@ -21,13 +21,13 @@ from unprompt.build.sources.prompts import read_prompts
 from unprompt.build.split import split_prompts
 from unprompt.build.thin_vectors import thin_by_vectors
 from unprompt.build.thin_words import Worded, discard_work, thin_by_words
-from unprompt.index.durable import read_json, stable_id, write_atomically, write_json
-from unprompt.index.embeddings import vector_paths
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.durable import read_json, stable_id, write_atomically, write_json
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.tables import PROMPTS, read_table, write_table
+from unprompt.index.encoders.protocols import PromptEncoder
 from unprompt.index.images.shards import read_rows
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.tables import PROMPTS, read_table, write_table
-from unprompt.index.towers.encoders import PromptEncoder
+from unprompt.index.vectors.embeddings import vector_paths
 
 PROMPTS_FILE, TARGETS_FILE, REPORT_FILE = "prompts.parquet", "targets.npy", "report.json"
 MOVES_FILE, DUPLICATES_FILE, FOLDS_FILE = "moves.parquet", "duplicates.parquet", "folds.parquet"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.search.nearest import nearest_over, unit_rows
-from unprompt.index.tables import PROMPTS, check_schema
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.tables import PROMPTS, check_schema
+from unprompt.index.vectors.nearest import nearest_over, unit_rows
 
 BLOCK = 1024
 DROPPED = pl.Schema(

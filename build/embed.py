@@ -8,23 +8,23 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.clean import normalise
-from unprompt.index.durable import digest_file, stable_id
-from unprompt.index.embeddings import (
+from unprompt.index.base.durable import digest_file, stable_id
+from unprompt.index.base.errors import DamagedFileError, UnreadableImageError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.tables import PROMPTS, read_table
+from unprompt.index.encoders.protocols import BulkEncoder
+from unprompt.index.engines.devices import tower_demand
+from unprompt.index.engines.engine import LOCAL, EngineConfig, map_shards
+from unprompt.index.exported.bulk import encode_contents
+from unprompt.index.exported.export import load_encoder, read_identity
+from unprompt.index.images.shards import done_shards, iterate_images, read_shard_rows, stats_path
+from unprompt.index.vectors.embeddings import (
     METADATA,
     EmbeddingsInfo,
     part_is_done,
     start_embeddings,
     write_part,
 )
-from unprompt.index.engines.devices import tower_demand
-from unprompt.index.engines.engine import LOCAL, EngineConfig, map_shards
-from unprompt.index.errors import DamagedFileError, UnreadableImageError
-from unprompt.index.images.shards import done_shards, iterate_images, read_shard_rows, stats_path
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.runtime.bulk import encode_contents
-from unprompt.index.runtime.exported import load_encoder, read_identity
-from unprompt.index.tables import PROMPTS, read_table
-from unprompt.index.towers.encoders import BulkEncoder
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 import polars as pl
 
-from unprompt.index.embeddings import (
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.encoders.protocols import TextEncoder, check_same_space
+from unprompt.index.engines.engine import LOCAL, ONE_PROCESS, Demand, EngineConfig, map_shards
+from unprompt.index.vectors.embeddings import (
     METADATA,
     EmbeddingsInfo,
     part_is_done,
     start_embeddings,
     write_part,
 )
-from unprompt.index.engines.engine import LOCAL, ONE_PROCESS, Demand, EngineConfig, map_shards
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.towers.encoders import TextEncoder, check_same_space
 
 PART = 5000  # prompts
 

@@ -10,19 +10,19 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.config import FallbackConfig
-from unprompt.index.bundle import ENCODER, INDEX
-from unprompt.index.construct import write_index
-from unprompt.index.durable import stable_id
-from unprompt.index.files.segment_files import IndexContent
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.tables import ROWS
+from unprompt.index.bundle.bundle import ENCODER, INDEX
+from unprompt.index.encoders.protocols import BulkEncoder, EncoderConfig, PromptEncoder
+from unprompt.index.exported.bulk import encode_contents
+from unprompt.index.exported.export import export_encoder, load_encoder
 from unprompt.index.images.shards import done_shards, iterate_images, read_shard_rows
-from unprompt.index.novelty import fit_novelty
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.runtime.bulk import encode_contents
-from unprompt.index.runtime.exported import export_encoder, load_encoder
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.tables import ROWS
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.write import write_index
 from unprompt.index.towers.class_bank import read_class_bank
-from unprompt.index.towers.encoders import BulkEncoder, EncoderConfig, PromptEncoder
+from unprompt.index.towers.novelty import fit_novelty
 
 GENERATOR = "imagenet-1k"
 

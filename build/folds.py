@@ -15,10 +15,10 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.duplicates.config import DuplicatesConfig
 from unprompt.build.duplicates.vectors import VectorArray
 from unprompt.build.groups import group_rows
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.settings import STRICT
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import STRICT
 
 FOLDS = pl.Schema({"prompt_id": pl.UInt64, "group_id": pl.UInt64, "fold": pl.UInt16})
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from unprompt.build.duplicates.growing_index import GrowingIndex
 from unprompt.build.duplicates.vectors import Vectors, blocks
-from unprompt.index.durable import write_atomically
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.search.nearest import near_pairs
+from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.vectors.nearest import near_pairs
 
 ROWS_EACH = 16_384  # lost at most when a run is killed
 BLOCK = 4096

@@ -12,11 +12,11 @@ import polars as pl
 from unprompt.build.assemble import index_rows, train_rows
 from unprompt.build.corpus import Corpus
 from unprompt.build.leaks import name_left_out, near_held_out
-from unprompt.index.embeddings import open_embeddings
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.files.segments import ChosenRows
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.towers.encoders import PromptEncoder, check_same_space
+from unprompt.index.encoders.protocols import PromptEncoder, check_same_space
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import ChosenRows
+from unprompt.index.vectors.embeddings import open_embeddings
 
 
 def embedded_content(folder: Path, encoder: PromptEncoder) -> IndexContent:

@@ -12,9 +12,11 @@ from unprompt.build.config import RenderConfig
 from unprompt.build.render.load import encoding_threads, load_renderer, render_demand
 from unprompt.build.render.output import map_behind, store
 from unprompt.build.render.renderer import Drawn, Renderer
-from unprompt.index.durable import digest_bytes, stable_id
+from unprompt.index.base.durable import digest_bytes, stable_id
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.tables import IMAGES
 from unprompt.index.engines.engine import LOCAL, EngineConfig, map_shards
-from unprompt.index.errors import DamagedFileError
 from unprompt.index.images.shards import (
     failed_rows,
     find_damaged,
@@ -24,8 +26,6 @@ from unprompt.index.images.shards import (
     table_is_whole,
     write_shard,
 )
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.tables import IMAGES
 
 SEED_RANGE = 2**32
 

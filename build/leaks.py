@@ -6,11 +6,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import polars as pl
 
-from unprompt.index.errors import CorpusError
-from unprompt.index.files.segments import ChosenRows, Matrix
-from unprompt.index.search.nearest import ROUNDING, exact_cosines, nearest, nearest_over
-from unprompt.index.tables import PROMPTS, SPLITS, check_schema
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.tables import PROMPTS, SPLITS, check_schema
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.store.segments import ChosenRows, Matrix
+from unprompt.index.vectors.nearest import ROUNDING, exact_cosines, nearest, nearest_over
 
 BLOCK = 65_536  # rows compared at once
 LEFT_OUT = pl.Schema(

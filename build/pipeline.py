@@ -18,16 +18,16 @@ from unprompt.build.embed import EmbedWork, embed_images
 from unprompt.build.encode_prompts import encode_parts
 from unprompt.build.images import render_images
 from unprompt.build.take_embeddings import check_texts, has_text_vectors, take_embeddings
-from unprompt.index.bundle import ENCODER, FALLBACK, INDEX
-from unprompt.index.durable import read_json
-from unprompt.index.embeddings import EmbeddingsInfo, read_embeddings
+from unprompt.index.base.durable import read_json
+from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import write_settings
+from unprompt.index.base.stages import StageLedger
+from unprompt.index.bundle.bundle import ENCODER, FALLBACK, INDEX
 from unprompt.index.engines.devices import cuda_devices, load_target_encoder
 from unprompt.index.engines.engine import LOCAL, Demand, EngineConfig
-from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.runtime.exported import DESCRIPTION, read_identity
-from unprompt.index.settings import write_settings
-from unprompt.index.stages import StageLedger
+from unprompt.index.exported.export import DESCRIPTION, read_identity
+from unprompt.index.vectors.embeddings import EmbeddingsInfo, read_embeddings
 
 STAGES = ("corpus", "images", "encoder", "embed", "index", "fallback")
 IN_SHARDS = ("images", "embed")  # those that several processes can share
@@ -228,7 +228,7 @@ class BuildRun:
         return rendered.left
 
     def _export_encoder(self) -> None:
-        from unprompt.index.runtime.exported import copy_encoder, export_encoder
+        from unprompt.index.exported.export import copy_encoder, export_encoder
 
         folder, bundle = self.bundle / ENCODER, self._towers.bundles.get(self.config.encoder.model)
         if bundle is not None:
@@ -266,7 +266,7 @@ class BuildRun:
         )
 
     def _take_embeddings(self) -> None:
-        from unprompt.index.runtime.exported import load_encoder
+        from unprompt.index.exported.export import load_encoder
 
         (collection,) = self.config.corpus.collections
         if has_text_vectors(collection):

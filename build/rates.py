@@ -15,9 +15,9 @@ import yaml
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.durable import read_json, write_json
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT, read_settings, write_settings
+from unprompt.index.base.durable import read_json, write_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT, read_settings, write_settings
 
 Stage = Literal["prompts", "render", "embed", "train", "index", "search"]
 Setting = str | int | float | bool | None

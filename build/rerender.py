@@ -14,12 +14,12 @@ from unprompt.build.render.diffusion.device import DTYPES
 from unprompt.build.render.load import load_renderer
 from unprompt.build.render.output import store
 from unprompt.build.render.renderer import Renderer
-from unprompt.index.durable import digest_bytes, read_json, write_atomically
-from unprompt.index.errors import ConfigError, CorpusError, PromptError, UnpromptError
+from unprompt.index.base.durable import digest_bytes, read_json, write_atomically
+from unprompt.index.base.errors import ConfigError, CorpusError, PromptError, UnpromptError
+from unprompt.index.base.settings import read_settings
+from unprompt.index.base.stages import FOLDER
 from unprompt.index.images.pictures import PictureFormat, encode_picture, open_picture, to_array
 from unprompt.index.images.shards import ImageShards, read_shard_rows
-from unprompt.index.settings import read_settings
-from unprompt.index.stages import FOLDER
 
 IMAGES = "images"
 FORMATS: dict[str, PictureFormat] = {

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unprompt.index.durable import read_json, write_json
-from unprompt.index.tables import read_table, write_table
+from unprompt.index.base.durable import read_json, write_json
+from unprompt.index.base.tables import read_table, write_table
 
 ROWS_EACH = 100_000
 ROW = pl.Schema(

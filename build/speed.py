@@ -9,16 +9,16 @@ import polars as pl
 
 from unprompt.build.config import RenderConfig
 from unprompt.build.images import ShardJob, load_renderer, plan_images, render_shard
-from unprompt.index.construct import write_index
-from unprompt.index.errors import ConfigError
-from unprompt.index.files.segment_files import IndexContent
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.tables import PROMPTS, ROWS
+from unprompt.index.base.timing import median_seconds
+from unprompt.index.encoders.protocols import EncoderConfig, TextEncoder, to_unit_length
+from unprompt.index.exported.bulk import encode_contents
 from unprompt.index.images.shards import iterate_images, read_shard_rows
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.runtime.bulk import encode_contents
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.tables import PROMPTS, ROWS
-from unprompt.index.timing import median_seconds
-from unprompt.index.towers.encoders import EncoderConfig, TextEncoder, to_unit_length
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.write import write_index
 
 TARGET_DIM = 8  # of a timed index: targets are not searched
 
@@ -61,7 +61,7 @@ def time_embedding(
     shards: Path, folder: Path, config: EncoderConfig, repeats: int
 ) -> tuple[float, int]:
     """(seconds an image, length of a vector): reading shard 0, decoding, and the tower."""
-    from unprompt.index.runtime.exported import export_encoder, load_encoder
+    from unprompt.index.exported.export import export_encoder, load_encoder
 
     export_encoder(config, folder)
     encoder = load_encoder(folder)

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.leaks import check_leaks, check_prompt_vectors
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.search.nearest import nearest_over
-from unprompt.index.tables import SPLITS
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.tables import SPLITS
+from unprompt.index.vectors.nearest import nearest_over
 
 NEAR_TEST, NEAR_VALIDATION, TOP_UP = "near_test", "near_validation", "top_up"
 REASONS = (NEAR_TEST, NEAR_VALIDATION, TOP_UP)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from unprompt.build.rates import PictureSize
 from unprompt.build.work import PROMPT_DIM
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.search.memory import index_size
 
 HALF = 2  # bytes of a float16

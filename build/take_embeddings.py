@@ -14,12 +14,17 @@ import polars as pl
 from unprompt.build.clean import normalise
 from unprompt.build.sources.clip_retrieval import TEXTS, VectorPart, find_parts, load_vectors
 from unprompt.build.sources.collection import CollectionConfig
-from unprompt.index.durable import stable_id
-from unprompt.index.embeddings import METADATA as ROWS
-from unprompt.index.embeddings import EmbeddingsInfo, part_is_done, start_embeddings, write_part
-from unprompt.index.errors import DamagedFileError, SpaceMismatchError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.towers.encoders import ImageEncoder, TextEncoder, to_unit_length
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import DamagedFileError, SpaceMismatchError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.encoders.protocols import ImageEncoder, TextEncoder, to_unit_length
+from unprompt.index.vectors.embeddings import METADATA as ROWS
+from unprompt.index.vectors.embeddings import (
+    EmbeddingsInfo,
+    part_is_done,
+    start_embeddings,
+    write_part,
+)
 
 PART = 50_000  # vectors
 CHECKED = 16  # captions whose vectors are made again

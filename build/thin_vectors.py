@@ -15,8 +15,8 @@ from unprompt.build.duplicates.config import DuplicatesConfig
 from unprompt.build.duplicates.cosine import drop_by_cosine
 from unprompt.build.duplicates.drops import name_drops, no_drops, without
 from unprompt.build.duplicates.vectors import Vectors, write_vectors
-from unprompt.index.durable import write_atomically
-from unprompt.index.progress import SILENT, Progress
+from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)

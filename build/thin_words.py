@@ -23,8 +23,8 @@ from unprompt.build.duplicates.drops import Drops, name_drops, no_drops, without
 from unprompt.build.duplicates.keys import drop_equal
 from unprompt.build.duplicates.lexical import LexicalStep
 from unprompt.build.row_shards import RowShards
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.tables import PROMPTS
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.tables import PROMPTS
 
 IDENTICAL = "identical"  # in the report only: such a row has the id of the one that stays
 

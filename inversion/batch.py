@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from unprompt.index.errors import UnreadableImageError
+from unprompt.index.base.errors import UnreadableImageError
 from unprompt.inversion.inputs import PictureInput
 from unprompt.inversion.inversion import Inversion
 from unprompt.inversion.inverter import Inverter, Query

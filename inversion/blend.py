@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.durable import read_json, write_json
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT, read_settings, write_settings
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.durable import read_json, write_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT, read_settings, write_settings
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.inversion.gate import Gate
 from unprompt.inversion.knn import KnnConfig
 

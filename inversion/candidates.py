@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.search.halves import widen
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.vectors.float16 import widen
 from unprompt.inversion.inversion import Candidate
 from unprompt.inversion.knn import KnnEstimate
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.search.halves import widen
-from unprompt.index.towers.encoders import PromptEncoder
+from unprompt.index.encoders.protocols import PromptEncoder
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.vectors.float16 import widen
 from unprompt.inversion.ban import BanList
 from unprompt.inversion.offers import PhraseSource
 from unprompt.inversion.phrases import PhraseBank

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.durable import read_json, write_json
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT, read_settings, write_settings
+from unprompt.index.base.durable import read_json, write_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT, read_settings, write_settings
 from unprompt.inversion.gate import SIGNALS, standardise
 
 PENALTY = 1.0  # beside sums over all validation pictures

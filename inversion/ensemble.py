@@ -11,9 +11,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unprompt.index.bundle import BLEND, CONFIDENCE, ENCODER, HEAD, INDEX, read_bundle, seal_bundle
-from unprompt.index.errors import ConfigError
-from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.bundle.bundle import (
+    BLEND,
+    CONFIDENCE,
+    ENCODER,
+    HEAD,
+    INDEX,
+    read_bundle,
+    seal_bundle,
+)
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.blend import MAIN, Blend, save_blend
 from unprompt.inversion.confidence import Confidence, fit_confidence, save_confidence
 from unprompt.inversion.fit import LabelledKeys, Targets, labelled_keys

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.index.bundle import BLEND, CONFIDENCE, ENCODER, HEAD, INDEX
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import ConfigError
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.runtime.exported import read_description
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, ENCODER, HEAD, INDEX
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.exported.export import read_description
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.blend import Blend, load_blend
 from unprompt.inversion.composer import Composer
 from unprompt.inversion.confidence import load_confidence

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unprompt.index.bundle import ENCODER, FALLBACK, INDEX
-from unprompt.index.novelty import DESCRIPTION, Novelty, load_novelty
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.runtime.exported import load_encoder
-from unprompt.index.towers.encoders import ImageEncoder
+from unprompt.index.bundle.bundle import ENCODER, FALLBACK, INDEX
+from unprompt.index.encoders.protocols import ImageEncoder
+from unprompt.index.exported.export import load_encoder
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.towers.novelty import DESCRIPTION, Novelty, load_novelty
 from unprompt.inversion.knn import KnnConfig, KnnEstimate, estimate
 
 # Features of length 15 times classifier rows of length 2.3: the softmax of the tower's own logits.

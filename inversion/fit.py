@@ -9,16 +9,24 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.index.bundle import BLEND, CONFIDENCE, ENCODER, HEAD, INDEX, PHRASES, PROMPT_ENCODER
-from unprompt.index.embeddings import read_embeddings
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.runtime.exported import read_description
-from unprompt.index.towers.encoders import to_unit_length
-from unprompt.index.towers.prompt_runtime import write_prompt_encoder
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.bundle.bundle import (
+    BLEND,
+    CONFIDENCE,
+    ENCODER,
+    HEAD,
+    INDEX,
+    PHRASES,
+    PROMPT_ENCODER,
+)
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.exported.export import read_description
+from unprompt.index.prompt_encoders.target_encoder import write_prompt_encoder
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.towers.qformer import is_qformer
 from unprompt.index.towers.trained_tower import read_head
+from unprompt.index.vectors.embeddings import read_embeddings
 from unprompt.inversion.blend import MAIN, Blend, mean_cosine, save_blend
 from unprompt.inversion.confidence import fit_confidence, save_confidence
 from unprompt.inversion.fit_config import FitConfig

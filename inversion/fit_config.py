@@ -3,8 +3,8 @@
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT
 from unprompt.inversion.head import HeadConfig
 
 

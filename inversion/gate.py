@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.inversion.knn import KnnEstimate
 
 SIGNALS = ("top score", "margin", "spread", "concentration", "agreement")

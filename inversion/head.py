@@ -12,10 +12,10 @@ from typing import Literal, Protocol
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.durable import read_json, write_atomically, write_json
-from unprompt.index.errors import ConfigError, DamagedFileError
-from unprompt.index.settings import STRICT, read_settings, write_settings
-from unprompt.index.towers.encoders import check_same_space, to_unit_length
+from unprompt.index.base.durable import read_json, write_atomically, write_json
+from unprompt.index.base.errors import ConfigError, DamagedFileError
+from unprompt.index.base.settings import STRICT, read_settings, write_settings
+from unprompt.index.encoders.protocols import check_same_space, to_unit_length
 
 CONFIG, WEIGHTS = "config.json", "head.safetensors"
 REMEDY = "Fit the head again: `unprompt build CONFIG --stage fit`."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from unprompt.index.errors import DamagedFileError, UnreadableImageError
+from unprompt.index.base.errors import DamagedFileError, UnreadableImageError
 from unprompt.index.images.pictures import (
     DEFAULT_LIMITS,
     PICTURE_SUFFIXES,

@@ -9,12 +9,12 @@ from threading import Lock
 import numpy as np
 from PIL import Image
 
-from unprompt.index.bundle import BLEND, CONFIDENCE, PHRASES, read_bundle
-from unprompt.index.engines.blas_threads import one_blas_thread
-from unprompt.index.errors import ConfigError
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.runtime.exported import OpenVinoEncoder
-from unprompt.index.towers.encoders import ImageEncoder
+from unprompt.index.base.blas_threads import one_blas_thread
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, PHRASES, read_bundle
+from unprompt.index.encoders.protocols import ImageEncoder
+from unprompt.index.exported.export import OpenVinoEncoder
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.blend import Blend, load_blend
 from unprompt.inversion.candidates import heaviest, read_candidates
 from unprompt.inversion.composer import Composer

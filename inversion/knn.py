@@ -5,12 +5,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.files.segments import Matrix
-from unprompt.index.prompt_index import Neighbors, PromptIndex
-from unprompt.index.search.halves import widen
-from unprompt.index.settings import STRICT
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.store.prompt_index import Neighbors, PromptIndex
+from unprompt.index.store.segments import Matrix
+from unprompt.index.vectors.float16 import widen
 
 RIDGE_BLOCK = 64  # queries whose (k, k) matrices are in memory at a time
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unprompt.index.bundle import ENCODER, HEAD, INDEX, MEMBERS
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.runtime.exported import load_encoder
-from unprompt.index.towers.encoders import ImageEncoder, check_same_space
+from unprompt.index.bundle.bundle import ENCODER, HEAD, INDEX, MEMBERS
+from unprompt.index.encoders.protocols import ImageEncoder, check_same_space
+from unprompt.index.exported.export import load_encoder
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.blend import MAIN, Blend, combine, mix
 from unprompt.inversion.blend_search import query_alpha
 from unprompt.inversion.gate import measure_signals

@@ -10,9 +10,9 @@ from functools import cached_property
 
 import numpy as np
 
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.search.halves import widen
-from unprompt.index.towers.encoders import PromptEncoder
+from unprompt.index.encoders.protocols import PromptEncoder
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.vectors.float16 import widen
 from unprompt.inversion.ban import BanList
 from unprompt.inversion.phrases import Phrase, PhraseBank, as_entry, split_phrases
 from unprompt.inversion.pieces import Piece, content_words

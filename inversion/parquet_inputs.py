@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from unprompt.index.errors import UnreadableImageError
+from unprompt.index.base.errors import UnreadableImageError
 from unprompt.index.images.picture_columns import find_picture_column, name_of_picture
 from unprompt.index.images.pictures import PictureLimits, open_picture
 from unprompt.inversion.metadata import WrittenPrompt, read_metadata

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unprompt.index.durable import TEMPORARY_SUFFIX, remove_temporaries, write_atomically
-from unprompt.index.errors import DamagedFileError
+from unprompt.index.base.durable import TEMPORARY_SUFFIX, remove_temporaries, write_atomically
+from unprompt.index.base.errors import DamagedFileError
 from unprompt.inversion.batch import invert_pictures, printable
 from unprompt.inversion.inputs import PictureInput
 from unprompt.inversion.inverter import Inverter, Query

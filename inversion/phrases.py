@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unprompt.index.durable import read_json, write_atomically
-from unprompt.index.errors import DamagedFileError
-from unprompt.index.towers.encoders import PromptEncoder
+from unprompt.index.base.durable import read_json, write_atomically
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.encoders.protocols import PromptEncoder
 
 LIST, VECTORS = "phrases.json", "phrases.npy"
 PLACES = (

@@ -6,9 +6,9 @@ The one that the bundle carries, which needs no torch, or the installed one.
 import sys
 from pathlib import Path
 
-from unprompt.index.bundle import PROMPT_ENCODER
-from unprompt.index.errors import MissingDependencyError
-from unprompt.index.towers.encoders import PromptEncoder
+from unprompt.index.base.errors import MissingDependencyError
+from unprompt.index.bundle.bundle import PROMPT_ENCODER
+from unprompt.index.encoders.protocols import PromptEncoder
 
 TYPICAL = "a red fox in the snow at dawn, an oil painting, warm light"
 
@@ -20,7 +20,10 @@ def load_matching_encoder(
 
     None where there is none, or where the targets come from another.
     """
-    from unprompt.index.towers.prompt_runtime import load_prompt_runtime, open_prompt_encoder
+    from unprompt.index.prompt_encoders.target_encoder import (
+        load_prompt_runtime,
+        open_prompt_encoder,
+    )
 
     carried = None if bundle is None else bundle / PROMPT_ENCODER
     try:

@@ -13,8 +13,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from unprompt.index.durable import digest_json, write_atomically
-from unprompt.index.errors import ConfigError, DamagedFileError, UnpromptError
+from unprompt.index.base.durable import digest_json, write_atomically
+from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.inversion.batch import BatchRecord
 from unprompt.inversion.inversion import Candidate
 from unprompt.inversion.results_table import encode_vector, row_vectors, write_results

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unprompt.index.durable import write_atomically
-from unprompt.index.tables import write_table
+from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.tables import write_table
 
 Rows = Callable[[], Iterator[dict[str, Any]]]  # from the first on, at every call
 

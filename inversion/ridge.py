@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.inversion.head import HeadDescription, LinearHead
 
 

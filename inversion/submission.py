@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.index.durable import write_atomically
-from unprompt.index.errors import ConfigError
-from unprompt.index.towers.encoders import PromptEncoder, to_unit_length
+from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import PromptEncoder, to_unit_length
 
 HEADER = "imgId_eId,val"
 

@@ -6,9 +6,9 @@ picture's, weighted by 1 / (distance ** 6 + 1e-4). Untuned, it is the baseline o
 
 import numpy as np
 
-from unprompt.index.errors import CorpusError
-from unprompt.index.prompt_index import Neighbors
-from unprompt.index.search.nearest import nearest
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.store.prompt_index import Neighbors
+from unprompt.index.vectors.nearest import nearest
 from unprompt.inversion.knn import KnnConfig, estimate_from_neighbors
 
 RECIPE = KnnConfig(k=100, weighting="inverse_power", power=6.0)

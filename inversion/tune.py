@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.blend import MAIN, Blend, MemberShare, Trial, combine, mean_cosine, mix
 from unprompt.inversion.blend_search import (
     Half,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.settings import STRICT
+from unprompt.index.base.settings import STRICT
 from unprompt.inversion.ban import BanList
 
 

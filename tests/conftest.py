@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from unprompt.index.construct import write_index
-from unprompt.index.files.manifest import IndexManifest
-from unprompt.index.files.segment_files import IndexContent
+from unprompt.index.base.tables import ROWS
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.tables import ROWS
+from unprompt.index.store.manifest import IndexManifest
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.write import write_index
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # waiting threads that spin slow a shared machine down
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

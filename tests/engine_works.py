@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unprompt.index.base.errors import PromptError
 from unprompt.index.engines.work import Work
-from unprompt.index.errors import PromptError
 
 
 @dataclass(frozen=True)

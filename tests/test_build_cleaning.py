@@ -19,9 +19,9 @@ from unprompt.build.cleaning.language import is_foreign, letter_shares
 from unprompt.build.cleaning.repeats import repeated_share
 from unprompt.build.config import CorpusConfig
 from unprompt.build.row_shards import RowShards
-from unprompt.index.durable import digest_file
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.settings import read_settings
+from unprompt.index.base.durable import digest_file
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.settings import read_settings
 from unprompt.index.towers.clip_tokens import count_clip_tokens
 
 SD_PROMPTS = Path(__file__).parents[2] / "shared" / "data" / "prompts" / "sd_prompts.txt"

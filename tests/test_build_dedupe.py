@@ -12,9 +12,9 @@ from unprompt.build import dedupe
 from unprompt.build.clean import make_prompts_table, normalise
 from unprompt.build.dedupe import drop_near_duplicates
 from unprompt.build.sources.prompts import read_prompts
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.tables import PROMPTS, check_schema
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.tables import PROMPTS, check_schema
 
 SD_PROMPTS = Path(__file__).parents[2] / "shared" / "data" / "prompts" / "sd_prompts.txt"
 

@@ -15,7 +15,7 @@ from unprompt.build.render.diffusion.config import DiffusionConfig, SchedulerCon
 from unprompt.build.render.diffusion.model import find_model
 from unprompt.build.render.diffusion.renderer import DiffusersRenderer
 from unprompt.build.render.renderer import Drawn
-from unprompt.index.errors import ConfigError, MissingDependencyError, UnpromptError
+from unprompt.index.base.errors import ConfigError, MissingDependencyError, UnpromptError
 
 PROMPTS = ["the fox", "an owl, the fox", "a fox and an owl", "two owls", "fox"]
 SEEDS = [11, 12, 13, 14, 15]

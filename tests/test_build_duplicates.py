@@ -23,8 +23,8 @@ from unprompt.build.duplicates.minhash import Bands, band_keys, choose_bands
 from unprompt.build.duplicates.shingles import jaccards, shingle
 from unprompt.build.duplicates.vectors import VectorArray, VectorFiles, write_vectors
 from unprompt.build.row_shards import RowShards, write_shard
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.settings import read_settings
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.settings import read_settings
 
 SUBJECTS = ("fox", "owl", "red car", "old man", "castle", "tiny robot", "whale", "monk", "rose")
 TAIL = "highly detailed, digital painting, concept art, smooth, sharp focus, by someone famous"

@@ -16,10 +16,10 @@ from unprompt.build.corpus import Corpus, make_corpus
 from unprompt.build.duplicates.vectors import VectorArray
 from unprompt.build.folds import FOLDS, FoldsConfig, assign_folds, report_folds
 from unprompt.build.groups import group_rows
-from unprompt.index.errors import ConfigError
-from unprompt.index.runtime.exported import trained_on
-from unprompt.index.settings import read_settings
-from unprompt.index.tables import read_table
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import read_settings
+from unprompt.index.base.tables import read_table
+from unprompt.index.exported.export import trained_on
 from unprompt.inversion.inverter import STARTER
 from unprompt.ui.config import load_config
 

@@ -26,8 +26,9 @@ from unprompt.build.render.load import load_renderer
 from unprompt.build.render.output import map_behind, shrink
 from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.rerender import rerender
-from unprompt.index.durable import digest_file
-from unprompt.index.errors import ConfigError, CorpusError, PromptError
+from unprompt.index.base.durable import digest_file
+from unprompt.index.base.errors import ConfigError, CorpusError, PromptError
+from unprompt.index.base.tables import PROMPTS
 from unprompt.index.images.pictures import encode_picture, open_picture, to_array
 from unprompt.index.images.shards import (
     iterate_images,
@@ -36,8 +37,7 @@ from unprompt.index.images.shards import (
     verify,
     write_shard,
 )
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.tables import PROMPTS
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.ui.config import load_config
 from unprompt.ui.workflow import build_run
 

@@ -13,8 +13,8 @@ from unprompt.build.make.chain import ChainConfig, chain_captions, draw_chains
 from unprompt.build.make.clusters import cluster_count, cluster_vectors
 from unprompt.build.make.made import MADE
 from unprompt.build.sources.prompts import read_prompts
-from unprompt.index.errors import ConfigError, DamagedFileError
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import ConfigError, DamagedFileError
+from unprompt.index.encoders.protocols import to_unit_length
 
 # four clusters of 3, 2, 1 and 4 captions
 LABELS = np.array([0, 1, 3, 0, 3, 2, 3, 1, 0, 3])

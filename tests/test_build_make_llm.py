@@ -21,7 +21,7 @@ from unprompt.build.make.chat import ChatClient, Endpoint, MalformedAnswer
 from unprompt.build.make.gather import LlmConfig, gather_answers
 from unprompt.build.make.llm import ask_model, first_message
 from unprompt.build.make.made import Made
-from unprompt.index.errors import ConfigError, DamagedFileError, EndpointError
+from unprompt.index.base.errors import ConfigError, DamagedFileError, EndpointError
 
 HOST = [f"example number {number} of the host" for number in range(7)]
 SETTINGS = {"model": "tiny"}

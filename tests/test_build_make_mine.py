@@ -29,9 +29,9 @@ from unprompt.build.make.mine import (
     mine_prompts,
     read_cosines,
 )
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.tables import COSINES
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.tables import COSINES
+from unprompt.index.encoders.protocols import to_unit_length
 
 
 def directions(count: int, seed: int, dim: int = 16) -> np.ndarray:

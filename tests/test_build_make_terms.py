@@ -17,7 +17,7 @@ from unprompt.build.make.modify import ModifyConfig, find_modifiers, modify_capt
 from unprompt.build.make.plain import content_words
 from unprompt.build.make.terms import Terms, read_terms, shipped_terms, slots_of
 from unprompt.build.sources.prompts import read_prompts
-from unprompt.index.errors import ConfigError, CorpusError
+from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.towers.clip_tokens import count_clip_tokens
 
 SLOTS = {"subject": ("fox", "owl", "unicorn"), "adjective": ("old", "red"), "setting": ("at dawn",)}

@@ -12,11 +12,11 @@ import pytest
 from unprompt.build.assemble import assemble_index
 from unprompt.build.corpus import read_corpus
 from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.files.manifest import read_index_manifest
+from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.images.shards import failed_rows, read_rows
-from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.search.factory import IndexConfig
+from unprompt.index.store.manifest import read_index_manifest
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.config import RunConfig, load_config
 from unprompt.ui.workflow import build_run, examine

@@ -31,7 +31,7 @@ from unprompt.build.work import (
     training_passes,
     work_of,
 )
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.search.factory import IndexConfig
 
 DAY = 86_400
@@ -285,8 +285,8 @@ def test_the_towers_arithmetic_is_that_of_their_layers() -> None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from unprompt.index.encoders.protocols import EncoderConfig
     from unprompt.index.towers.clip import load_clip
-    from unprompt.index.towers.encoders import EncoderConfig
 
     known = reference()
     for name in ("efficientnet-lite0", "efficientnet-lite2"):

@@ -21,7 +21,7 @@ from unprompt.build.render.scenes.phrases import (
 from unprompt.build.render.scenes.sampling import sample_scene
 from unprompt.build.render.scenes.stable_seed import make_generator
 from unprompt.build.render.scenes.vocabulary import load_objects
-from unprompt.index.errors import PromptError
+from unprompt.index.base.errors import PromptError
 
 
 def test_every_sampled_scene_parses_back_to_itself() -> None:

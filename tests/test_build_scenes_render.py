@@ -21,7 +21,7 @@ from unprompt.build.render.scenes.sprites import SpriteSheet
 from unprompt.build.render.scenes.stable_seed import make_generator
 from unprompt.build.render.scenes.styles import FILTERS
 from unprompt.build.render.scenes.vocabulary import load_objects
-from unprompt.index.errors import ConfigError, PromptError
+from unprompt.index.base.errors import ConfigError, PromptError
 
 SIZE_PX = 128
 DIGEST_SCRIPT = """

@@ -11,7 +11,7 @@ from unprompt.build.render.scenes.settings import PAINTERS
 from unprompt.build.render.scenes.sprites import SpriteSheet
 from unprompt.build.render.scenes.styles import FILTERS
 from unprompt.build.render.scenes.vocabulary import load_objects
-from unprompt.index.errors import MissingDependencyError
+from unprompt.index.base.errors import MissingDependencyError
 
 
 def test_the_vocabulary_is_large_and_every_drawing_exists() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from unprompt.build.clean import make_prompts_table
 from unprompt.build.leaks import LOWEST_COSINE, check_leaks
 from unprompt.build.split import MOVES, SplitConfig, split_prompts
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import ConfigError, CorpusError
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import ConfigError, CorpusError
 
 SPLIT_NAMES = ("train", "validation", "test", "excluded")
 

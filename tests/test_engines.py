@@ -21,15 +21,15 @@ from unprompt.build.config import RenderConfig
 from unprompt.build.corpus import PROMPTS_FILE, read_corpus
 from unprompt.build.embed import EmbedWork, embed_images
 from unprompt.build.images import RenderWork, render_images
-from unprompt.index.durable import digest_file, read_json
+from unprompt.index.base.durable import digest_file, read_json
+from unprompt.index.base.errors import ConfigError, PromptError, UnpromptError, UnreadableImageError
 from unprompt.index.engines.engine import Demand, EngineConfig, map_shards, plan_seats
 from unprompt.index.engines.engine_local import Seat
 from unprompt.index.engines.ray_library import load_ray, start_ray
-from unprompt.index.errors import ConfigError, PromptError, UnpromptError, UnreadableImageError
-from unprompt.index.search.faiss_library import load_faiss
 from unprompt.index.search.filling import Filling
-from unprompt.index.search.matrix_files import open_matrix, write_matrix
 from unprompt.index.search.training import fill
+from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
 from unprompt.inversion.inputs import find_pictures
 from unprompt.inversion.inverter import Query
 from unprompt.inversion.results import append_record

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.index.errors import UnpromptError, UnreadableImageError
+from unprompt.index.base.errors import UnpromptError, UnreadableImageError
+from unprompt.index.encoders.preprocess import Preprocess
+from unprompt.index.encoders.protocols import BulkEncoder, EncoderConfig
+from unprompt.index.exported import pixels as pixels_file
+from unprompt.index.exported.bulk import encode_contents
+from unprompt.index.exported.export import export_encoder, load_encoder
+from unprompt.index.exported.pixels import PixelReader
 from unprompt.index.images.pictures import PictureLimits, open_picture
-from unprompt.index.runtime.bulk import encode_contents
 from unprompt.index.runtime.compiled import NO_DIGESTS, SavedGraph
-from unprompt.index.runtime.exported import export_encoder, load_encoder
-from unprompt.index.runtime.lanes import Lanes, Requests, compile_lanes, has_bf16
+from unprompt.index.runtime.infer_pool import Lanes, Requests, compile_lanes, has_bf16
 from unprompt.index.runtime.self_check import check_lanes, compare, made_pictures
-from unprompt.index.towers import pixels as pixels_file
-from unprompt.index.towers.encoders import BulkEncoder, EncoderConfig
-from unprompt.index.towers.pixels import PixelReader
-from unprompt.index.towers.preprocess import Preprocess
 
 SIZES = [(512, 512), (300, 200), (200, 301), (64, 64), (40, 33), (1, 1), (900, 61)]
 

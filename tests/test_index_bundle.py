@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from unprompt.index.bundle import read_bundle, seal_bundle
-from unprompt.index.errors import ConfigError, DamagedFileError
+from unprompt.index.base.errors import ConfigError, DamagedFileError
+from unprompt.index.bundle.bundle import read_bundle, seal_bundle
 
 
 @pytest.fixture

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from test_index_filling import content, unit
 
-from unprompt.index.construct import write_index
-from unprompt.index.errors import ConfigError, DamagedFileError, UnpromptError
-from unprompt.index.files import unfinished
-from unprompt.index.files.manifest import read_index_manifest
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.rebuild import merge_indexes, rebuild_index
+from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.index.search import disk_lists
 from unprompt.index.search.factory import IndexConfig, choose_index
 from unprompt.index.search.memory import index_size
-from unprompt.index.update import add_rows, remove_rows
+from unprompt.index.store import unfinished
+from unprompt.index.store.manifest import read_index_manifest
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.rebuild import merge_indexes, rebuild_index
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.update import add_rows, remove_rows
+from unprompt.index.store.write import write_index
 
 FACTORY = "IVF16,SQ8"
 ROOMY = IndexConfig(FACTORY, whiten=0, recall_k=10)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unprompt.index.durable import (
+from unprompt.index.base.durable import (
     digest_bytes,
     digest_file,
     digest_json,
@@ -15,7 +15,7 @@ from unprompt.index.durable import (
     write_atomically,
     write_json,
 )
-from unprompt.index.errors import DamagedFileError, UnpromptError
+from unprompt.index.base.errors import DamagedFileError, UnpromptError
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

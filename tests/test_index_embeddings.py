@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unprompt.index.embeddings import (
+from unprompt.index.base.errors import DamagedFileError, SpaceMismatchError
+from unprompt.index.vectors.embeddings import (
     METADATA,
     EmbeddingsInfo,
     done_parts,
@@ -15,7 +16,6 @@ from unprompt.index.embeddings import (
     start_embeddings,
     write_part,
 )
-from unprompt.index.errors import DamagedFileError, SpaceMismatchError
 
 INFO = EmbeddingsInfo("colours", 2)
 VECTORS = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], np.float32)

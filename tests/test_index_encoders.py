@@ -11,12 +11,12 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.preprocess import Preprocess
+from unprompt.index.encoders.protocols import EncoderConfig
+from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 from unprompt.index.towers.clip import Clip, load_clip
 from unprompt.index.towers.clip_text import ClipTextEncoder
-from unprompt.index.towers.encoders import EncoderConfig
-from unprompt.index.towers.minilm import load_prompt_encoder
-from unprompt.index.towers.preprocess import Preprocess
 
 # the pooled output, and mean and deviation of the channels of the last four stages
 LITE0_FEATURES = 1280 + 2 * (24 + 40 + 112 + 320)

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unprompt.index.construct import build_vectors, write_index
-from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.progress import Silent
-from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.base.progress import Silent
 from unprompt.index.search.factory import IndexConfig, choose_factory, choose_index
-from unprompt.index.search.faiss_library import load_faiss
 from unprompt.index.search.memory import index_size, read_bytes, show_bytes
 from unprompt.index.search.training import fill
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.write import build_vectors, write_index
+from unprompt.index.vectors.faiss_library import load_faiss
 
 FAST = "IVF16,PQ16x4fs"
 
@@ -241,7 +241,7 @@ def test_keys_may_be_float16_on_disk_and_give_the_same_bytes(tmp_path: Path, con
 
 
 def test_filling_in_blocks_is_filling_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from unprompt.index.search import transforms
+    from unprompt.index.vectors import transforms
 
     keys = manifold(1000, 16, 13)
     at_once = [fill(factory, keys) for factory in ("IVF8,SQ8", "PCAW8,L2norm,SQ8")]

@@ -10,20 +10,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unprompt.index.construct import write_index
-from unprompt.index.errors import ConfigError
-from unprompt.index.files import unfinished
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.files.segments import ChosenRows
-from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.tables import ROWS
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.search.codes import Coder
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.search.faiss_library import load_faiss, one_thread
 from unprompt.index.search.filling import Filling
-from unprompt.index.search.matrix_files import open_matrix, write_matrix
 from unprompt.index.search.training import fill, train
-from unprompt.index.tables import ROWS
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.store import unfinished
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import ChosenRows
+from unprompt.index.store.write import write_index
+from unprompt.index.vectors.faiss_library import load_faiss, one_thread
+from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
 
 ROWS_EACH = 700
 LISTED = ("IVF16,SQ8", "IVF16,Flat", "IVF16,PQ8x4fs", "IVF16,PQ8x4fsr", "IVF16,PQ4x4")
@@ -144,9 +144,9 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_index_filling import SETTINGS, content, unit
-from unprompt.index.files import unfinished
+from unprompt.index.store import unfinished
 from unprompt.index.search.codes import Coder
-from unprompt.index.construct import write_index
+from unprompt.index.store.write import write_index
 made = Coder.encode
 def slowly(self, keys):
     time.sleep(0.3)

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.index.construct import write_index
-from unprompt.index.errors import ConfigError
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.search.faiss_library import count_gpus, load_faiss
 from unprompt.index.search.gpu_scan import MOST, scan_all
 from unprompt.index.search.refine import KeyScores
-from unprompt.index.towers.encoders import to_unit_length
-from unprompt.index.update import add_rows, remove_rows
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.update import add_rows, remove_rows
+from unprompt.index.store.write import write_index
+from unprompt.index.vectors.faiss_library import count_gpus, load_faiss
 
 ROWS, DIM = 700, 24
 no_gpu = pytest.mark.skipif(count_gpus() > 0, reason="FAISS sees a GPU")

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.index.durable import digest_file
+from unprompt.index.base.durable import digest_file
+from unprompt.index.exported.export import OpenVinoEncoder, load_encoder
+from unprompt.index.prompt_encoders.word_vectors import WordVectors, save_words
+from unprompt.index.runtime.cache import can_keep, keep, let_go, read_kept, remembered_digest
 from unprompt.index.runtime.compiled import KEPT
-from unprompt.index.runtime.exported import OpenVinoEncoder, load_encoder
-from unprompt.index.runtime.kept import can_keep, keep, let_go, read_kept, remembered_digest
 from unprompt.index.runtime.openvino_graph import Storage
-from unprompt.index.towers.word_vectors import WordVectors, save_words
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ import torch
 from open_clip.transformer import VisionTransformer
 from tiny_towers import SIZE, make_tower, save_clip
 
+from unprompt.index.encoders.preprocess import Preprocess
+from unprompt.index.encoders.protocols import EncoderConfig
+from unprompt.index.exported.export import export_encoder, load_encoder
 from unprompt.index.runtime.compiled import load_core
-from unprompt.index.runtime.exported import export_encoder, load_encoder
 from unprompt.index.runtime.openvino_graph import GRAPH
 from unprompt.index.runtime.self_check import made_pictures
 from unprompt.index.towers.clip import load_clip
-from unprompt.index.towers.encoders import EncoderConfig
 from unprompt.index.towers.image_graph import build_image_graph
 from unprompt.index.towers.lean_vit import PIECE, lean_graph
-from unprompt.index.towers.preprocess import Preprocess
 
 PREPROCESS = Preprocess(SIZE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic", "shortest")
 WIDE = 3 * PIECE - 8  # pieces of two sizes

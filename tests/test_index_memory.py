@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.search.faiss_library import load_faiss
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.search.memory import index_size
+from unprompt.index.vectors.faiss_library import load_faiss
 
 ROWS, DIM = 4000, 64
 FACTORIES = (

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unprompt.index.durable import digest_file, read_json
-from unprompt.index.errors import ConfigError
-from unprompt.index.runtime.self_check import compare
-from unprompt.index.towers import prompt_runtime
-from unprompt.index.towers.minilm import load_prompt_encoder, minilm_folder, prompt_space
-from unprompt.index.towers.prompt_runtime import (
+from unprompt.index.base.durable import digest_file, read_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.prompt_encoders import target_encoder as prompt_runtime
+from unprompt.index.prompt_encoders.minilm import load_prompt_encoder, minilm_folder, prompt_space
+from unprompt.index.prompt_encoders.target_encoder import (
     DESCRIPTION,
     keeps_vectors_in_bf16,
     load_bulk_prompts,
     load_prompt_runtime,
 )
+from unprompt.index.runtime.self_check import compare
 from unprompt.inversion.submission import write_submission
 
 

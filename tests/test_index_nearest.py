@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.index.errors import MissingDependencyError, UnpromptError
-from unprompt.index.search import nearest as nearest_module
-from unprompt.index.search.faiss_library import (
+from unprompt.index.base.errors import MissingDependencyError, UnpromptError
+from unprompt.index.vectors import nearest as nearest_module
+from unprompt.index.vectors.faiss_library import (
     CPUINFO,
     PRODUCTS_FROM,
     find_kernels,
     load_faiss,
 )
-from unprompt.index.search.nearest import near_pairs, nearest, nearest_over
+from unprompt.index.vectors.nearest import near_pairs, nearest, nearest_over
 
 # Unit vectors in the plane: cosines between them are 1, 0.8, 0.6, 0 and -1.
 PLANE = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8], [0, 1], [-1, 0]], np.float32)
@@ -159,7 +159,7 @@ def test_torch_is_loaded_before_a_gpu_faiss(tmp_path: Path, distribution: str, o
     (tmp_path / "unprompt" / "index").symlink_to(Path(__file__).parents[1] / "index")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
-        "from unprompt.index.search.faiss_library import load_faiss; load_faiss()"
+        "from unprompt.index.vectors.faiss_library import load_faiss; load_faiss()"
     )
     # -S keeps the installed packages out, so that the two stand-ins are all there is.
     done = subprocess.run(
@@ -170,7 +170,7 @@ def test_torch_is_loaded_before_a_gpu_faiss(tmp_path: Path, distribution: str, o
 
 KERNELS_PROBE = """
 import os
-from unprompt.index.search.faiss_library import load_faiss
+from unprompt.index.vectors.faiss_library import load_faiss
 load_faiss()
 from threadpoolctl import threadpool_info
 of_faiss = [p for p in threadpool_info() if "faiss" in p["filepath"] and "blas" in p["filepath"]]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from unprompt.index.errors import ConfigError, UnreadableImageError
+from unprompt.index.base.errors import ConfigError, UnreadableImageError
 from unprompt.index.images.pictures import PictureLimits, encode_picture, open_picture, to_array
 
 

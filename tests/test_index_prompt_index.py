@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unprompt.index.construct import write_index
-from unprompt.index.errors import DamagedFileError, SpaceMismatchError, UnpromptError
-from unprompt.index.files.manifest import record_files
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.base.errors import DamagedFileError, SpaceMismatchError, UnpromptError
+from unprompt.index.base.tables import ROWS
 from unprompt.index.search.factory import IndexConfig, choose_factory
-from unprompt.index.tables import ROWS
+from unprompt.index.store.manifest import record_files
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.write import write_index
 
 KEYS = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.6, 0.8, 0.0]]
 TARGETS = [[1.0, 0.0], [0.0, 1.0], [0.8, 0.6]]

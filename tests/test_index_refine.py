@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unprompt.index.construct import write_index
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.prompt_index import PromptIndex
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.search.fold import fold
 from unprompt.index.search.refine import KeyScores, refine
 from unprompt.index.search.training import fill
-from unprompt.index.search.transforms import apply_transforms, transforms
-from unprompt.index.update import add_rows, remove_rows
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.update import add_rows, remove_rows
+from unprompt.index.store.write import write_index
+from unprompt.index.vectors.transforms import apply_transforms, transforms
 
 
 def unit_vectors(count: int, dim: int, seed: int) -> np.ndarray:

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unprompt.index.construct import write_index
-from unprompt.index.errors import DamagedFileError
-from unprompt.index.files import segment_files
-from unprompt.index.files.live_rows import LiveRows
-from unprompt.index.files.row_lookup import UNSIGNED, RowLookup, write_lookup
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.tables import ROWS
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.search.halves import widen
-from unprompt.index.tables import ROWS
-from unprompt.index.update import add_rows, remove_rows
+from unprompt.index.store import segment_files
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.row_lookup import UNSIGNED, RowLookup, write_lookup
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.update import add_rows, remove_rows
+from unprompt.index.store.write import write_index
+from unprompt.index.vectors.float16 import widen
+from unprompt.index.vectors.live_rows import LiveRows
 
 PLAIN = IndexConfig(whiten=0)
 

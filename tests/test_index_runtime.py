@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.index.errors import DamagedFileError, SpaceMismatchError
-from unprompt.index.runtime.exported import OpenVinoEncoder, export_encoder, load_encoder
+from unprompt.index.base.errors import DamagedFileError, SpaceMismatchError
+from unprompt.index.encoders.protocols import EncoderConfig
+from unprompt.index.exported.export import OpenVinoEncoder, export_encoder, load_encoder
 from unprompt.index.towers.clip import load_clip
-from unprompt.index.towers.encoders import EncoderConfig
 
 # the pooled output, and mean and deviation of the channels of the last four stages
 LITE0_FEATURES = 1280 + 2 * (24 + 40 + 112 + 320)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import ConfigError, SpaceMismatchError
-from unprompt.index.settings import STRICT, read_settings, write_settings
-from unprompt.index.towers.encoders import (
+from unprompt.index.base.errors import ConfigError, SpaceMismatchError
+from unprompt.index.base.settings import STRICT, read_settings, write_settings
+from unprompt.index.encoders.protocols import (
     EncoderConfig,
     check_same_space,
     to_unit_length,

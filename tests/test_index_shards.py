@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from unprompt.index.durable import digest_bytes, stable_id
-from unprompt.index.errors import CorpusError, DamagedFileError, UnpromptError
+from unprompt.index.base.durable import digest_bytes, stable_id
+from unprompt.index.base.errors import CorpusError, DamagedFileError, UnpromptError
+from unprompt.index.base.tables import IMAGES
 from unprompt.index.images.pictures import encode_picture, open_picture
 from unprompt.index.images.shards import (
     CACHED_TABLES,
@@ -31,7 +32,6 @@ from unprompt.index.images.shards import (
     verify,
     write_shard,
 )
-from unprompt.index.tables import IMAGES
 
 FAULT = "the renderer knows no object named gryphon"
 

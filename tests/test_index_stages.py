@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.stages import StageLedger
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.stages import StageLedger
 
 SETTINGS = {"corpus": {"count": 400, "seed": 1}, "render": {"size_px": 128}}
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from tiny_towers import SIZE, save_clip
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.runtime.exported import export_encoder, load_encoder
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import EncoderConfig
+from unprompt.index.exported.export import export_encoder, load_encoder
 from unprompt.index.runtime.self_check import made_pictures
 from unprompt.index.towers.clip import load_clip
-from unprompt.index.towers.encoders import EncoderConfig
 
 
 @pytest.fixture(scope="module")

@@ -15,22 +15,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unprompt.index.construct import write_index
-from unprompt.index.drift import measure_drift
-from unprompt.index.errors import (
+from unprompt.index.base.errors import (
     ConfigError,
     DamagedFileError,
     SpaceMismatchError,
     UnpromptError,
 )
-from unprompt.index.files.generations import change_index
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.rebuild import merge_indexes, read_content, rebuild_index
+from unprompt.index.base.tables import ROWS
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.tables import ROWS
-from unprompt.index.towers.encoders import to_unit_length
-from unprompt.index.update import add_rows, remove_rows
+from unprompt.index.store.drift import measure_drift
+from unprompt.index.store.generations import change_index
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.rebuild import merge_indexes, read_content, rebuild_index
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.update import add_rows, remove_rows
+from unprompt.index.store.write import write_index
 
 DIM, TARGET_DIM = 12, 5
 
@@ -116,9 +116,9 @@ def probe_all(folder: Path) -> None:
     """Every list is looked into, so that the search is exact."""
     from dataclasses import replace
 
-    from unprompt.index.files.manifest import record_files, write_manifest
     from unprompt.index.search.faiss_files import write_vectors
-    from unprompt.index.search.faiss_library import load_faiss
+    from unprompt.index.store.manifest import record_files, write_manifest
+    from unprompt.index.vectors.faiss_library import load_faiss
 
     index = PromptIndex(folder, PromptIndex.load(folder).manifest, changing=True)
     lists = load_faiss().extract_index_ivf(index.vectors)
@@ -232,8 +232,8 @@ import numpy as np
 sys.path.insert(0, sys.argv[2])
 from test_index_update import rows_of
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.rebuild import rebuild_index
-from unprompt.index.update import add_rows, remove_rows
+from unprompt.index.store.rebuild import rebuild_index
+from unprompt.index.store.update import add_rows, remove_rows
 folder, number = Path(sys.argv[1]), 1000
 print("ready", flush=True)
 while True:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.index.errors import ConfigError, DamagedFileError
+from unprompt.index.base.errors import ConfigError, DamagedFileError
 from unprompt.inversion.blend import Blend, load_blend, mean_cosine, mix, save_blend
 from unprompt.inversion.blend_search import choose_alpha
 from unprompt.inversion.knn import KnnConfig

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.blend import MAIN, Blend, load_blend, mean_cosine
 from unprompt.inversion.evaluate import breakdown, examine_run, predict_all, score
 from unprompt.inversion.fit import labelled_keys

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unprompt.index.errors import ConfigError, DamagedFileError, SpaceMismatchError
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import ConfigError, DamagedFileError, SpaceMismatchError
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.inversion.head import HeadConfig, HeadDescription, LinearHead, load_head
 from unprompt.inversion.ridge import RidgeProblem, fit_ridge
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from unprompt.index.errors import UnreadableImageError
+from unprompt.index.base.errors import UnreadableImageError
 from unprompt.index.images.pictures import PictureLimits
 from unprompt.inversion.inputs import find_pictures
 

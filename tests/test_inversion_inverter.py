@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.index.errors import DamagedFileError, SpaceMismatchError
-from unprompt.index.prompt_index import PromptIndex
+from unprompt.index.base.errors import DamagedFileError, SpaceMismatchError
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.batch import invert_pictures, printable
 from unprompt.inversion.blend import Blend
 from unprompt.inversion.head import HeadDescription, LinearHead

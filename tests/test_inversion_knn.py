@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.prompt_index import Neighbors, PromptIndex
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.store.prompt_index import Neighbors, PromptIndex
 from unprompt.inversion.knn import (
     KnnConfig,
     distinct_prompts,

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unprompt.index.errors import ConfigError, DamagedFileError, UnpromptError
+from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.inversion.batch import BatchRecord
 from unprompt.inversion.inversion import Candidate, Inversion
 from unprompt.inversion.metadata import WrittenPrompt

@@ -11,9 +11,9 @@ from threadpoolctl import threadpool_info
 
 from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.render.scenes.renderer import ScenesRenderer
-from unprompt.index.engines.blas_threads import one_blas_thread
+from unprompt.index.base.blas_threads import one_blas_thread
+from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 from unprompt.index.runtime.self_check import compare
-from unprompt.index.towers.minilm import load_prompt_encoder
 from unprompt.inversion.inverter import Inverter
 
 STARTER_LOADS = (

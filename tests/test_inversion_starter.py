@@ -6,12 +6,12 @@ from PIL import Image
 
 from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.render.scenes.renderer import ScenesRenderer
-from unprompt.index.bundle import ENCODER, FALLBACK, read_bundle
-from unprompt.index.runtime.exported import load_encoder, read_description
+from unprompt.index.bundle.bundle import ENCODER, FALLBACK, read_bundle
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.exported.export import load_encoder, read_description
+from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 from unprompt.index.runtime.self_check import compare
 from unprompt.index.towers.clip import load_clip
-from unprompt.index.towers.encoders import to_unit_length
-from unprompt.index.towers.minilm import load_prompt_encoder
 from unprompt.inversion.inverter import STARTER, Inverter, Query
 
 LIMIT_BYTES = 48 * 2**20  # half of it the prompt encoder

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.index.errors import ConfigError, DamagedFileError, SpaceMismatchError
-from unprompt.index.novelty import NoveltyConfig, fit_novelty, load_novelty
+from unprompt.index.base.errors import ConfigError, DamagedFileError, SpaceMismatchError
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.class_bank import describe_photo, read_class_bank
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.towers.novelty import NoveltyConfig, fit_novelty, load_novelty
 from unprompt.inversion.confidence import (
     calibration_error,
     fit_confidence,

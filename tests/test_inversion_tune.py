@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.blend import MAIN, Blend, MemberShare, combine, load_blend, mix, save_blend
 from unprompt.inversion.blend_search import (
     Half,

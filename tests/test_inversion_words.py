@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.terms import read_terms
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.terms import read_terms
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.clip_tokens import count_clip_tokens, fits_clip
-from unprompt.index.towers.encoders import to_unit_length
 from unprompt.inversion.ban import BanList
 from unprompt.inversion.composer import Composer
 from unprompt.inversion.inverter import Inverter
@@ -111,7 +111,7 @@ def test_composed_text_is_closer_than_any_known_prompt(
     composer: Composer, vectors: np.ndarray, tiny_run: Path
 ) -> None:
     """And its cosine is what the prompt encoder itself says of the text."""
-    from unprompt.index.towers.minilm import load_prompt_encoder
+    from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 
     index = Inverter.load(tiny_run / "bundle").index
     known = (np.asarray(index.targets, np.float32) @ vectors[:8].T).max(axis=0)
@@ -193,7 +193,7 @@ def test_when_everything_is_banned(composer: Composer, vectors: np.ndarray) -> N
 
 
 def test_negative_prompt_points_away(composer: Composer, vectors: np.ndarray) -> None:
-    from unprompt.index.towers.minilm import load_prompt_encoder
+    from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 
     encoder = load_prompt_encoder()
     negative = composer.negative(vectors[0], ComposeConfig(ban=("neon",)))

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from unprompt.index.durable import digest_file
+from unprompt.index.base.durable import digest_file
 
 # Each is a file that its stage writes: when it appears, the build is killed.
 KILL_POINTS = (

@@ -24,8 +24,8 @@ from unprompt.build.sources.kinds import KINDS, check_collection
 from unprompt.build.sources.rows import BATCH, pick_prompt
 from unprompt.build.sources.tables import stream_table
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import ConfigError, CorpusError, MissingDependencyError
-from unprompt.index.settings import read_settings
+from unprompt.index.base.errors import ConfigError, CorpusError, MissingDependencyError
+from unprompt.index.base.settings import read_settings
 
 
 def entry(found: Found, **changes: Any) -> CollectionConfig:

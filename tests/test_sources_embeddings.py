@@ -15,22 +15,22 @@ from unprompt.build.embed import EmbedWork, embed_images
 from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.take_embeddings import check_texts, take_embeddings
-from unprompt.index.durable import stable_id
-from unprompt.index.embeddings import read_embeddings
-from unprompt.index.errors import (
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import (
     ConfigError,
     CorpusError,
     DamagedFileError,
     SpaceMismatchError,
 )
+from unprompt.index.base.tables import IMAGES, write_table
+from unprompt.index.base.tables import PROMPTS as PROMPT_TABLE
+from unprompt.index.encoders.protocols import EncoderConfig
+from unprompt.index.exported.export import export_encoder, load_encoder
 from unprompt.index.images.pictures import encode_picture
 from unprompt.index.images.shards import write_shard
-from unprompt.index.runtime.exported import export_encoder, load_encoder
-from unprompt.index.tables import IMAGES, write_table
-from unprompt.index.tables import PROMPTS as PROMPT_TABLE
 from unprompt.index.towers.clip import Clip, load_clip
 from unprompt.index.towers.clip_text import ClipTextEncoder
-from unprompt.index.towers.encoders import EncoderConfig
+from unprompt.index.vectors.embeddings import read_embeddings
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.config import RunConfig, load_config
 from unprompt.ui.workflow import build_run

@@ -28,8 +28,8 @@ from unprompt.build.render.scenes.grammar import sample_prompts
 from unprompt.build.render.scenes.renderer import ScenesRenderer
 from unprompt.build.sources.collect import collect
 from unprompt.build.sources.collection import CollectionConfig
-from unprompt.index.durable import digest_bytes, digest_file
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.durable import digest_bytes, digest_file
+from unprompt.index.base.errors import CorpusError
 from unprompt.index.images.pictures import encode_picture, open_picture
 from unprompt.index.images.shards import (
     done_shards,

@@ -20,12 +20,12 @@ from safetensors.torch import save_file
 from tiny_towers import save_blip2, save_clip
 
 from unprompt.build.corpus import PROMPTS_FILE, read_corpus
-from unprompt.index.errors import ConfigError, SpaceMismatchError
-from unprompt.index.progress import Silent
-from unprompt.index.runtime.exported import trained_on
-from unprompt.index.settings import write_settings
-from unprompt.index.stages import StageLedger
-from unprompt.index.tables import PROMPTS, write_table
+from unprompt.index.base.errors import ConfigError, SpaceMismatchError
+from unprompt.index.base.progress import Silent
+from unprompt.index.base.settings import write_settings
+from unprompt.index.base.stages import StageLedger
+from unprompt.index.base.tables import PROMPTS, write_table
+from unprompt.index.exported.export import trained_on
 from unprompt.index.towers.trained_tower import read_result
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.config import RunConfig, load_config

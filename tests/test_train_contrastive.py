@@ -15,11 +15,11 @@ from PIL import Image
 from safetensors.torch import load_file
 from tiny_towers import save_clip
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.runtime.exported import export_encoder, trained_on
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import EncoderConfig
+from unprompt.index.exported.export import export_encoder, trained_on
 from unprompt.index.towers.clip import load_clip
 from unprompt.index.towers.clip_text import ClipTextEncoder
-from unprompt.index.towers.encoders import EncoderConfig
 from unprompt.index.towers.open_clip_folder import read_trained_on, save_open_clip
 from unprompt.index.towers.trained_tower import join_corpora
 from unprompt.inversion.train.clip_config import ClipTrainConfig

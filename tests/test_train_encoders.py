@@ -11,14 +11,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_towers import save_blip2, save_clip
 
-from unprompt.index.durable import write_json
-from unprompt.index.errors import ConfigError, DamagedFileError
-from unprompt.index.runtime.exported import export_encoder, load_encoder
+from unprompt.index.base.durable import write_json
+from unprompt.index.base.errors import ConfigError, DamagedFileError
+from unprompt.index.base.settings import write_settings
+from unprompt.index.encoders.protocols import EncoderConfig, to_unit_length
+from unprompt.index.exported.export import export_encoder, load_encoder
 from unprompt.index.runtime.openvino_graph import compile_module
-from unprompt.index.settings import write_settings
 from unprompt.index.towers.clip import load_clip
 from unprompt.index.towers.clip_text import ClipTextEncoder
-from unprompt.index.towers.encoders import EncoderConfig, to_unit_length
 from unprompt.index.towers.qformer import load_qformer
 from unprompt.index.towers.trained_tower import DESCRIPTION, HEAD, TOWER, TrainingResult, read_head
 from unprompt.inversion.train.cache import LowerPart

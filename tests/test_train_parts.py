@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from unprompt.index.errors import ConfigError, DamagedFileError
+from unprompt.index.base.errors import ConfigError, DamagedFileError
 from unprompt.index.towers.qformer import load_qformer
 from unprompt.inversion.train.augment import MildRandAugment, augment
 from unprompt.inversion.train.checkpoints import (

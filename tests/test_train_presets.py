@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 from unprompt.inversion.train.config import TrainConfig, TuningConfig
 from unprompt.inversion.train.layout import apply_layout
 from unprompt.inversion.train.recipes import (

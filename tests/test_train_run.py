@@ -17,7 +17,7 @@ import yaml
 from safetensors.numpy import load_file
 from tiny_towers import save_clip
 
-from unprompt.index.errors import TrainingDivergedError
+from unprompt.index.base.errors import TrainingDivergedError
 from unprompt.index.towers.trained_tower import read_result
 from unprompt.inversion.train.checkpoints import list_checkpoints, load_checkpoint
 from unprompt.inversion.train.metrics import read_metrics
@@ -179,7 +179,7 @@ def test_a_loss_that_is_no_number_stops_the_run(run: Path, tmp_path: Path) -> No
 
 
 def test_other_settings_in_the_same_folder_are_refused(run: Path, tmp_path: Path) -> None:
-    from unprompt.index.errors import UnpromptError
+    from unprompt.index.base.errors import UnpromptError
 
     train_run(run, load_config(str(write_config(tmp_path))))
     changed = load_config(str(write_config(tmp_path, batch_size=16)))

@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import load_file
 from tiny_towers import make_tower, save_clip
 
-from unprompt.index.durable import write_json
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import write_settings
+from unprompt.index.base.durable import write_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import write_settings
+from unprompt.index.encoders.preprocess import Preprocess
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.clip_text import ClipTextEncoder
-from unprompt.index.towers.encoders import to_unit_length
-from unprompt.index.towers.preprocess import Preprocess
 from unprompt.index.towers.trained_tower import (
     DESCRIPTION,
     HEAD,

@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from tiny_towers import FAMILIES, SIZE, blip2, make_tower, save_blip2
 from torch import Tensor
 
-from unprompt.index.errors import ConfigError, UnpromptError
+from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.index.towers.blip2 import load_blip2
 from unprompt.index.towers.image_graph import build_image_graph, image_tokens
-from unprompt.index.towers.preprocess import Preprocess
 from unprompt.inversion.train.adapters import (
     load_trainable_state,
     merge_adapters,

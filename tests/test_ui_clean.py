@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from unprompt.build.duplicates.drops import DUPLICATES
-from unprompt.index.tables import check_schema
+from unprompt.index.base.tables import check_schema
 
 Cli = Callable[..., Any]
 PROMPTS = [

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.images.shards import tar_path
 from unprompt.ui.config import load_config, preset_names
 
@@ -213,7 +213,7 @@ def test_a_submission_is_scored_against_true_prompts(
     cli: Cli, tiny_run: Path, pictures: Path, tmp_path: Path
 ) -> None:
     """Vectors of the prompts themselves score 1; those of the pictures score less."""
-    from unprompt.index.towers.minilm import load_prompt_encoder
+    from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
     from unprompt.inversion.submission import write_submission
 
     prompts = {"a": 'a red fox, "in" snow', "b": "two dogs"}

@@ -28,7 +28,7 @@ from PIL import Image  # noqa: E402
 from PIL.PngImagePlugin import PngInfo  # noqa: E402
 
 from unprompt.build.render.scenes.renderer import ScenesRenderer  # noqa: E402
-from unprompt.index.errors import MissingDependencyError  # noqa: E402
+from unprompt.index.base.errors import MissingDependencyError  # noqa: E402
 from unprompt.inversion.inversion import Candidate, Inversion  # noqa: E402
 from unprompt.inversion.inverter import Inverter  # noqa: E402
 from unprompt.inversion.metadata import WrittenPrompt  # noqa: E402

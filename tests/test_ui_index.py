@@ -12,9 +12,9 @@ import pytest
 from unprompt.build.assemble import index_rows
 from unprompt.build.corpus import read_corpus
 from unprompt.build.grow import embedded_content, rows_near_held_out
-from unprompt.index.embeddings import read_embeddings, start_embeddings, write_part
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.towers.minilm import load_prompt_encoder
+from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.vectors.embeddings import read_embeddings, start_embeddings, write_part
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.evaluate import leak_line
 

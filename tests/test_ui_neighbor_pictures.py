@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from unprompt.index.bundle import INDEX
-from unprompt.index.files.index_files import ROWS_FILE
+from unprompt.index.bundle.bundle import INDEX
 from unprompt.index.images.pictures import open_picture, to_array
 from unprompt.index.images.shards import iterate_images, tar_path
+from unprompt.index.store.index_files import ROWS_FILE
 from unprompt.ui.neighbor_pictures import NeighborPictures
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 from unprompt.inversion.train.recipes import load_recipe, recipe_names
 from unprompt.ui.figures import show_bytes, show_count, show_days, show_money, show_time
 
@@ -124,9 +124,9 @@ def test_fewer_prompts_of_a_recipe(cli: Cli) -> None:
 
 def test_a_plan_agrees_with_the_run_it_speaks_of(cli: Cli, tiny_run: Path) -> None:
     from unprompt.build.corpus import read_corpus
-    from unprompt.index.embeddings import read_embeddings
-    from unprompt.index.files.manifest import read_index_manifest
     from unprompt.index.images.shards import read_rows
+    from unprompt.index.store.manifest import read_index_manifest
+    from unprompt.index.vectors.embeddings import read_embeddings
 
     plan = planned(cli, "scenes-tiny")
     images, kept = read_rows(tiny_run / "images"), read_corpus(tiny_run / "corpus").report
@@ -307,7 +307,7 @@ def test_figures() -> None:
 
 
 def test_no_part_of_a_machine_is_made_up() -> None:
-    from unprompt.index.engines.machine import describe_machine, gpu_kind
+    from unprompt.index.base.machine import describe_machine, gpu_kind
 
     machine = describe_machine()
     assert machine.cpu and machine.cores >= 1 and "torch" in machine.versions
@@ -318,7 +318,7 @@ def test_no_part_of_a_machine_is_made_up() -> None:
 
 
 def test_timing_leaves_the_first_round_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    from unprompt.index import timing
+    from unprompt.index.base import timing
 
     ticks = iter([0.0, 1.0, 10.0, 15.0, 20.0, 22.0])
     monkeypatch.setattr(timing.time, "perf_counter", lambda: next(ticks))

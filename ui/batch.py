@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.engines.engine import LOCAL
-from unprompt.index.errors import ConfigError
 from unprompt.inversion.batch import BATCH, BatchRecord, invert_pictures
 from unprompt.inversion.blend import Blend
 from unprompt.inversion.inputs import find_pictures

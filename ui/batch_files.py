@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.bundle import ENCODER
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.progress import Progress
+from unprompt.index.base.settings import write_settings
+from unprompt.index.bundle.bundle import ENCODER
 from unprompt.index.engines.devices import tower_demand
 from unprompt.index.engines.engine import map_shards, stays_here
-from unprompt.index.errors import DamagedFileError
-from unprompt.index.progress import Progress
-from unprompt.index.settings import write_settings
 from unprompt.inversion.batch import invert_pictures
 from unprompt.inversion.inputs import PictureInput
 from unprompt.inversion.inverter import STARTER, Inverter, Query

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from unprompt.build.choose_rate import gpu_kinds
 from unprompt.build.rates import PictureSize, Rate, RatesFile, reference, write_rates
-from unprompt.index.engines.machine import describe_machine, gpu_kind
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import write_settings
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.machine import describe_machine, gpu_kind
+from unprompt.index.base.settings import write_settings
 from unprompt.ui.bench_parts import Bench, Found, bench_prompts, bench_search
 from unprompt.ui.bench_pictures import bench_embed, bench_render
 from unprompt.ui.bench_train import bench_train

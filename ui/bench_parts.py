@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unprompt.build.plan_request import DISTANCES, ENCODER
 from unprompt.build.rates import PictureSize, Rate, Reference, Setting, Stage
-from unprompt.index.engines.machine import Machine
+from unprompt.index.base.machine import Machine
 from unprompt.ui.config import RunConfig
 
 Found = Rate | PictureSize
@@ -64,7 +64,7 @@ def bench_prompts(bench: Bench) -> Iterator[Found]:
     """all-MiniLM-L6-v2 as the stage corpus runs it, and as a query does."""
     from unprompt.build.speed import time_encoding
     from unprompt.index.engines.devices import load_target_encoder
-    from unprompt.index.towers.prompt_runtime import load_prompt_runtime
+    from unprompt.index.prompt_encoders.target_encoder import load_prompt_runtime
 
     prompts = bench.prompts
     seconds = time_encoding(load_target_encoder(), prompts, bench.repeats)
@@ -77,7 +77,7 @@ def bench_prompts(bench: Bench) -> Iterator[Found]:
 def bench_search(bench: Bench) -> Iterator[Found]:
     """FAISS over random keys in one batch: all rows, and through lists."""
     from unprompt.build.speed import time_search
-    from unprompt.index.search.faiss_library import load_faiss
+    from unprompt.index.vectors.faiss_library import load_faiss
 
     threads = int(load_faiss().omp_get_max_threads())
     settings: dict[str, Setting] = {"rows": ROWS, "dim": DIM, "k": NEIGHBORS, "batch": QUERIES}

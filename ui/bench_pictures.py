@@ -6,8 +6,8 @@ from dataclasses import replace
 from unprompt.build.config import RenderConfig
 from unprompt.build.rates import PictureSize
 from unprompt.build.work import render_work
-from unprompt.index.settings import write_settings
-from unprompt.index.towers.encoders import EncoderConfig
+from unprompt.index.base.settings import write_settings
+from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.ui.bench_parts import Bench, Found
 from unprompt.ui.plan_request import encoder_of
 from unprompt.ui.training_work import encoder_need

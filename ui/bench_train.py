@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 from unprompt.ui.bench_parts import Bench, Found
 from unprompt.ui.config import load_config
 from unprompt.ui.training_work import is_cached, training_need

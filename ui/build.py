@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unprompt.build.pipeline import check_share
+from unprompt.index.base.stages import StageLedger
 from unprompt.index.engines.engine import EngineConfig
-from unprompt.index.stages import StageLedger
 from unprompt.ui.config import RunConfig, load_config
 from unprompt.ui.progress import choose_progress
 from unprompt.ui.workflow import ALL_STAGES, build_run, discard_changed

@@ -8,9 +8,9 @@ from typing import Any
 
 from unprompt.build.clean_files import CleanedFiles, CleanFilesConfig, clean_files
 from unprompt.build.cleaning.clean_rows import EXAMPLES
-from unprompt.index.settings import read_settings
-from unprompt.index.tables import read_table
-from unprompt.index.towers.encoders import PromptEncoder
+from unprompt.index.base.settings import read_settings
+from unprompt.index.base.tables import read_table
+from unprompt.index.encoders.protocols import PromptEncoder
 from unprompt.ui.config import override_setting
 from unprompt.ui.progress import choose_progress
 

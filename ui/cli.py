@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from unprompt.index.errors import UnpromptError
+from unprompt.index.base.errors import UnpromptError
 from unprompt.ui.cli_clean import clean
 from unprompt.ui.cli_engine import (
     AddressOption,

@@ -56,9 +56,9 @@ def read_engine(
     shard: str | None,
 ) -> "EngineConfig":
     """The options as settings; raises ConfigError for those that cannot work."""
+    from unprompt.index.base.errors import ConfigError
+    from unprompt.index.base.settings import read_settings
     from unprompt.index.engines.engine import EngineConfig
-    from unprompt.index.errors import ConfigError
-    from unprompt.index.settings import read_settings
 
     fewest, _, most = (workers or "").partition(":")
     share, _, shares = (shard or "0/1").partition("/")

@@ -76,7 +76,7 @@ def invert(
       unprompt invert renders/ --output prompts.parquet --engine ray --workers 8
       unprompt invert picture.png --ban artists --ban 'close-up' --prefix 'best quality'
     """
-    from unprompt.index.terms import read_terms
+    from unprompt.index.base.terms import read_terms
     from unprompt.inversion.inverter import Query
     from unprompt.inversion.words import ComposeConfig
     from unprompt.ui.batch import run_invert

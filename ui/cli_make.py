@@ -59,7 +59,7 @@ def make_chain(
       unprompt make chain captions.txt -o like.parquet --mode within
     """
     from unprompt.build.make.chain import ChainConfig
-    from unprompt.index.settings import read_settings
+    from unprompt.index.base.settings import read_settings
     from unprompt.ui.make import Destination, Source, run_chain
 
     settings = {

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.corpus import read_corpus
-from unprompt.index.bundle import BLEND, CONFIDENCE, HEAD, INDEX, SEAL
-from unprompt.index.errors import ConfigError
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.tables import COSINES, write_table
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.tables import COSINES, write_table
+from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, HEAD, INDEX, SEAL
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.blend import load_blend
 from unprompt.inversion.confidence import load_confidence
 from unprompt.inversion.fit import LabelledKeys, labelled_keys

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from unprompt.index.bundle import read_bundle
-from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.search.transforms import sample_rows
+from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.bundle.bundle import read_bundle
+from unprompt.index.vectors.transforms import sample_rows
 from unprompt.inversion.inverter import STARTER, Inverter
 from unprompt.ui.gradio_library import load_gradio
 from unprompt.ui.neighbor_pictures import SCENES, NeighborPictures

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from unprompt.index.durable import write_atomically
+from unprompt.index.base.durable import write_atomically
 from unprompt.inversion.confidence import calibration_error, measure_reliability
 from unprompt.inversion.evaluate import Examined, MethodScore, breakdown
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.images.pictures import open_picture
 from unprompt.index.images.shards import ImageShards
 from unprompt.inversion.evaluate import MethodScore, score
@@ -66,7 +66,7 @@ def run_eval(
 
 def score_submission(submission: Path, truth: Path, as_json: bool) -> None:
     """Score a submission file against the true prompts, as the competition did."""
-    from unprompt.index.towers.minilm import load_prompt_encoder
+    from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 
     if not submission.is_file():
         raise ConfigError(f"--truth scores a submission; there is no file {submission}")

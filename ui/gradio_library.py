@@ -3,7 +3,7 @@
 import os
 from types import ModuleType
 
-from unprompt.index.errors import MissingDependencyError
+from unprompt.index.base.errors import MissingDependencyError
 
 OFFLINE = {
     "GRADIO_ANALYTICS_ENABLED": "False",

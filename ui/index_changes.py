@@ -9,18 +9,18 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.corpus import Corpus, read_corpus
-from unprompt.index.bundle import SEAL
-from unprompt.index.embeddings import DESCRIPTION, open_embeddings
-from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.files.segment_files import IndexContent
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.rebuild import merge_indexes, read_content, rebuild_index
+from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.base.settings import read_settings
+from unprompt.index.base.stages import StageLedger
+from unprompt.index.base.tables import write_table
+from unprompt.index.bundle.bundle import SEAL
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.settings import read_settings
-from unprompt.index.stages import StageLedger
-from unprompt.index.tables import write_table
-from unprompt.index.towers.encoders import to_unit_length
-from unprompt.index.update import Change, add_rows, remove_rows
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.rebuild import merge_indexes, read_content, rebuild_index
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.update import Change, add_rows, remove_rows
+from unprompt.index.vectors.embeddings import DESCRIPTION, open_embeddings
 from unprompt.ui.config import override_setting
 from unprompt.ui.index_commands import find_index
 from unprompt.ui.progress import choose_progress

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from unprompt.index.bundle import INDEX, SEAL, read_bundle
-from unprompt.index.errors import DamagedFileError
-from unprompt.index.export import export_index
-from unprompt.index.files.manifest import MANIFEST, Effort, IndexManifest, read_index_manifest
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.settings import write_settings
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.settings import write_settings
+from unprompt.index.bundle.bundle import INDEX, SEAL, read_bundle
+from unprompt.index.store.export import export_index
+from unprompt.index.store.manifest import MANIFEST, Effort, IndexManifest, read_index_manifest
+from unprompt.index.store.prompt_index import PromptIndex
 
 
 def find_index(folder: Path) -> Path:

@@ -14,11 +14,11 @@ from unprompt.build.make.extract import extract_terms
 from unprompt.build.make.made import Made, MadeFile
 from unprompt.build.make.modify import ModifyConfig, find_modifiers, modify_captions
 from unprompt.build.make.terms import read_terms, shipped_terms, write_terms
-from unprompt.index.durable import digest_file
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.progress import Progress
-from unprompt.index.settings import write_settings
-from unprompt.index.terms import read_terms as read_banned
+from unprompt.index.base.durable import digest_file
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.progress import Progress
+from unprompt.index.base.settings import write_settings
+from unprompt.index.base.terms import read_terms as read_banned
 from unprompt.inversion import ban
 from unprompt.ui.progress import choose_progress
 
@@ -129,7 +129,7 @@ def finish(
 
 def encode(prompts: Any, to: Destination, progress: Progress) -> PromptVectors:
     """The vectors of a PROMPTS table, kept on disk."""
-    from unprompt.index.towers.prompt_runtime import load_prompt_runtime
+    from unprompt.index.prompt_encoders.target_encoder import load_prompt_runtime
 
     return encode_captions(to.vectors_folder, prompts, load_prompt_runtime(), progress)
 

@@ -13,9 +13,9 @@ from unprompt.build.make.chat import ChatClient, Endpoint
 from unprompt.build.make.gather import METHOD, LlmConfig, gather_answers
 from unprompt.build.make.llm import ask_model, first_message
 from unprompt.build.make.made import Made
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import Progress
-from unprompt.index.settings import write_settings
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import Progress
+from unprompt.index.base.settings import write_settings
 from unprompt.ui.make import Destination, Source, finish, inputs_of, settings_of
 
 BUDGET = ("count", "max_calls", "least_words", "max_tokens")  # may change between two runs

@@ -18,9 +18,9 @@ from unprompt.build.make.mine import (
     mine_prompts,
     read_cosines,
 )
-from unprompt.index.durable import digest_file
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.progress import Progress
+from unprompt.index.base.durable import digest_file
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.progress import Progress
 from unprompt.ui.cosines import write_cosines
 from unprompt.ui.make import Destination, Source, encode, finish, inputs_of, settings_of
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from unprompt.build.render.renderer import Renderer
-from unprompt.index.errors import MissingDependencyError, UnpromptError
+from unprompt.index.base.errors import MissingDependencyError, UnpromptError
 from unprompt.index.images.pictures import open_picture
 from unprompt.index.images.shards import ImageShards, read_shard_rows
 

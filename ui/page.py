@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unprompt.index.errors import UnpromptError
+from unprompt.index.base.errors import UnpromptError
 from unprompt.ui.gradio_library import load_gradio
 from unprompt.ui.page_batch import add_batch
 from unprompt.ui.page_events import Answering, Parts, add_endpoint, connect

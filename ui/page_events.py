@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from unprompt.index.errors import UnpromptError, UnreadableImageError
+from unprompt.index.base.errors import UnpromptError, UnreadableImageError
 from unprompt.index.images.pictures import open_picture
 from unprompt.inversion.inversion import Inversion
 from unprompt.inversion.inverter import Inverter, Query

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from unprompt.index.errors import MissingDependencyError
+from unprompt.index.base.errors import MissingDependencyError
 
 SIZE_PX = 256
 # From `sample_prompts(60, seed=2024)`; corpora use other seeds, and rows' seeds are 64-bit digests.

@@ -8,7 +8,7 @@ from html import escape
 
 from PIL import Image
 
-from unprompt.index.files.manifest import Recall
+from unprompt.index.store.manifest import Recall
 
 TILE_PX = 320
 TILE_QUALITY = 85

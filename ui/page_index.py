@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.errors import MissingDependencyError, UnpromptError
-from unprompt.index.files.manifest import IndexManifest
-from unprompt.index.search.halves import widen
+from unprompt.index.base.errors import MissingDependencyError, UnpromptError
+from unprompt.index.store.manifest import IndexManifest
+from unprompt.index.vectors.float16 import widen
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.page_events import Answering
 from unprompt.ui.page_html import write_fault

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from unprompt.index.terms import read_terms
+from unprompt.index.base.terms import read_terms
 from unprompt.inversion.blend import Blend
 from unprompt.inversion.inverter import Query
 from unprompt.inversion.words import ComposeConfig

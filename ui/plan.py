@@ -10,9 +10,9 @@ from unprompt.build.choose_rate import check_gpu
 from unprompt.build.plan import Plan, PlanLine, make_plan
 from unprompt.build.plan_request import PlanOptions, PlanRequest
 from unprompt.build.rates import RatesFile, read_rates, reference
-from unprompt.index.engines.machine import own_cores
-from unprompt.index.errors import ConfigError
-from unprompt.index.runtime.kept import cache_folder
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.machine import own_cores
+from unprompt.index.runtime.cache import cache_folder
 from unprompt.ui.plan_request import plan_request
 
 RATES = "rates.json"

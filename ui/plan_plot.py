@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unprompt.build.plan import Plan
-from unprompt.index.durable import write_atomically
+from unprompt.index.base.durable import write_atomically
 from unprompt.ui.figures import show_bytes, show_days
 
 

@@ -7,7 +7,7 @@ from unprompt.build.duplicates.config import DuplicatesConfig
 from unprompt.build.plan_request import PlanRequest
 from unprompt.build.rates import Rate, Reference
 from unprompt.build.work import PROMPT_DIM, RenderWork, render_work
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.search.factory import IndexConfig
 from unprompt.inversion.train.config import StageConfig
 from unprompt.inversion.train.recipes import DataSource, Recipe

@@ -9,9 +9,9 @@ from unprompt.build.config import CorpusConfig
 from unprompt.build.plan_request import PlanRequest
 from unprompt.build.rates import Rate, Reference
 from unprompt.build.work import PROMPT_DIM, RenderWork, render_work
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import write_settings
-from unprompt.index.towers.encoders import EncoderConfig
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import write_settings
+from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.inversion.train.recipes import load_recipe, recipe_names
 from unprompt.ui.config import RunConfig, load_config, preset_names
 from unprompt.ui.plan_recipe import recipe_request
@@ -122,7 +122,7 @@ def encoder_of(config: RunConfig) -> EncoderConfig:
     """The tower that embeds: a trained one is as fast as the one it came from."""
     encoder = config.build.encoder
     if encoder.model == STARTER_NAME:
-        from unprompt.index.runtime.exported import read_description
+        from unprompt.index.exported.export import read_description
         from unprompt.inversion.inverter import STARTER
 
         encoder = read_description(STARTER / "encoder")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from unprompt.index.progress import Progress
+from unprompt.index.base.progress import Progress
 
 T = TypeVar("T")
 LINE_EVERY_SECONDS = 5.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unprompt.index.errors import UnpromptError
+from unprompt.index.base.errors import UnpromptError
 from unprompt.ui.cli_options import JsonOption
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from unprompt.build.sources.filters import keep_rows
 from unprompt.build.sources.kind import EVERY_KIND, Kind
 from unprompt.build.sources.kinds import KINDS, check_collection, find_kind
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import read_settings
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import read_settings
 
 SHOWN_CHARACTERS = 160
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.build.pipeline import BuildRun
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.settings import write_settings
-from unprompt.index.stages import StageLedger
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import write_settings
+from unprompt.index.base.stages import StageLedger
 from unprompt.ui.config import TRAIN, RunConfig
 
 # how often progress is written changes nothing in the weights

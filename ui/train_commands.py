@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import SILENT
-from unprompt.index.stages import StageLedger
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT
+from unprompt.index.base.stages import StageLedger
 from unprompt.ui.build import run_folder
 from unprompt.ui.config import TRAIN, load_config
 from unprompt.ui.progress import choose_progress
@@ -33,8 +33,8 @@ def run_training(
 
 def export_clip(run: Path, output: Path) -> None:
     """The trained tower of a run, merged into its CLIP, as an open_clip folder."""
+    from unprompt.index.encoders.protocols import EncoderConfig
     from unprompt.index.towers.clip import load_clip
-    from unprompt.index.towers.encoders import EncoderConfig
     from unprompt.index.towers.image_only import is_image_only
     from unprompt.index.towers.open_clip_folder import save_open_clip
     from unprompt.index.towers.trained_tower import read_result

@@ -12,11 +12,11 @@ import polars as pl
 from unprompt.build.corpus import Corpus, read_corpus
 from unprompt.build.leaks import leave_out_leaks
 from unprompt.build.pipeline import BuildRun, pictures_of
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.stages import StageLedger
-from unprompt.index.tables import write_table
-from unprompt.index.towers.encoders import check_same_space
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.stages import StageLedger
+from unprompt.index.base.tables import write_table
+from unprompt.index.encoders.protocols import check_same_space
 from unprompt.inversion.train.config import StageConfig
 from unprompt.inversion.train.pairs import Pairs, TrainingData, collect_pairs
 from unprompt.ui.config import RunConfig

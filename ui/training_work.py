@@ -8,7 +8,7 @@ from unprompt.build.choose_rate import Need
 from unprompt.build.plan_request import Training
 from unprompt.build.rates import Reference
 from unprompt.build.work import training_passes
-from unprompt.index.towers.encoders import EncoderConfig
+from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.inversion.train.clip_config import ClipTrainConfig
 from unprompt.inversion.train.config import StageConfig, TrainConfig
 

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from unprompt.build.corpus import read_corpus
-from unprompt.index.bundle import SEAL, read_bundle
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import read_settings, write_settings
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import read_settings, write_settings
+from unprompt.index.bundle.bundle import SEAL, read_bundle
 from unprompt.inversion.blend import Blend
 from unprompt.inversion.ensemble import FinishedRun, tune_runs, write_tuned
 from unprompt.inversion.fit_config import FitConfig

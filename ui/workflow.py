@@ -17,18 +17,18 @@ from unprompt.build.grow import rows_near_held_out
 from unprompt.build.leaks import check_leaks
 from unprompt.build.pipeline import STAGES, BuildRun, TowerSources, check_share
 from unprompt.build.sources.kinds import find_kind
-from unprompt.index.bundle import CARD, ENCODER, INDEX, seal_bundle
-from unprompt.index.durable import write_atomically
-from unprompt.index.embeddings import read_embeddings
+from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import write_settings
+from unprompt.index.base.stages import StageLedger
+from unprompt.index.bundle.bundle import CARD, ENCODER, INDEX, seal_bundle
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.engines.engine import LOCAL, EngineConfig
-from unprompt.index.errors import ConfigError
-from unprompt.index.files.manifest import read_index_manifest
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.prompt_index import PromptIndex
-from unprompt.index.runtime.exported import trained_on
-from unprompt.index.settings import write_settings
-from unprompt.index.stages import StageLedger
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.exported.export import trained_on
+from unprompt.index.store.manifest import read_index_manifest
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.vectors.embeddings import read_embeddings
 from unprompt.inversion.blend import Blend
 from unprompt.inversion.confidence import calibration_error, measure_reliability
 from unprompt.inversion.evaluate import (

@@ -14,8 +14,8 @@ from unprompt.build.cleaning.clean_rows import EXAMPLES, Cleaned, Cleaner, merge
 from unprompt.build.cleaning.config import CleanConfig
 from unprompt.build.duplicates.keys import exact_keys
 from unprompt.build.row_shards import ROW, ROWS_EACH, RowShards, shard_is_done, write_shard
-from unprompt.index.durable import stable_id
-from unprompt.index.tables import read_table, write_table
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.tables import read_table, write_table
 
 READ = "read"  # in the counts: rows before cleaning
 

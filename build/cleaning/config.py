@@ -5,9 +5,9 @@ from typing import Any, Literal
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT, with_preset
-from unprompt.index.terms import ARTISTS
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT, with_preset
+from unprompt.index.base.terms import ARTISTS
 
 Handling = Literal["keep", "strip", "drop"]
 

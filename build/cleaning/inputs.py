@@ -11,8 +11,8 @@ from unprompt.build.clean import normalise
 from unprompt.build.sources.rows import choose_column
 from unprompt.build.sources.tables import ACCEPTED, READERS, stream_table, table_suffix
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import CorpusError
-from unprompt.index.progress import SILENT, Progress
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.progress import SILENT, Progress
 
 
 class PromptFiles:

@@ -15,7 +15,7 @@ from unprompt.build.cleaning.repeats import (
     may_repeat_phrases,
     repeated_share,
 )
-from unprompt.index.terms import read_terms
+from unprompt.index.base.terms import read_terms
 
 Column = Callable[[pl.Series], pl.Series]  # (n,) prompts in, (n,) values out
 

@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT, with_preset
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT, with_preset
 
 PRESETS: dict[str, dict[str, Any]] = {
     "kaggle-1st": {"exact": True, "minhash": 0.9, "cosine": 0.8},

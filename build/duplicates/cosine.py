@@ -15,7 +15,7 @@ from unprompt.build.dedupe import BLOCK, settle_block
 from unprompt.build.duplicates.drops import Drops, join_drops, read_drops, write_drops
 from unprompt.build.duplicates.growing_index import GrowingIndex
 from unprompt.build.duplicates.vectors import Vectors, blocks
-from unprompt.index.progress import SILENT, Progress
+from unprompt.index.base.progress import SILENT, Progress
 
 ROWS_EACH = 65_536  # lost at most when a run is killed
 PROPOSED = 8

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.index.tables import read_table, write_table
+from unprompt.index.base.tables import read_table, write_table
 
 DROPS = pl.Schema({"row": pl.UInt32, "kept": pl.UInt32, "similarity": pl.Float64})
 DUPLICATES = pl.Schema(

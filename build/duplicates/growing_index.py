@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from unprompt.build.duplicates.vectors import Vectors
-from unprompt.index.search.faiss_library import load_faiss
-from unprompt.index.search.nearest import exact_cosines
+from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.nearest import exact_cosines
 
 POINTS_EACH = 40  # sampled to place a cell
 ROUNDS = 6

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.duplicates.drops import Drops
-from unprompt.index.durable import stable_id
+from unprompt.index.base.durable import stable_id
 
 
 def plain_words(prompts: pl.Series) -> pl.Series:

@@ -20,8 +20,8 @@ from unprompt.build.duplicates.drops import Drops, join_drops, read_drops, write
 from unprompt.build.duplicates.minhash import band_keys, choose_bands
 from unprompt.build.duplicates.shingles import Shingles, jaccards, shingle
 from unprompt.build.row_shards import RowShards
-from unprompt.index.durable import write_atomically, write_json
-from unprompt.index.progress import SILENT, Progress
+from unprompt.index.base.durable import write_atomically, write_json
+from unprompt.index.base.progress import SILENT, Progress
 
 PAIRS_AT_ONCE = 500_000
 PathOf = Callable[[int], Path]

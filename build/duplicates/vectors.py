@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from unprompt.index.errors import CorpusError
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.encoders.protocols import to_unit_length
 
 WRITTEN_AT_ONCE = 16_384
 

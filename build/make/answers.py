@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 
 KEYS = ("prompt", "caption", "text", "description")  # of an object that stands for one prompt
 _FENCE = re.compile(r"^\s*(?:```|~~~).*$", re.MULTILINE)

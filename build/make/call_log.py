@@ -13,9 +13,9 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.durable import digest_json
-from unprompt.index.errors import ConfigError, DamagedFileError, UnpromptError
-from unprompt.index.settings import STRICT
+from unprompt.index.base.durable import digest_json
+from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
+from unprompt.index.base.settings import STRICT
 
 FORMAT = 1
 

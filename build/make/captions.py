@@ -14,11 +14,11 @@ import polars as pl
 from unprompt.build.clean import make_prompts_table
 from unprompt.build.encode_prompts import encode_prompts
 from unprompt.build.sources.prompts import read_prompts
-from unprompt.index.durable import digest_bytes
-from unprompt.index.embeddings import open_vectors
-from unprompt.index.errors import DamagedFileError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.towers.encoders import PromptEncoder, to_unit_length
+from unprompt.index.base.durable import digest_bytes
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.encoders.protocols import PromptEncoder, to_unit_length
+from unprompt.index.vectors.embeddings import open_vectors
 
 
 class Captions(NamedTuple):

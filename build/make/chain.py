@@ -18,10 +18,10 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.make.drawing import DrawnOrder, choose_each, choose_sequence, choose_subset
 from unprompt.build.make.made import MADE, Made
 from unprompt.build.make.plain import plain_caption
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.settings import STRICT
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import STRICT
 from unprompt.index.towers.clip_tokens import fits_clip
 
 METHOD = "chain"

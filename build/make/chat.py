@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from pydantic.dataclasses import dataclass
 
 from unprompt.build.make.answers import read_completion
-from unprompt.index.errors import ConfigError, EndpointError
-from unprompt.index.settings import STRICT
+from unprompt.index.base.errors import ConfigError, EndpointError
+from unprompt.index.base.settings import STRICT
 
 PATH = "/chat/completions"
 BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))  # worth another try

@@ -3,10 +3,10 @@
 import numpy as np
 
 from unprompt.build.make.captions import PromptVectors
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.search.faiss_library import load_faiss
-from unprompt.index.search.nearest import nearest
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.nearest import nearest
 
 SAMPLES = 64  # vectors a cluster that the centres are fitted on
 ITERATIONS = 15

@@ -17,9 +17,9 @@ from unprompt.build.make.drawing import DrawnOrder, choose_each
 from unprompt.build.make.made import MADE, Made
 from unprompt.build.make.plain import article, content_words
 from unprompt.build.make.terms import ARTICLE_SLOT, SLOT, Terms, slots_of
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.settings import STRICT
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import STRICT
 from unprompt.index.towers.clip_tokens import fits_clip
 
 METHOD = "combine"

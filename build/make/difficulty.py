@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from unprompt.index.errors import CorpusError
-from unprompt.index.search.nearest import nearest
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.vectors.nearest import nearest
 
 PENALTIES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)  # relative to the mean variance of a direction
 NEIGHBOURS = (5, 10, 20, 50, 100)

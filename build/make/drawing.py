@@ -6,7 +6,7 @@ Nothing is held in memory, so that ranges of any size can be drawn from without 
 from collections.abc import Iterator, Sequence
 from math import comb, isqrt
 
-from unprompt.index.durable import stable_id
+from unprompt.index.base.durable import stable_id
 
 ROUNDS = 6
 _WORD = (1 << 64) - 1

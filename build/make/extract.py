@@ -14,7 +14,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 LEAST = 3  # prompts that must hold a term
 SIZE = 2000  # terms of a slot

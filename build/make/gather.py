@@ -9,8 +9,8 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.clean import normalise
 from unprompt.build.make.answers import parse_answer
 from unprompt.build.make.made import MADE, Made
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT
 from unprompt.index.towers.clip_tokens import fits_clip
 
 METHOD = "llm"

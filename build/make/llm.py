@@ -17,9 +17,9 @@ from unprompt.build.make.call_log import Call, CallLog
 from unprompt.build.make.chat import Answer, MalformedAnswer
 from unprompt.build.make.gather import METHOD, Gathered, LlmConfig
 from unprompt.build.make.made import Made
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import EndpointError
-from unprompt.index.progress import SILENT, Progress
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import EndpointError
+from unprompt.index.base.progress import SILENT, Progress
 
 MALFORMED_IN_A_ROW = 5  # then the endpoint is taken to be broken
 

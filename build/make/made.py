@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.index.durable import digest_json, read_json, write_atomically, write_json
-from unprompt.index.errors import ConfigError
-from unprompt.index.tables import check_schema, write_table
+from unprompt.index.base.durable import digest_json, read_json, write_atomically, write_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.tables import check_schema, write_table
 
 MADE = pl.Schema(
     {

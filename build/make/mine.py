@@ -16,10 +16,10 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.make.captions import PromptVectors
 from unprompt.build.make.difficulty import Difficulty
 from unprompt.build.make.made import MADE, Made
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.search.nearest import nearest
-from unprompt.index.settings import STRICT
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import STRICT
+from unprompt.index.vectors.nearest import nearest
 
 METHOD = "mine"
 BELOW = 0.4

@@ -17,10 +17,10 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.make.drawing import DrawnOrder
 from unprompt.build.make.made import MADE, Made
 from unprompt.build.make.plain import content_words, plain_caption
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import ConfigError, CorpusError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.settings import STRICT
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import STRICT
 from unprompt.index.towers.clip_tokens import fits_clip
 
 METHOD = "modify"

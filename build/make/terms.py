@@ -11,8 +11,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
-from unprompt.index.durable import write_atomically
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.errors import ConfigError
 
 TEMPLATES = "template"
 ARTICLE_SLOT = "a"  # {a} is "a" or "an"

@@ -4,9 +4,9 @@ from functools import lru_cache
 
 from unprompt.build.config import RenderConfig
 from unprompt.build.render.renderer import Renderer
+from unprompt.index.base.machine import own_cores
 from unprompt.index.engines.devices import cuda_devices
 from unprompt.index.engines.engine import Demand
-from unprompt.index.engines.machine import own_cores
 
 MAX_THREADS = 8
 

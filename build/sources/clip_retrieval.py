@@ -15,7 +15,7 @@ import polars as pl
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.kind import Kind
 from unprompt.build.sources.scored import ScoredTable
-from unprompt.index.errors import CorpusError, DamagedFileError
+from unprompt.index.base.errors import CorpusError, DamagedFileError
 
 IMAGES, TEXTS, METADATA = "img_emb", "text_emb", "metadata"
 TABLE = ScoredTable(prompt=("caption",))

@@ -17,11 +17,11 @@ from unprompt.build.sources.filters import keep_rows
 from unprompt.build.sources.kind import Kind
 from unprompt.build.sources.kinds import find_kind
 from unprompt.build.sources.tally import Tally
-from unprompt.index.durable import digest_json, read_json, write_json
-from unprompt.index.errors import CorpusError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.settings import read_settings, write_settings
-from unprompt.index.tables import read_table, write_table
+from unprompt.index.base.durable import digest_json, read_json, write_json
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import read_settings, write_settings
+from unprompt.index.base.tables import read_table, write_table
 
 SPOOL = "collected"
 GROUP_BYTES = 128 * 2**20  # of files that are read before what they gave is written down

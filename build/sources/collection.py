@@ -4,8 +4,8 @@ from dataclasses import fields
 
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT, write_settings
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT, write_settings
 
 
 @dataclass(frozen=True, config=STRICT)

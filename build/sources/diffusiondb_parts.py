@@ -21,7 +21,7 @@ from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.filters import wanted_scores
 from unprompt.build.sources.pairs import Fetch, pairs_frame, read_picture_file, too_large
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import CorpusError, UnreadableImageError
+from unprompt.index.base.errors import CorpusError, UnreadableImageError
 from unprompt.index.images.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES
 
 ZIP, METADATA = ".zip", ("metadata.parquet", "metadata-large.parquet")

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from unprompt.index.durable import stable_id
+from unprompt.index.base.durable import stable_id
 
 DRAWN = pl.Schema({"prompt": pl.String, "prompt_id": pl.UInt64, "ticket": pl.UInt64})
 FEW = 100_000  # prompts that may wait to be tidied up, however low the limit

@@ -7,7 +7,7 @@ import polars as pl
 from unprompt.build.clean import normalise
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.tally import BLANK, Tally
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 # setting -> the score it looks at, and when a score passes
 THRESHOLDS: dict[str, tuple[str, Callable[[pl.Expr, float], pl.Expr]]] = {

@@ -22,7 +22,7 @@ from unprompt.build.sources.rows import batches, choose_column, frame_of
 from unprompt.build.sources.tabular import stream_tabular
 from unprompt.build.sources.tally import Tally
 from unprompt.build.sources.text import open_text
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 BAR, TOKEN, COMMA = "|", "\t", ","
 

@@ -16,7 +16,7 @@ from unprompt.build.sources.kind import Kind
 from unprompt.build.sources.pairs import Fetch, PairReader, pairs_frame, read_picture_file
 from unprompt.build.sources.rows import choose_column, frame_of
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import CorpusError, MissingDependencyError, UnreadableImageError
+from unprompt.index.base.errors import CorpusError, MissingDependencyError, UnreadableImageError
 
 INSTALL = "pip install 'unprompt[hub]'"
 SAVED = ("state.json", "dataset_dict.json")  # marks of save_to_disk

@@ -20,7 +20,7 @@ from unprompt.build.sources.pairs import Fetch, PairReader, pairs_frame, read_pi
 from unprompt.build.sources.rows import batches, choose_column, frame_of
 from unprompt.build.sources.tables import stream_table
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 from unprompt.index.images.pictures import PICTURE_SUFFIXES
 
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")

@@ -17,7 +17,7 @@ from unprompt.build.sources.kind import Kind
 from unprompt.build.sources.pairs import Fetch, PairReader, pairs_frame
 from unprompt.build.sources.rows import BATCH, choose_column
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import CorpusError, UnreadableImageError
+from unprompt.index.base.errors import CorpusError, UnreadableImageError
 from unprompt.index.images.picture_columns import find_picture_column, name_of_picture
 
 BLOCK = 64  # pictures in memory at a time

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from unprompt.build.sources.text import open_text
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 PIECE = 1 << 20  # characters
 LONGEST_ITEM = 64 << 20

@@ -9,7 +9,7 @@ import polars as pl
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.pairs import PairReader
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 # Frames with a column `prompt` and those of SCORES (filters.py) that the settings ask for.
 Read = Callable[[Path, CollectionConfig, Tally], Iterator[pl.DataFrame]]

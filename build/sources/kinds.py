@@ -19,7 +19,7 @@ from unprompt.build.sources.prompt_lists import FILE, GUSTAVOSTA, LEXICA, OPEN_P
 from unprompt.build.sources.textcaps import TEXTCAPS
 from unprompt.build.sources.webdataset_tars import WEBDATASET
 from unprompt.build.sources.wit import WIT
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 
 KINDS: dict[str, Kind] = {
     kind.name: kind

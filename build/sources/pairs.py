@@ -10,7 +10,7 @@ import polars as pl
 
 from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import UnreadableImageError
+from unprompt.index.base.errors import UnreadableImageError
 from unprompt.index.images.pictures import DEFAULT_LIMITS
 
 PAIRS = pl.Schema(

@@ -7,7 +7,7 @@ import polars as pl
 
 from unprompt.build.sources.rows import BATCH, Pick
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 TEXT = (pl.String, pl.Categorical, pl.Enum)
 

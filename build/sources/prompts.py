@@ -9,7 +9,7 @@ import polars as pl
 from unprompt.build.sources.rows import pick_prompt
 from unprompt.build.sources.tables import ACCEPTED, stream_table
 from unprompt.build.sources.tally import BLANK, MALFORMED, Tally
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 RAW_PROMPTS = pl.Schema({"prompt": pl.String, "source": pl.String})
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import polars as pl
 
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 BATCH = 50_000  # rows in memory at a time
 # Looked for in this order, in any case, where the user names no column.

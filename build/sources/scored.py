@@ -15,7 +15,7 @@ from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.filters import wanted_scores
 from unprompt.build.sources.tables import stream_table
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 Names = Mapping[str, Sequence[str]]
 

@@ -11,7 +11,7 @@ from unprompt.build.sources.rows import Pick
 from unprompt.build.sources.tabular import stream_tabular
 from unprompt.build.sources.tally import Tally
 from unprompt.build.sources.text import GZIP, stream_text
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 READERS: dict[str, Callable[[Path, Pick, Tally], Iterator[pl.DataFrame]]] = {
     ".txt": stream_text,

@@ -11,7 +11,7 @@ import polars as pl
 from unprompt.build.sources.rows import Pick, batches, frame_of
 from unprompt.build.sources.tally import BLANK, Tally
 from unprompt.build.sources.text import GZIP, open_text
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}
 LONGEST_FIELD = min(sys.maxsize, 2**31 - 1)  # csv's own limit, 128 KiB, is too short for articles

@@ -11,7 +11,7 @@ import polars as pl
 
 from unprompt.build.sources.rows import Pick, batches, frame_of
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 GZIP = ".gz"

@@ -18,7 +18,7 @@ from unprompt.build.sources.kind import Kind
 from unprompt.build.sources.pairs import Fetch, PairReader, pairs_frame, too_large
 from unprompt.build.sources.rows import PROMPT_COLUMNS, frame_of
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import DamagedFileError
+from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.images.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES
 from unprompt.index.images.tars import TarMember, read_member, tar_members
 

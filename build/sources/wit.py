@@ -14,7 +14,7 @@ from unprompt.build.sources.collection import CollectionConfig
 from unprompt.build.sources.kind import Kind
 from unprompt.build.sources.tabular import Dialect, read_records, take_fields
 from unprompt.build.sources.tally import Tally
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.errors import CorpusError
 
 CAPTIONS = ("caption_reference_description", "caption_alt_text_description")
 LANGUAGE = "language"

@@ -3,11 +3,11 @@
 import importlib
 from pathlib import Path
 
+from unprompt.index.encoders.protocols import PromptEncoder
 from unprompt.index.engines.engine import Demand
-from unprompt.index.runtime.exported import read_description
-from unprompt.index.towers.encoders import PromptEncoder
-from unprompt.index.towers.minilm import load_prompt_encoder
-from unprompt.index.towers.prompt_runtime import load_bulk_prompts
+from unprompt.index.exported.export import read_description
+from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
+from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompts
 
 
 def cuda_devices() -> int:

@@ -10,11 +10,11 @@ from typing import Any, Literal, TypeVar
 
 from pydantic.dataclasses import dataclass
 
+from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.base.machine import own_cores
+from unprompt.index.base.settings import STRICT
 from unprompt.index.engines.engine_local import Seat, work_here, work_in_processes
-from unprompt.index.engines.machine import own_cores
 from unprompt.index.engines.work import Outcome, Work
-from unprompt.index.errors import ConfigError, UnpromptError
-from unprompt.index.settings import STRICT
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

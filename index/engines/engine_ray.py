@@ -16,9 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.engines.ray_library import connected, load_ray, silence
 from unprompt.index.engines.work import TRIES, Outcome, Work, died, do
-from unprompt.index.errors import ConfigError, UnpromptError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-from unprompt.index.errors import MissingDependencyError, UnpromptError
+from unprompt.index.base.errors import MissingDependencyError, UnpromptError
 
 # read when Ray is imported and by the processes that it starts; the user's own choice stands
 QUIET = {

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from unprompt.index.errors import UnpromptError
+from unprompt.index.base.errors import UnpromptError
 
 Item = TypeVar("Item", contravariant=True)
 Result = TypeVar("Result", covariant=True)

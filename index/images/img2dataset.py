@@ -4,10 +4,10 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.tables import IMAGES
 from unprompt.index.images.tars import read_member, tar_members
-from unprompt.index.tables import IMAGES
 
 CAPTION_COLUMNS = ("caption", "prompt", "text")
 GENERATOR = "unknown"

@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from PIL import Image
 
-from unprompt.index.errors import ConfigError, UnreadableImageError
+from unprompt.index.base.errors import ConfigError, UnreadableImageError
 
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 256 * 2**20

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from unprompt.index.durable import digest_bytes
-from unprompt.index.errors import CorpusError
+from unprompt.index.base.durable import digest_bytes
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.tables import IMAGES, check_schema
 from unprompt.index.images.pictures import PICTURE_SUFFIXES
-from unprompt.index.tables import IMAGES, check_schema
 
 MAX_ROWS = 10_000
 MAX_SHARDS = 100_000

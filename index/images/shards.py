@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.index.durable import (
+from unprompt.index.base.durable import (
     digest_file,
     read_json,
     remove_temporaries,
     write_atomically,
     write_json,
 )
-from unprompt.index.errors import CorpusError, DamagedFileError
+from unprompt.index.base.errors import CorpusError, DamagedFileError
+from unprompt.index.base.tables import IMAGES, check_schema, write_table
 from unprompt.index.images.img2dataset import from_img2dataset
 from unprompt.index.images.pictures import PICTURE_SUFFIXES
 from unprompt.index.images.shard_rows import complete_rows
 from unprompt.index.images.tars import TarMember, read_member, tar_members, write_tar
-from unprompt.index.tables import IMAGES, check_schema, write_table
 
 STATS_NAME = re.compile(r"(\d{5})_stats\.json")
 CACHED_TABLES = 32

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from unprompt.index.errors import DamagedFileError
+from unprompt.index.base.errors import DamagedFileError
 
 END_MARK = bytes(tarfile.BLOCKSIZE)
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.durable import digest_file, digest_json
-from unprompt.index.errors import DamagedFileError
-from unprompt.index.runtime.kept import can_keep, keep, let_go, read_kept
+from unprompt.index.base.durable import digest_file, digest_json
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.runtime.cache import can_keep, keep, let_go, read_kept
 
 KEPT, MOST_KEPT = "network-", 12
 NO_DIGESTS: Mapping[str, str] = MappingProxyType({})

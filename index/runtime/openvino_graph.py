@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from unprompt.index.durable import write_atomically
-from unprompt.index.errors import UnpromptError
+from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.errors import UnpromptError
+from unprompt.index.base.quiet import without_load_reports
 from unprompt.index.runtime.compiled import (
     CONVOLUTIONS,
     SavedGraph,
@@ -23,8 +24,7 @@ from unprompt.index.runtime.compiled import (
     load_core,
     load_openvino,
 )
-from unprompt.index.runtime.lanes import BATCH, CONVOLVED_BATCH, fill_up
-from unprompt.index.towers.quiet import without_load_reports
+from unprompt.index.runtime.infer_pool import BATCH, CONVOLVED_BATCH, fill_up
 
 GRAPH, WEIGHTS = "tower.xml", "tower.bin"
 SMALLEST_COMPRESSED = 16_384  # numbers; what the small first layers lose, all later ones inherit

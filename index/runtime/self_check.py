@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unprompt.index.errors import UnpromptError
+from unprompt.index.base.errors import UnpromptError
 
 CHECKED = 16  # pictures that choose the precision
 FLOOR = 0.9999  # mean cosine to fp32 that `precision: auto` keeps

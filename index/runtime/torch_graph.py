@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.runtime.self_check import CHECKED, FLOOR, compare, made_pictures
-from unprompt.index.towers.encoders import EncoderConfig
 
 SLACK = 5e-4  # of cosine, which other sums of bf16 may lose
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.search.faiss_library import load_faiss
-from unprompt.index.search.transforms import inner_index, key_blocks, transforms
+from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.transforms import inner_index, key_blocks, transforms
 
 
 class Coder:

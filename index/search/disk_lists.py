@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.durable import write_atomically
-from unprompt.index.search.faiss_library import load_faiss
+from unprompt.index.base.durable import write_atomically
 from unprompt.index.search.memory import ID, show_bytes
-from unprompt.index.search.transforms import inner_index
+from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.transforms import inner_index
 
 
 def merge_lists(empty: Any, sources: Sequence[Any], path: Path) -> Any:

@@ -9,9 +9,9 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT
 from unprompt.index.search.memory import index_size, read_bytes, show_bytes
-from unprompt.index.settings import STRICT
 
 EXACT_LIMIT = 200_000  # rows; up to here scanning all of them is a fast batch search, and exact
 MANY = 20_000_000  # rows; from here centroids are found by a graph, and codes are rotated first

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.durable import write_atomically
+from unprompt.index.base.durable import write_atomically
 from unprompt.index.search.disk_lists import read_with_lists
-from unprompt.index.search.faiss_library import load_faiss
+from unprompt.index.vectors.faiss_library import load_faiss
 
 
 def read_vectors(

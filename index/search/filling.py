@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.durable import digest_json, read_json, write_json
+from unprompt.index.base.durable import digest_json, read_json, write_json
+from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.engines.engine import LOCAL, EngineConfig, map_shards
-from unprompt.index.progress import SILENT, Progress
 from unprompt.index.search.codes import Coder
 from unprompt.index.search.disk_lists import merge_lists
 from unprompt.index.search.faiss_files import write_vectors
-from unprompt.index.search.faiss_library import load_faiss
-from unprompt.index.search.matrix_files import open_matrix, write_matrix
 from unprompt.index.search.training import add_keys, train
+from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
 
 PART = 524_288  # rows of a part
 GROUP = 8  # parts whose lists are in memory at a time, where all of them would not fit

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unprompt.index.files.segments import Matrix
-from unprompt.index.search.faiss_library import load_faiss
-from unprompt.index.search.transforms import apply_transforms, key_blocks
+from unprompt.index.store.segments import Matrix
+from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.transforms import apply_transforms, key_blocks
 
 
 class Fold(NamedTuple):

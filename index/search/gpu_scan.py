@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.search.faiss_library import count_gpus, load_faiss
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.search.refine import KeyScores, refine
-from unprompt.index.search.transforms import apply_transforms, key_blocks, sample_rows
+from unprompt.index.vectors.faiss_library import count_gpus, load_faiss
+from unprompt.index.vectors.transforms import apply_transforms, key_blocks, sample_rows
 
 MOST = 2048  # rows that FAISS returns of a search on a GPU
 CHECKED = 8  # rows that have to find themselves

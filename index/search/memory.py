@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 
 FLOAT, ID = 4, 8
 HEADER = 160  # names, counts and flags of the parts

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.files.manifest import Effort
-from unprompt.index.files.segments import Matrix
-from unprompt.index.search.faiss_library import load_faiss
-from unprompt.index.search.nearest import ROUNDING
 from unprompt.index.search.refine import KeyScores, refine
-from unprompt.index.search.transforms import (
+from unprompt.index.store.manifest import Effort
+from unprompt.index.store.segments import Matrix
+from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.nearest import ROUNDING
+from unprompt.index.vectors.transforms import (
     apply_transforms,
     inner_index,
     key_blocks,

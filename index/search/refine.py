@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.files.segments import Matrix
 from unprompt.index.search.fold import Fold, fold
-from unprompt.index.search.halves import widen
-from unprompt.index.search.transforms import apply_transforms
+from unprompt.index.store.segments import Matrix
+from unprompt.index.vectors.float16 import widen
+from unprompt.index.vectors.transforms import apply_transforms
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.errors import UnpromptError
-from unprompt.index.files.segments import Matrix
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.search.faiss_library import count_gpus, load_faiss
-from unprompt.index.search.transforms import (
+from unprompt.index.base.errors import UnpromptError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.store.segments import Matrix
+from unprompt.index.vectors.faiss_library import count_gpus, load_faiss
+from unprompt.index.vectors.transforms import (
     gather_keys,
     inner_index,
     key_blocks,

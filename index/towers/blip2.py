@@ -7,11 +7,11 @@ of the Q-Former's query vectors.
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.errors import ConfigError, MissingDependencyError
-from unprompt.index.towers.minilm import INSTALL
-from unprompt.index.towers.preprocess import Preprocess
+from unprompt.index.base.errors import ConfigError, MissingDependencyError
+from unprompt.index.base.quiet import without_load_reports
+from unprompt.index.encoders.preprocess import Preprocess
+from unprompt.index.prompt_encoders.minilm import INSTALL
 from unprompt.index.towers.qformer import spread_queries
-from unprompt.index.towers.quiet import without_load_reports
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP, as BLIP-2 takes them
 STD = (0.26862954, 0.26130258, 0.27577711)

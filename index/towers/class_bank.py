@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.towers.encoders import to_unit_length
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.offline_towers import OFFLINE_TOWERS, read_weights
 
 PHOTO = "a photo of {article} {name}"

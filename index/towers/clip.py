@@ -16,20 +16,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from unprompt.index.durable import digest_json
-from unprompt.index.engines.machine import own_cores
-from unprompt.index.errors import ConfigError, MissingDependencyError
-from unprompt.index.runtime.lanes import fill_up
+from unprompt.index.base.durable import digest_json
+from unprompt.index.base.errors import ConfigError, MissingDependencyError
+from unprompt.index.base.machine import own_cores
+from unprompt.index.base.quiet import without_load_reports
+from unprompt.index.base.settings import write_settings
+from unprompt.index.encoders.preprocess import Preprocess
+from unprompt.index.encoders.protocols import EncoderConfig
+from unprompt.index.prompt_encoders.minilm import INSTALL
+from unprompt.index.runtime.infer_pool import fill_up
 from unprompt.index.runtime.torch_graph import fast_graph
-from unprompt.index.settings import write_settings
-from unprompt.index.towers.encoders import EncoderConfig
 from unprompt.index.towers.image_graph import OUTPUT_FORMS, build_image_graph
 from unprompt.index.towers.image_only import build_image_only, is_image_only
-from unprompt.index.towers.minilm import INSTALL
 from unprompt.index.towers.offline_towers import OFFLINE_TOWERS, build_offline_clip
 from unprompt.index.towers.open_clip_folder import local_text_override, read_model_config
-from unprompt.index.towers.preprocess import Preprocess
-from unprompt.index.towers.quiet import without_load_reports
 from unprompt.index.towers.trained_tower import load_tower, read_head
 
 CPU_BATCH, GPU_BATCH = 16, 256  # pictures

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.towers.clip import Clip, load_clip
-from unprompt.index.towers.encoders import EncoderConfig
 
 
 class ClipTextEncoder:

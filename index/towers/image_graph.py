@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.towers.preprocess import Preprocess
+from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.index.towers.qformer import is_qformer, load_qformer
 
 STAGES = 4

@@ -3,10 +3,10 @@
 import importlib
 from typing import Any
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.preprocess import Preprocess
+from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.towers.blip2 import load_blip2
-from unprompt.index.towers.encoders import EncoderConfig
-from unprompt.index.towers.preprocess import Preprocess
 from unprompt.index.towers.timm_trunk import load_timm
 
 BLIP2, TIMM = "blip2:", "timm:"

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unprompt.index.errors import MissingDependencyError
-from unprompt.index.towers.minilm import INSTALL, minilm_folder
+from unprompt.index.base.errors import MissingDependencyError
+from unprompt.index.prompt_encoders.minilm import INSTALL, minilm_folder
 
 MEAN = STD = (0.5, 0.5, 0.5)
 

@@ -9,10 +9,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.durable import write_atomically, write_json
-from unprompt.index.errors import ConfigError
-from unprompt.index.towers.minilm import minilm_folder
-from unprompt.index.towers.preprocess import Preprocess
+from unprompt.index.base.durable import write_atomically, write_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.preprocess import Preprocess
+from unprompt.index.prompt_encoders.minilm import minilm_folder
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 MINILM_ON_THE_HUB = "sentence-transformers/all-MiniLM-L6-v2"  # for those who open it elsewhere

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unprompt.index.errors import ConfigError, DamagedFileError
+from unprompt.index.base.errors import ConfigError, DamagedFileError
 
 HEADS = 8  # of its attention
 QUERIES = "queries"

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.errors import ConfigError, MissingDependencyError
-from unprompt.index.towers.minilm import INSTALL
-from unprompt.index.towers.preprocess import RESAMPLING, Preprocess
+from unprompt.index.base.errors import ConfigError, MissingDependencyError
+from unprompt.index.encoders.preprocess import RESAMPLING, Preprocess
+from unprompt.index.prompt_encoders.minilm import INSTALL
 
 
 def load_timm(

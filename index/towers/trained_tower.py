@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.durable import digest_json, read_json
-from unprompt.index.errors import ConfigError, DamagedFileError
-from unprompt.index.settings import STRICT, read_settings
+from unprompt.index.base.durable import digest_json, read_json
+from unprompt.index.base.errors import ConfigError, DamagedFileError
+from unprompt.index.base.settings import STRICT, read_settings
 
 TOWER, HEAD, DESCRIPTION = "tower.safetensors", "head.safetensors", "training.json"
 FILES = (TOWER, HEAD, DESCRIPTION)

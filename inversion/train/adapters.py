@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unprompt.index.errors import DamagedFileError, MissingDependencyError
+from unprompt.index.base.errors import DamagedFileError, MissingDependencyError
 from unprompt.inversion.train.config import TuningConfig
 from unprompt.inversion.train.launch import INSTALL
 from unprompt.inversion.train.low_rank import adapt_attention, merge_attention

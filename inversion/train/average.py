@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from unprompt.index.durable import write_json
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import write_settings
+from unprompt.index.base.durable import write_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import write_settings
 from unprompt.index.towers.trained_tower import (
     DESCRIPTION,
     HEAD,

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from unprompt.index.durable import digest_json, read_json, write_json
-from unprompt.index.errors import UnpromptError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.settings import write_settings
-from unprompt.index.towers.preprocess import Preprocess
+from unprompt.index.base.durable import digest_json, read_json, write_json
+from unprompt.index.base.errors import UnpromptError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import write_settings
+from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.inversion.train.pairs import Pairs
 from unprompt.inversion.train.pictures import Batch, PicturePairs
 from unprompt.inversion.train.towers.tower import Tower

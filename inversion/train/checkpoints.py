@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from unprompt.index.durable import read_json, write_atomically, write_json
-from unprompt.index.errors import ConfigError, DamagedFileError
+from unprompt.index.base.durable import read_json, write_atomically, write_json
+from unprompt.index.base.errors import ConfigError, DamagedFileError
 
 KEPT = 2
 NAME = re.compile(r"step_(\d{8})")

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import SILENT, Progress
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.towers.clip import Clip
 from unprompt.index.towers.clip_text import ClipTextEncoder
 from unprompt.index.towers.open_clip_folder import read_trained_on, save_open_clip

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unprompt.index.durable import write_atomically
+from unprompt.index.base.durable import write_atomically
 from unprompt.inversion.train.metrics import read_metrics
 
 PANELS = (

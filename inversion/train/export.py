@@ -4,8 +4,8 @@ from pathlib import Path
 
 from safetensors.numpy import save
 
-from unprompt.index.durable import read_json, write_atomically, write_json
-from unprompt.index.settings import write_settings
+from unprompt.index.base.durable import read_json, write_atomically, write_json
+from unprompt.index.base.settings import write_settings
 from unprompt.index.towers.open_clip_folder import read_trained_on
 from unprompt.index.towers.trained_tower import (
     DESCRIPTION,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.towers.qformer import QFormerShape, build_qformer
 from unprompt.inversion.train.config import HeadLayout
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unprompt.index.errors import MissingDependencyError
+from unprompt.index.base.errors import MissingDependencyError
 
 INSTALL = "pip install 'unprompt[build,train,cpu]'"
 

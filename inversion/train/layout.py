@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from unprompt.index.errors import UnpromptError
+from unprompt.index.base.errors import UnpromptError
 from unprompt.inversion.train.adapters import add_adapters
 from unprompt.inversion.train.config import TuningConfig
 from unprompt.inversion.train.towers.tower import Tower

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from unprompt.index.durable import stable_id, write_json
-from unprompt.index.errors import TrainingDivergedError
-from unprompt.index.progress import SILENT, Progress
+from unprompt.index.base.durable import stable_id, write_json
+from unprompt.index.base.errors import TrainingDivergedError
+from unprompt.index.base.progress import SILENT, Progress
 from unprompt.inversion.train.adapters import load_trainable_state, trainable_state
 from unprompt.inversion.train.checkpoints import (
     BEST,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.durable import write_atomically
+from unprompt.index.base.durable import write_atomically
 
 METRICS, BOARD = "metrics.jsonl", "tensorboard"
 

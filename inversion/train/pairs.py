@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.index.durable import stable_id
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.images.shards import read_rows
-from unprompt.index.towers.encoders import to_unit_length
 
 Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
 

@@ -8,8 +8,8 @@ import yaml
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT, read_settings
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT, read_settings
 from unprompt.inversion.train.config import TrainConfig
 
 PREFIX = "kaggle-"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from unprompt.index.progress import SILENT, Progress
+from unprompt.index.base.progress import SILENT, Progress
 from unprompt.inversion.train.config import TrainConfig
 from unprompt.inversion.train.export import EXPORT, export_best
 from unprompt.inversion.train.heads import build_head

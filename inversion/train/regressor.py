@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from unprompt.index.towers.preprocess import Preprocess
+from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.inversion.train.cache import LowerPart
 from unprompt.inversion.train.layout import Layout
 from unprompt.inversion.train.module import PairModule

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from unprompt.index.timing import median_seconds
+from unprompt.index.base.timing import median_seconds
 from unprompt.inversion.train.cache import frozen_runner
 from unprompt.inversion.train.config import StageConfig, TrainConfig
 from unprompt.inversion.train.ema import Ema

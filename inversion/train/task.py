@@ -12,11 +12,11 @@ import torch
 import yaml
 from torch.utils.data import Dataset
 
-from unprompt.index.durable import stable_id, write_atomically
-from unprompt.index.errors import ConfigError
-from unprompt.index.progress import SILENT, Progress
-from unprompt.index.settings import write_settings
-from unprompt.index.towers.preprocess import Preprocess
+from unprompt.index.base.durable import stable_id, write_atomically
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.settings import write_settings
+from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.inversion.train.augment import augment
 from unprompt.inversion.train.cache import open_cache
 from unprompt.inversion.train.clip_config import ClipTrainConfig

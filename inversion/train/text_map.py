@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.clip_text import ClipTextEncoder
-from unprompt.index.towers.encoders import to_unit_length
 from unprompt.inversion.train.pairs import TrainingData
 from unprompt.inversion.train.towers.build import LoadedTower
 from unprompt.inversion.train.towers.clip_vit import ClipVitTower

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.errors import ConfigError
-from unprompt.index.settings import STRICT, write_settings
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT, write_settings
 
 SIDE_STEP_PX = 8  # what one latent of a VAE covers
 # They move the work to other hardware; up to rounding the pictures stay the same.

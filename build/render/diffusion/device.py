@@ -6,7 +6,7 @@ A CPU computes with as many threads as OMP_NUM_THREADS says.
 import multiprocessing
 
 from unprompt.build.render.diffusion.config import DiffusionConfig
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
 
 GPU_BATCH, CPU_BATCH = 8, 1
 DTYPES = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "fp64": "float64"}

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from unprompt.build.render.diffusion.config import DiffusionConfig
-from unprompt.index.durable import digest_json, read_json
-from unprompt.index.errors import ConfigError, MissingDependencyError
-from unprompt.index.towers.quiet import without_load_reports
+from unprompt.index.base.durable import digest_json, read_json
+from unprompt.index.base.errors import ConfigError, MissingDependencyError
+from unprompt.index.base.quiet import without_load_reports
 
 INDEX_FILE = "model_index.json"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from unprompt.build.render.diffusion.config import DiffusionConfig, SchedulerConfig
 from unprompt.build.render.diffusion.device import choose_device, choose_dtype
 from unprompt.build.render.diffusion.model import INSTALL, ModelFolder
-from unprompt.index.errors import ConfigError, MissingDependencyError
-from unprompt.index.towers.quiet import without_load_reports
+from unprompt.index.base.errors import ConfigError, MissingDependencyError
+from unprompt.index.base.quiet import without_load_reports
 
 DENOISERS = ("unet", "transformer", "prior")
 

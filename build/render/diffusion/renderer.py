@@ -17,8 +17,8 @@ from unprompt.build.render.diffusion.model import find_model
 from unprompt.build.render.diffusion.pipeline import LoadedPipeline, load_pipeline, silence
 from unprompt.build.render.diffusion.tokens import TokenCounter
 from unprompt.build.render.renderer import Drawn
-from unprompt.index.durable import digest_json
-from unprompt.index.errors import ConfigError, UnpromptError
+from unprompt.index.base.durable import digest_json
+from unprompt.index.base.errors import ConfigError, UnpromptError
 
 NAME = "diffusers"
 LIBRARIES = ("diffusers", "torch", "transformers")

@@ -13,7 +13,7 @@ from unprompt.build.render.scenes.phrase_index import (
 from unprompt.build.render.scenes.phrases import COUNTS, RELATIONS, SIZES
 from unprompt.build.render.scenes.scene import MAX_THINGS, Scene, Thing
 from unprompt.build.render.scenes.unknown_words import refuse
-from unprompt.index.errors import PromptError
+from unprompt.index.base.errors import PromptError
 
 ARTICLES = ("a", "an", "the", "one")
 JOINTS = ((",", "and"), (",", "with"), (",",), ("and",), ("with",))

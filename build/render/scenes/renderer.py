@@ -11,7 +11,7 @@ from unprompt.build.render.scenes.grammar import parse_prompt
 from unprompt.build.render.scenes.sprites import SpriteSheet
 from unprompt.build.render.scenes.stable_seed import make_generator
 from unprompt.build.render.scenes.styles import FILTERS
-from unprompt.index.errors import ConfigError, PromptError
+from unprompt.index.base.errors import ConfigError, PromptError
 
 GENERATOR = "scenes-1"
 MIN_SIZE_PX = 64

@@ -9,7 +9,7 @@ from PIL import Image
 from unprompt.build.render.scenes.colours import recolour
 from unprompt.build.render.scenes.scene import Thing
 from unprompt.build.render.scenes.vocabulary import INSTALL_HINT
-from unprompt.index.errors import MissingDependencyError
+from unprompt.index.base.errors import MissingDependencyError
 
 # PNG bytes are about 10 KB a drawing: the whole vocabulary fits in some 12 MB.
 MAX_CACHED_BYTES = 64 * 2**20

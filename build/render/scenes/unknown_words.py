@@ -15,7 +15,7 @@ from unprompt.build.render.scenes.phrases import (
     STYLES,
 )
 from unprompt.build.render.scenes.vocabulary import load_objects
-from unprompt.index.errors import PromptError
+from unprompt.index.base.errors import PromptError
 
 MAX_PHRASE_WORDS = 8
 MAX_SUGGESTIONS = 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unprompt.build.render.scenes import made_names, nature_names
 from unprompt.build.render.scenes.nouns import choose_article, pluralise
-from unprompt.index.errors import MissingDependencyError, UnpromptError
+from unprompt.index.base.errors import MissingDependencyError, UnpromptError
 
 INSTALL_HINT = "install them with: pip install 'unprompt[scenes]'"
 OWN_DRAWING = "#"

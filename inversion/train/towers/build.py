@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.preprocess import Preprocess
+from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.towers.clip import load_clip
-from unprompt.index.towers.encoders import EncoderConfig
 from unprompt.index.towers.image_only import is_image_only
-from unprompt.index.towers.preprocess import Preprocess
 from unprompt.inversion.train.config import TowerConfig
 from unprompt.inversion.train.towers.blip2 import Blip2Tower
 from unprompt.inversion.train.towers.clip_vit import ClipVitTower

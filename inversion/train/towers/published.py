@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from unprompt.index.errors import ConfigError
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.quiet import without_load_reports
 from unprompt.index.towers.blip2 import blank_blip2
-from unprompt.index.towers.quiet import without_load_reports
 from unprompt.inversion.train.towers.blip2 import Blip2Tower
 from unprompt.inversion.train.towers.build import cut
 from unprompt.inversion.train.towers.tower import Tower

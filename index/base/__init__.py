@@ -1,0 +1,1 @@
+"""What every other folder builds on: errors, settings, durable files, tables, progress."""

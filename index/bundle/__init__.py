@@ -1,0 +1,1 @@
+"""The folder that holds everything a query needs."""

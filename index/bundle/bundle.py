@@ -1,0 +1,80 @@
+"""A bundle: one folder with everything a query needs; `bundle.json` comes last and seals it.
+
+An index may grow and shrink inside its bundle: its own manifest says what is whole.
+
+encoder/   the image tower           index/   the prompt index
+head/      the regression head       blend.json   tuned weights      card.md   what it is
+"""
+
+from pathlib import Path
+
+from pydantic.dataclasses import dataclass
+
+from unprompt.index.base.durable import read_json, write_json
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.settings import STRICT, read_settings, write_settings
+from unprompt.index.store.manifest import (
+    MANIFEST,
+    FileRecord,
+    check_files,
+    read_index_manifest,
+    record_files,
+)
+
+SEAL = "bundle.json"
+ENCODER, INDEX, HEAD, BLEND, CARD = "encoder", "index", "head", "blend.json", "card.md"
+CONFIDENCE, PHRASES = "confidence.json", "phrases"  # what to expect; the corpus' phrases
+PROMPT_ENCODER = "prompt-encoder"  # all-MiniLM-L6-v2, where the bundle carries it
+FALLBACK = "fallback"  # what answers for pictures unlike the corpus
+MEMBERS = "members"  # an ensemble's other encoders, indexes and heads, a folder each
+REMEDY = (
+    "Build it again with `unprompt build CONFIG --stage encoder --stage index --stage fit`, or "
+    "fetch the bundle again."
+)
+
+
+@dataclass(frozen=True, config=STRICT)
+class BundleManifest:
+    """What a bundle holds and which encoders it belongs to."""
+
+    name: str
+    space: str
+    target_space: str
+    files: dict[str, FileRecord]  # without those of the indexes
+    indexes: tuple[str, ...] = ()  # folders
+    format: int = 1
+
+
+def seal_bundle(folder: Path, name: str, space: str, target_space: str) -> BundleManifest:
+    """Record every file of a finished bundle, and where its indexes are."""
+    indexes = sorted(path.parent for path in folder.rglob(MANIFEST))
+    names = [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != SEAL and path.suffix != ".tmp"
+        if path.parent not in indexes
+    ]
+    manifest = BundleManifest(
+        name,
+        space,
+        target_space,
+        record_files(folder, names),
+        tuple(place.relative_to(folder).as_posix() for place in indexes),
+    )
+    write_json(folder / SEAL, write_settings(manifest))
+    return manifest
+
+
+def read_bundle(folder: Path, verify: bool = False) -> BundleManifest:
+    """The manifest of a bundle whose files are all there; `verify` hashes each of them."""
+    if not (folder / SEAL).is_file():
+        inner = folder / "bundle"
+        hint = f"; did you mean {inner}?" if (inner / SEAL).is_file() else f". {REMEDY}"
+        raise DamagedFileError(f"{folder} is not a finished bundle (no {SEAL}){hint}")
+    manifest = read_settings(BundleManifest, read_json(folder / SEAL), str(folder / SEAL))
+    check_files(folder, manifest.files, digests=verify, remedy=REMEDY)
+    for place in manifest.indexes:
+        files = read_index_manifest(folder / place).files
+        if verify:
+            check_files(folder / place, files, digests=True, remedy=REMEDY)
+    return manifest

@@ -1,0 +1,1 @@
+"""What an encoder is, and how pictures become the pixels it takes."""

@@ -1,0 +1,68 @@
+"""RGB pictures of any size -> the uint8 batch (n, s, s, 3) that an image tower takes."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from pydantic.dataclasses import dataclass
+
+from unprompt.index.base.settings import STRICT
+
+RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+@dataclass(frozen=True, config=STRICT)
+class Preprocess:
+    """The same pixels as open_clip's evaluation transform, without importing torch.
+
+    `shortest` scales the shorter side to `image_size` and crops the centre, `squash` ignores the
+    aspect ratio. Mean and std are applied inside the tower.
+    """
+
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    resize_mode: Literal["shortest", "squash"] = "shortest"
+
+    def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """RGB images -> uint8 (n, s, s, 3)."""
+        return np.stack([self._resize(_crop_strip(image, self.image_size)) for image in images])
+
+    def scaled(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of a picture of `image_size` (width, height) before it is cropped."""
+        width, height = image_size
+        size = self.image_size
+        if self.resize_mode == "squash":
+            return size, size
+        if width <= height:
+            return size, int(size * height / width)
+        return int(size * width / height), size
+
+    def corner(self, scaled: tuple[int, int]) -> tuple[int, int]:
+        """Left and top of the square that is kept of a scaled picture."""
+        left, top = (round((side - self.image_size) / 2.0) for side in scaled)
+        return left, top
+
+    def _resize(self, image: Image.Image) -> np.ndarray:
+        size, resized = self.image_size, self.scaled(image.size)
+        if resized != image.size:
+            image = image.resize(resized, RESAMPLING[self.interpolation])
+        left, top = self.corner(resized)
+        return np.asarray(image.crop((left, top, left + size, top + size)), dtype=np.uint8)
+
+
+def is_strip(image_size: tuple[int, int], ratio: int) -> bool:
+    """Whether a picture is so long that scaling it would take gigabytes."""
+    return max(image_size) > min(image_size) * ratio
+
+
+def _crop_strip(image: Image.Image, ratio: int) -> Image.Image:
+    """Cut the far ends off a strip."""
+    if not is_strip(image.size, ratio):
+        return image
+    width, height = image.size
+    longest = min(width, height) * ratio
+    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+    return image.crop((left, top, min(width, left + longest), min(height, top + longest)))

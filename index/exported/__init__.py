@@ -1,0 +1,1 @@
+"""Image towers that run without torch: exported, loaded, one picture or many."""

@@ -1,0 +1,144 @@
+"""A tower as a folder that runs without torch: pictures -> unit vectors (n, d) through OpenVINO.
+
+`export_encoder` writes `encoder.json` (last) beside `tower.xml` and `tower.bin`; `load_encoder`
+reads it back. An encoder whose runtime is torch is only described by its settings.
+"""
+
+import shutil
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from unprompt.index.base.durable import digest_file, read_json, write_atomically, write_json
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.settings import read_settings, write_settings
+from unprompt.index.encoders.protocols import BulkEncoder, EncoderConfig, check_same_space
+from unprompt.index.exported.openvino_encoder import OpenVinoEncoder
+from unprompt.index.runtime.cache import remembered_digest
+from unprompt.index.runtime.compiled import NO_DIGESTS, SavedGraph
+from unprompt.index.runtime.infer_pool import Lanes, has_bf16
+from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS, save_module
+from unprompt.index.runtime.self_check import CHECKED, FLOOR, compare, made_pictures
+from unprompt.index.towers.trained_tower import FILES, TOWER, read_result
+
+DESCRIPTION = "encoder.json"
+
+
+def export_encoder(
+    config: EncoderConfig,
+    folder: Path,
+    trained: Path | None = None,
+) -> dict[str, Any]:
+    """Write the tower that `config` names into `folder` and return its description.
+
+    `trained` is an export of `unprompt train head`; what it holds goes into the folder as well. The
+    description says which corpus the tower was trained on, whose held-out prompts it has not seen.
+    """
+    from unprompt.index.towers.clip import load_clip
+    from unprompt.index.towers.lean_vit import lean_graph
+    from unprompt.index.towers.open_clip_folder import read_trained_on
+
+    clip = load_clip(config, "cpu" if config.runtime == "openvino" else None, trained)
+    files: dict[str, str] = {}
+    if config.runtime == "torch" and trained is not None:
+        for name in FILES:
+            with write_atomically(folder / name) as temporary:
+                shutil.copyfile(trained / name, temporary)
+        files = {name: digest_file(folder / name) for name in FILES}
+    if config.runtime == "openvino":
+        size = clip.preprocess.image_size
+        batch = save_module(lean_graph(clip.image_graph()), size, folder, config.storage)
+        files = {name: digest_file(folder / name) for name in (GRAPH, WEIGHTS)}
+    description = {
+        "space": clip.space,
+        "dim": clip.dim,
+        "config": write_settings(config),
+        "preprocess": write_settings(clip.preprocess),
+        "files": files,
+        "trained_on": read_result(trained).trained_on
+        if trained is not None
+        else read_trained_on(config.model),
+    }
+    if config.runtime == "openvino":
+        description["batch_size"] = batch
+        description |= _choose_precision(config, folder, size)
+    write_json(folder / DESCRIPTION, description)
+    return description
+
+
+def _choose_precision(config: EncoderConfig, folder: Path, size: int) -> dict[str, Any]:
+    """The precision to run with, and how bf16 agrees with f32 where this CPU has it."""
+    if config.precision == "f32" or not has_bf16():
+        return {"precision": "f32"}
+    pictures = made_pictures(CHECKED, size)
+    files = folder / GRAPH, folder / WEIGHTS
+    wanted, found = (
+        Lanes(SavedGraph(*files, NO_DIGESTS, precision), size, CHECKED, 1)(pictures)
+        for precision in ("f32", "bf16")
+    )
+    agreement = compare(wanted, found)
+    keeps = config.precision == "bf16" or agreement.mean >= FLOOR
+    return {
+        "precision": "bf16" if keeps else "f32",
+        "bf16_cosine": {"mean": round(agreement.mean, 5), "lowest": round(agreement.lowest, 5)},
+    }
+
+
+def copy_encoder(source: Path, folder: Path) -> dict[str, Any]:
+    """The exported tower of another bundle, file by file; returns its description."""
+    description = read_json(source / DESCRIPTION)
+    for name in description["files"]:
+        with write_atomically(folder / name) as temporary:
+            shutil.copyfile(source / name, temporary)
+    write_json(folder / DESCRIPTION, description)
+    return description
+
+
+def read_description(folder: Path) -> EncoderConfig:
+    """The settings of an exported encoder."""
+    origin = str(folder / DESCRIPTION)
+    return read_settings(EncoderConfig, read_json(folder / DESCRIPTION)["config"], origin)
+
+
+def read_identity(folder: Path) -> tuple[str, int]:
+    """Space and dimension of an exported encoder, without loading it."""
+    description = read_json(folder / DESCRIPTION)
+    return str(description["space"]), int(description["dim"])
+
+
+def trained_on(folder: Path) -> str | None:
+    """The digest of the corpus that an exported tower was trained on, None if on none of ours."""
+    digest = read_json(folder / DESCRIPTION).get("trained_on")
+    return None if digest is None else str(digest)
+
+
+def load_encoder(
+    folder: Path, threads: int | None = None, towers: Executor | None = None
+) -> BulkEncoder:
+    """The image encoder that `export_encoder` wrote; raises DamagedFileError if a file changed.
+
+    `threads` limits OpenVINO, which takes every core otherwise. `towers` get the tower ready for
+    single pictures while the caller loads something else.
+    """
+    description = read_json(folder / DESCRIPTION)
+    for name, digest in description["files"].items():
+        path = folder / name
+        if not path.is_file() or remembered_digest(path) != digest:
+            raise DamagedFileError(
+                f"{path} is missing or not what was written; rebuild it with `unprompt build "
+                "--stage encoder` or fetch the bundle again"
+            )
+    config = read_settings(EncoderConfig, description["config"], str(folder / DESCRIPTION))
+    if config.runtime == "openvino":
+        encoder = OpenVinoEncoder(folder, description, threads)
+        if towers is not None:
+            encoder.prepare(towers)
+        return encoder
+    from unprompt.index.towers.clip import load_clip
+
+    trained = folder if TOWER in description["files"] else None
+    clip = load_clip(config, trained=trained)
+    check_same_space(
+        description["space"], clip.space, "the tower that loads now", "Rebuild the bundle with it."
+    )
+    return clip

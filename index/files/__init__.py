@@ -1,1 +1,0 @@
-"""The files of a prompt index: rows, segments and generations."""

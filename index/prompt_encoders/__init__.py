@@ -1,0 +1,1 @@
+"""Prompts to target vectors: sentence-transformers for corpora, OpenVINO for queries."""

@@ -1,0 +1,178 @@
+"""Prompts -> target vectors (n, 384) through OpenVINO: of a query, and of a corpus.
+
+The graph is made once from the installed all-MiniLM-L6-v2, which needs torch, and kept in the
+user's cache folder; after that a query starts in a fraction of a second.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from unprompt.index.base.durable import digest_file, read_json, write_json
+from unprompt.index.base.errors import DamagedFileError, UnpromptError
+from unprompt.index.base.machine import own_cores
+from unprompt.index.prompt_encoders.minilm import (
+    PROMPT_DIM,
+    TOKENIZER,
+    export_prompt_graph,
+    minilm_folder,
+    prompt_space,
+)
+from unprompt.index.prompt_encoders.word_vectors import WordVectors
+from unprompt.index.runtime.cache import cache_folder
+from unprompt.index.runtime.compiled import SavedGraph
+from unprompt.index.runtime.infer_pool import TextLanes, has_bf16, precision_here
+from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS, Storage, TextGraph
+from unprompt.index.runtime.self_check import FLOOR, compare
+
+DESCRIPTION = "encoder.json"
+BROKEN = (RuntimeError, OSError, KeyError, ValueError, DamagedFileError)
+FORMAT = 4  # of the kept graph
+MAX_TOKENS = 256
+BATCH = 16
+ROUND_TO = 8  # tokens: OpenVINO takes 15 ms more for the first texts of a shape
+SAMPLES = (  # short and long, for the check of bf16
+    "an owl",
+    "a red fox in the snow, soft light, 4k",
+    "portrait of an old sailor, oil painting, dramatic lighting, by rembrandt",
+    "isometric cutaway of a tiny library, " * 6,
+)
+TextRun = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class OpenVinoPromptEncoder:
+    """The kept graph with its tokenizer, run by one lane or by several at the same time."""
+
+    dim = PROMPT_DIM
+
+    def __init__(self, folder: Path, graph: TextRun, lanes: int = 1, round_to: int = 1):
+        from tokenizers import Tokenizer
+
+        self.space: str = read_json(folder / DESCRIPTION)["space"]
+        self._graph = graph
+        self._lanes = lanes
+        self._round_to = round_to
+        self._words = WordVectors(folder)
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer.no_padding()
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Prompts -> unit vectors (n, 384) float32."""
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        tokens = [found.ids for found in self._tokenizer.encode_batch(list(texts))]
+        # texts of like length together: short ones are not padded to the longest
+        order = sorted(range(len(texts)), key=lambda place: len(tokens[place]))
+        batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+        wanted = ([tokens[place] for place in places] for places in batches)
+        if self._lanes == 1:
+            found = list(map(self._encode_batch, wanted))
+        else:
+            with ThreadPoolExecutor(self._lanes) as pool:
+                found = list(pool.map(self._encode_batch, wanted))
+        for places, block in zip(batches, found, strict=True):
+            vectors[places] = block
+        return vectors
+
+    def _encode_batch(self, tokens: list[list[int]]) -> np.ndarray:
+        longest = -(-max(map(len, tokens)) // self._round_to) * self._round_to
+        ids = np.zeros((len(tokens), longest), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, text in enumerate(tokens):
+            ids[row, : len(text)] = text
+            mask[row, : len(text)] = 1
+        return self._graph(self._words(ids), mask)
+
+
+def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
+    """The prompt encoder of a query, made on first use.
+
+    Raises MissingDependencyError where all-MiniLM-L6-v2 is not installed, or where the graph is
+    not made yet and torch is missing.
+    """
+    folder = _prepare()
+    try:
+        return open_prompt_encoder(folder, threads)
+    except BROKEN as error:
+        raise _broken(folder, error) from error
+
+
+def write_prompt_encoder(folder: Path, storage: Storage = "f16") -> None:
+    """The installed prompt encoder as files that need no torch; `encoder.json` comes last."""
+    space = export_prompt_graph(folder, storage)
+    files = {name: digest_file(folder / name) for name in (GRAPH, WEIGHTS)}
+    description = {"space": space, "files": files}
+    write_json(folder / DESCRIPTION, {**description, "precision": "f32"})
+    if keeps_vectors_in_bf16(folder):
+        write_json(folder / DESCRIPTION, {**description, "precision": "bf16"})
+
+
+def keeps_vectors_in_bf16(folder: Path) -> bool:
+    """Whether this CPU has bf16 and a written prompt encoder gives its vectors in it."""
+    if not has_bf16():
+        return False
+    wanted, found = (_load_lanes(folder, kind, 1).encode(SAMPLES) for kind in ("f32", "bf16"))
+    return compare(wanted, found).lowest >= FLOOR
+
+
+def open_prompt_encoder(folder: Path, threads: int | None = None) -> OpenVinoPromptEncoder:
+    """The prompt encoder of such a folder, for a query."""
+    graph = TextGraph(_saved_graph(folder, _precision(folder), threads))
+    return OpenVinoPromptEncoder(folder, graph, round_to=ROUND_TO)
+
+
+def load_bulk_prompts(threads: int | None = None) -> OpenVinoPromptEncoder:
+    """The same for a corpus: a batch a core."""
+    folder = _prepare()
+    try:
+        return _load_lanes(folder, _precision(folder), threads or own_cores())
+    except BROKEN as error:
+        raise _broken(folder, error) from error
+
+
+def _load_lanes(folder: Path, precision: str, lanes: int) -> OpenVinoPromptEncoder:
+    graph = TextLanes(_saved_graph(folder, precision), lanes)
+    return OpenVinoPromptEncoder(folder, graph, lanes)
+
+
+def _precision(folder: Path) -> str:
+    """bf16 where that keeps the vectors and is fast, f32 elsewhere."""
+    return precision_here(read_json(folder / DESCRIPTION).get("precision", "f32"))
+
+
+def _prepare() -> Path:
+    space = prompt_space(str(minilm_folder()))
+    folder = cache_folder() / f"prompt-encoder-{space}-{FORMAT}"
+    if not (folder / DESCRIPTION).is_file():
+        _make(folder)
+    return folder
+
+
+def _saved_graph(folder: Path, precision: str, threads: int | None = None) -> SavedGraph:
+    digests = read_json(folder / DESCRIPTION)["files"]
+    return SavedGraph(folder / GRAPH, folder / WEIGHTS, digests, precision, threads)
+
+
+def _broken(folder: Path, error: Exception) -> UnpromptError:
+    return UnpromptError(
+        f"the prompt encoder kept in {folder} is broken ({error}); delete the folder, it is made "
+        "again"
+    )
+
+
+def _make(folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+        made = Path(name) / "made"
+        made.mkdir()
+        write_prompt_encoder(made)
+        try:
+            made.replace(folder)
+        except OSError:  # another process was first
+            if not (folder / DESCRIPTION).is_file():
+                shutil.rmtree(folder, ignore_errors=True)
+                made.replace(folder)

@@ -1,0 +1,149 @@
+"""The last file written of an index: what is in its folder, and how to know it is whole."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from unprompt.index.base.durable import digest_file, read_json, write_json
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.settings import STRICT, read_settings, write_settings
+
+MANIFEST = "manifest.json"
+FORMAT = 2
+
+
+@dataclass(frozen=True, config=STRICT)
+class FileRecord:
+    """Size and content of one file at the time it was written."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Recall:
+    """Share of the exact k nearest keys that the index returns, on held-out queries."""
+
+    k: int
+    value: float
+    queries: int
+    generation: int = 1  # that it was measured on
+
+
+@dataclass(frozen=True, config=STRICT)
+class Effort:
+    """How far a search looks; None where the index has no such thing."""
+
+    nprobe: int | None = None  # lists that are looked into
+    ef_search: int | None = None  # breadth in a graph
+    refine: int = 0  # candidates a row, scored exactly by the stored keys; 0: scores of the codes
+
+
+@dataclass(frozen=True, config=STRICT)
+class Trial:
+    """A kind of index that was built, and the recall it reached."""
+
+    factory: str
+    recall: float
+    effort: Effort
+
+
+@dataclass(frozen=True, config=STRICT)
+class Segment:
+    """Rows that were added at one time, and the files that hold them."""
+
+    count: int
+    rows: str  # ROWS, .parquet
+    targets: str  # .npy (count, d_prompt) fp16
+    keys: str | None  # .npy (count, d_image) fp16, None where they are not kept
+    lookup: str | None = None  # .sqlite, the rows again, where there are many
+    lengths: str | None = None  # .npy (count, 1), of Fold.lengths, where the index has use for them
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all its files."""
+        optional = (name for name in (self.keys, self.lookup, self.lengths) if name is not None)
+        return (self.rows, self.targets, *optional)
+
+
+@dataclass(frozen=True, config=STRICT)
+class IndexManifest:
+    """Everything a reader must know before it trusts the other files of an index."""
+
+    factory: str
+    keys: str  # image | text
+    space: str  # of the encoder that made the keys
+    target_space: str  # of the prompt encoder that made the targets
+    dim: int  # d_image
+    target_dim: int  # d_prompt
+    ntotal: int  # rows that count, without removed ones
+    prompts: int  # distinct prompts among them
+    recall: Recall | None
+    files: dict[str, FileRecord]
+    vectors: str  # the FAISS file; a row's id in it is its place in the segments, end to end
+    segments: tuple[Segment, ...]  # in the order of insertion
+    effort: Effort = Effort()
+    tried: tuple[Trial, ...] = ()  # where recall was measured; the last is the one that is kept
+    lists: str | None = None  # .ivfdata, where they are too large for memory
+    removed: str | None = None  # .npy, sorted places of rows that no longer count
+    trained_rows: int = 0  # rows that the index was trained on
+    generation: int = 1  # grows with every change
+    metric: str = "cosine"
+    format: int = FORMAT
+
+    @property
+    def stored(self) -> int:
+        """Rows in the files, removed ones included."""
+        return sum(segment.count for segment in self.segments)
+
+
+def generation_name(name: str, generation: int) -> str:
+    """`rows.parquet` of the third generation is `rows.00003.parquet`; the first has plain names."""
+    stem, _, suffix = name.rpartition(".")
+    return name if generation == 1 else f"{stem}.{generation:05d}.{suffix}"
+
+
+def record_files(folder: Path, names: Iterable[str]) -> dict[str, FileRecord]:
+    """Sizes and digests of `names` below `folder`."""
+    return {
+        name: FileRecord((folder / name).stat().st_size, digest_file(folder / name))
+        for name in sorted(names)
+    }
+
+
+def check_files(folder: Path, files: dict[str, FileRecord], digests: bool, remedy: str) -> None:
+    """Raise DamagedFileError naming the first file missing, cut or (if `digests`) changed."""
+    for name, record in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise DamagedFileError(f"{path} is missing. {remedy}")
+        size = path.stat().st_size
+        if size != record.size_bytes:
+            raise DamagedFileError(
+                f"{path} has {size} bytes, {record.size_bytes} were written. {remedy}"
+            )
+        if digests and digest_file(path) != record.sha256:
+            raise DamagedFileError(f"{path} has changed since it was written. {remedy}")
+
+
+def write_manifest(folder: Path, manifest: Any) -> None:
+    """Write the manifest of a folder, after all its other files."""
+    write_json(folder / MANIFEST, write_settings(manifest))
+
+
+def read_index_manifest(folder: Path) -> IndexManifest:
+    """The manifest of an index; raises DamagedFileError where there is none or a newer one."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise DamagedFileError(
+            f"{folder} holds no finished index (no {MANIFEST}); run `unprompt build` to make one"
+        )
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise DamagedFileError(
+            f"{path} is not an index manifest of format {FORMAT}; rebuild the index with this "
+            "version"
+        )
+    return read_settings(IndexManifest, content, str(path))

@@ -1,0 +1,1 @@
+"""Matrices of vectors: on disk, in float16, transformed, searched exactly."""

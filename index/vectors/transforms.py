@@ -1,0 +1,82 @@
+"""An index' own transforms: keys (n, d_image) -> (n, d) float32, in the space they are compared in.
+
+Keys may be float16 and mapped into memory: they are read and widened a block at a time.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from unprompt.index.base.errors import UnpromptError
+from unprompt.index.store.segments import Matrix
+from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.float16 import widen
+
+BLOCK = 65_536  # rows that are widened to float32 at a time
+
+
+def transforms(vectors: Any) -> list[Any]:
+    """The vector transforms that an index applies before it searches."""
+    faiss = load_faiss()
+    inner = faiss.downcast_index(vectors)
+    if not isinstance(inner, faiss.IndexPreTransform):
+        return []
+    places = range(inner.chain.size())
+    return [faiss.downcast_VectorTransform(inner.chain.at(place)) for place in places]
+
+
+def inner_index(vectors: Any) -> Any:
+    """What is behind the transforms."""
+    faiss = load_faiss()
+    inner = faiss.downcast_index(vectors)
+    if isinstance(inner, faiss.IndexPreTransform):
+        inner = faiss.downcast_index(inner.index)
+    return inner
+
+
+def apply_transforms(steps: Sequence[Any], keys: np.ndarray) -> np.ndarray:
+    """Keys (n, d_image) after all steps: (n, d) float32."""
+    found = np.ascontiguousarray(widen(keys))
+    for step in steps:
+        found = step.apply(found)
+    return found
+
+
+def key_blocks(keys: Matrix, steps: Sequence[Any] = ()) -> Iterator[tuple[int, np.ndarray]]:
+    """(first row, transformed block) over all keys."""
+    for start in range(0, len(keys), BLOCK):
+        yield start, apply_transforms(steps, keys[start : start + BLOCK])
+
+
+def sample_rows(count: int, wanted: int) -> np.ndarray:
+    """At most `wanted` of `count` rows, evenly spaced: the same ones every time."""
+    return np.linspace(0, count - 1, min(count, wanted)).astype(np.int64)
+
+
+def gather_keys(keys: Matrix, rows: np.ndarray, steps: Sequence[Any]) -> np.ndarray:
+    """The transformed keys of sorted rows (m,): (m, d) float32."""
+    first = apply_transforms(steps, keys[rows[:BLOCK]])
+    found = np.empty((len(rows), first.shape[1]), dtype=np.float32)  # once, not in parts as well
+    found[:BLOCK] = first
+    for start in range(BLOCK, len(rows), BLOCK):
+        stop = start + BLOCK
+        found[start:stop] = apply_transforms(steps, keys[rows[start:stop]])
+    return found
+
+
+def check_keys(keys: Matrix, name: str, dim: int | None = None) -> None:
+    """Raises UnpromptError naming the first row that is no vector of `dim` finite numbers."""
+    if keys.ndim != 2 or keys.shape[1] == 0 or (dim is not None and keys.shape[1] != dim):
+        width = "d" if dim is None else dim
+        raise UnpromptError(
+            f"{name} must have the shape (rows, {width}), got {keys.shape}; all must come from "
+            "the same encoder"
+        )
+    for start in range(0, len(keys), BLOCK):
+        finite = np.isfinite(keys[start : start + BLOCK]).all(axis=1)
+        if not finite.all():
+            raise UnpromptError(
+                f"{name} must be finite numbers, row {start + int(np.argmin(finite))} is not; "
+                "embed its picture again (`unprompt build --retry-failed`) or leave it out"
+            )

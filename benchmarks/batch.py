@@ -21,8 +21,8 @@ from pathlib import Path
 import polars as pl
 from PIL import Image
 
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.render.scenes.renderer import ScenesRenderer
+from unprompt.build.scenes.grammar import sample_prompts
+from unprompt.build.scenes.renderer import ScenesRenderer
 
 FORMATS = ("png", "jpg", "webp")
 BAD = 20

@@ -15,11 +15,11 @@ os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is imported
 
 import polars as pl
 
-from unprompt.build.cleaning.clean_rows import Cleaner
-from unprompt.build.cleaning.clip_length import over_clip_tokens
-from unprompt.build.cleaning.config import PRESETS, CleanConfig
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.sources.prompts import read_prompts
+from unprompt.build.corpus.cleaning.clean_rows import Cleaner
+from unprompt.build.corpus.cleaning.clip_length import over_clip_tokens
+from unprompt.build.corpus.cleaning.config import PRESETS, CleanConfig
+from unprompt.build.corpus.sources.prompts import read_prompts
+from unprompt.build.scenes.grammar import sample_prompts
 
 ROUNDS = 3
 SCENES = 20_000

@@ -13,8 +13,8 @@ import time
 import numpy as np
 from PIL import Image
 
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.render.scenes.renderer import ScenesRenderer
+from unprompt.build.scenes.grammar import sample_prompts
+from unprompt.build.scenes.renderer import ScenesRenderer
 from unprompt.inversion.inverter import Inverter, read_candidates
 
 LEAK = 0.8

@@ -30,13 +30,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unprompt.build.cleaning.inputs import PromptFiles
-from unprompt.build.duplicates.config import DuplicatesConfig
-from unprompt.build.duplicates.cosine import drop_by_cosine
-from unprompt.build.duplicates.vectors import VectorFiles
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.sources.prompts import read_prompts
-from unprompt.build.thin_words import thin_by_words
+from unprompt.build.corpus.cleaning.inputs import PromptFiles
+from unprompt.build.corpus.duplicates.config import DuplicatesConfig
+from unprompt.build.corpus.duplicates.cosine import drop_by_cosine
+from unprompt.build.corpus.duplicates.vectors import VectorFiles
+from unprompt.build.corpus.sources.prompts import read_prompts
+from unprompt.build.corpus.thin_words import thin_by_words
+from unprompt.build.scenes.grammar import sample_prompts
 
 ROWS_EACH = 25_000  # of a file
 PLANTED = 0.05

@@ -26,8 +26,8 @@ from peers import make_data_loader, plain_loop
 from PIL import Image
 from rate_plot import plot_rates
 
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.render.scenes.renderer import ScenesRenderer
+from unprompt.build.scenes.grammar import sample_prompts
+from unprompt.build.scenes.renderer import ScenesRenderer
 from unprompt.index.base.machine import describe_machine
 from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.index.encoders.protocols import BulkEncoder, EncoderConfig

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from made_vectors import DIM, PART, TARGET_DIM, make_vectors
 
-from unprompt.build.corpus import PROMPTS_FILE, REPORT_FILE, TARGETS_FILE
+from unprompt.build.corpus.corpus import PROMPTS_FILE, REPORT_FILE, TARGETS_FILE
 from unprompt.index.base.durable import write_json
 from unprompt.index.base.tables import PROMPTS, write_table
 from unprompt.index.vectors.embeddings import METADATA, EmbeddingsInfo, start_embeddings, write_part
@@ -37,8 +37,8 @@ WAYS = {
 RUN = """
 import json, sys, threading, time
 from pathlib import Path
-from unprompt.build.assemble import assemble_index
-from unprompt.build.corpus import read_corpus
+from unprompt.build.keys.assemble import assemble_index
+from unprompt.build.corpus.corpus import read_corpus
 from unprompt.index.engines.engine import EngineConfig
 from unprompt.index.search.factory import IndexConfig
 place, name, memory, workers = Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None, sys.argv[4]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unprompt.build.render.scenes.grammar import sample_prompts
+from unprompt.build.scenes.grammar import sample_prompts
 from unprompt.index.base.machine import describe_machine
 from unprompt.index.prompt_encoders.minilm import minilm_folder
 from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompts, load_prompt_runtime

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unprompt.build.corpus import read_corpus
+from unprompt.build.corpus.corpus import read_corpus
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.trained_tower import read_head
 from unprompt.inversion.blend import mean_cosine, mix

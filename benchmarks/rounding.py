@@ -15,8 +15,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from tiny_pipelines import save_sd  # noqa: E402
 
-from unprompt.build.render.diffusion.config import DiffusionConfig, SchedulerConfig  # noqa: E402
-from unprompt.build.render.diffusion.renderer import DiffusersRenderer  # noqa: E402
+from unprompt.build.pictures.diffusion.config import DiffusionConfig, SchedulerConfig  # noqa: E402
+from unprompt.build.pictures.diffusion.renderer import DiffusersRenderer  # noqa: E402
 
 PROMPTS = [f"the fox {number} and an owl" for number in range(12)]
 SIZES = (1, 3, 4, 12)

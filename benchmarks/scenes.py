@@ -12,8 +12,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.render.scenes.renderer import ScenesRenderer
+from unprompt.build.scenes.grammar import sample_prompts
+from unprompt.build.scenes.renderer import ScenesRenderer
 
 
 def main() -> None:

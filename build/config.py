@@ -5,13 +5,13 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from unprompt.build.cleaning.config import CleanConfig
-from unprompt.build.duplicates.config import DuplicatesConfig
-from unprompt.build.folds import FoldsConfig
-from unprompt.build.render.diffusion.config import DiffusionConfig
-from unprompt.build.sources.collection import CollectionConfig
-from unprompt.build.sources.kinds import check_collections
-from unprompt.build.split import SplitConfig
+from unprompt.build.corpus.cleaning.config import CleanConfig
+from unprompt.build.corpus.duplicates.config import DuplicatesConfig
+from unprompt.build.corpus.folds import FoldsConfig
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.kinds import check_collections
+from unprompt.build.corpus.split import SplitConfig
+from unprompt.build.pictures.diffusion.config import DiffusionConfig
 from unprompt.index.base.durable import digest_json
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT, write_settings

@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unprompt.build.assemble import assemble_index
 from unprompt.build.config import BuildConfig
-from unprompt.build.copy_pairs import Plan, copy_pairs
-from unprompt.build.corpus import PROMPTS_FILE, make_corpus, read_corpus
-from unprompt.build.embed import EmbedWork, embed_images
-from unprompt.build.encode_prompts import encode_parts
-from unprompt.build.images import render_images
-from unprompt.build.take_embeddings import check_texts, has_text_vectors, take_embeddings
+from unprompt.build.corpus.corpus import PROMPTS_FILE, make_corpus, read_corpus
+from unprompt.build.corpus.encode_prompts import encode_parts
+from unprompt.build.keys.assemble import assemble_index
+from unprompt.build.keys.embed import EmbedWork, embed_images
+from unprompt.build.keys.take_embeddings import check_texts, has_text_vectors, take_embeddings
+from unprompt.build.pictures.copy_pairs import Plan, copy_pairs
+from unprompt.build.pictures.render import render_images
 from unprompt.index.base.durable import read_json
 from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.base.progress import SILENT, Progress
@@ -285,7 +285,7 @@ class BuildRun:
     def _make_fallback(self) -> None:
         if self.config.fallback is None:
             return
-        from unprompt.build.fallback import make_fallback
+        from unprompt.build.keys.fallback import make_fallback
 
         make_fallback(
             self.bundle / FALLBACK,

@@ -8,19 +8,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from unprompt.build.cleaning import clean_shards as shards_module
-from unprompt.build.cleaning import syntax
-from unprompt.build.cleaning.clean_rows import Cleaned, Cleaner, merge_examples
-from unprompt.build.cleaning.clean_shards import clean_shards, read_examples, sum_counts
-from unprompt.build.cleaning.clip_length import over_clip_tokens
-from unprompt.build.cleaning.config import CleanConfig
-from unprompt.build.cleaning.inputs import PromptFiles, read_nsfw
-from unprompt.build.cleaning.language import is_foreign, letter_shares
-from unprompt.build.cleaning.repeats import repeated_share
 from unprompt.build.config import CorpusConfig
-from unprompt.build.row_shards import RowShards
+from unprompt.build.corpus.cleaning.clean_rows import Cleaned, Cleaner, merge_examples
+from unprompt.build.corpus.cleaning.clean_shards import clean_shards, read_examples, sum_counts
+from unprompt.build.corpus.cleaning.clip_length import over_clip_tokens
+from unprompt.build.corpus.cleaning.config import CleanConfig
+from unprompt.build.corpus.cleaning.inputs import PromptFiles, read_nsfw
+from unprompt.build.corpus.cleaning.language import is_foreign, letter_shares
+from unprompt.build.corpus.cleaning.repeats import repeated_share
+from unprompt.build.corpus.corpus.cleaning import clean_shards as shards_module
+from unprompt.build.corpus.corpus.cleaning import syntax
 from unprompt.index.base.durable import digest_file
 from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.row_shards import RowShards
 from unprompt.index.base.settings import read_settings
 from unprompt.index.towers.clip_tokens import count_clip_tokens
 

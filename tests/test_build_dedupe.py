@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.build import dedupe
-from unprompt.build.clean import make_prompts_table, normalise
-from unprompt.build.dedupe import drop_near_duplicates
-from unprompt.build.sources.prompts import read_prompts
+from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table, normalise
+from unprompt.build.corpus.corpus.duplicates import dedupe
+from unprompt.build.corpus.duplicates.dedupe import drop_near_duplicates
+from unprompt.build.corpus.sources.prompts import read_prompts
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.base.tables import PROMPTS, check_schema

@@ -11,10 +11,10 @@ import pytest
 import torch
 from tiny_pipelines import MAX_TOKENS, SIDE_PX, save_sd, save_sdxl
 
-from unprompt.build.render.diffusion.config import DiffusionConfig, SchedulerConfig
-from unprompt.build.render.diffusion.model import find_model
-from unprompt.build.render.diffusion.renderer import DiffusersRenderer
-from unprompt.build.render.renderer import Drawn
+from unprompt.build.pictures.diffusion.config import DiffusionConfig, SchedulerConfig
+from unprompt.build.pictures.diffusion.model import find_model
+from unprompt.build.pictures.diffusion.renderer import DiffusersRenderer
+from unprompt.build.renderer import Drawn
 from unprompt.index.base.errors import ConfigError, MissingDependencyError, UnpromptError
 
 PROMPTS = ["the fox", "an owl, the fox", "a fox and an owl", "two owls", "fox"]

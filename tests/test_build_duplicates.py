@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.build.duplicates import cosine, lexical
-from unprompt.build.duplicates.candidates import candidate_pairs, count_hashes, rarest
-from unprompt.build.duplicates.config import DuplicatesConfig
-from unprompt.build.duplicates.cosine import drop_by_cosine
-from unprompt.build.duplicates.drops import DUPLICATES, name_drops, resolve_drops
-from unprompt.build.duplicates.growing_index import cell_count
-from unprompt.build.duplicates.keys import drop_equal, exact_keys
-from unprompt.build.duplicates.lexical import LexicalStep
-from unprompt.build.duplicates.minhash import Bands, band_keys, choose_bands
-from unprompt.build.duplicates.shingles import jaccards, shingle
-from unprompt.build.duplicates.vectors import VectorArray, VectorFiles, write_vectors
-from unprompt.build.row_shards import RowShards, write_shard
+from unprompt.build.corpus.corpus.duplicates import cosine, lexical
+from unprompt.build.corpus.duplicates.candidates import candidate_pairs, count_hashes, rarest
+from unprompt.build.corpus.duplicates.config import DuplicatesConfig
+from unprompt.build.corpus.duplicates.cosine import drop_by_cosine
+from unprompt.build.corpus.duplicates.drops import DUPLICATES, name_drops, resolve_drops
+from unprompt.build.corpus.duplicates.growing_index import cell_count
+from unprompt.build.corpus.duplicates.keys import drop_equal, exact_keys
+from unprompt.build.corpus.duplicates.lexical import LexicalStep
+from unprompt.build.corpus.duplicates.minhash import Bands, band_keys, choose_bands
+from unprompt.build.corpus.duplicates.shingles import jaccards, shingle
+from unprompt.build.corpus.duplicates.vectors import VectorArray, VectorFiles, write_vectors
 from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.row_shards import RowShards, write_shard
 from unprompt.index.base.settings import read_settings
 
 SUBJECTS = ("fox", "owl", "red car", "old man", "castle", "tiny robot", "whale", "monk", "rose")

@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unprompt.build import groups as groups_module
 from unprompt.build.config import CorpusConfig
-from unprompt.build.corpus import Corpus, make_corpus
-from unprompt.build.duplicates.vectors import VectorArray
-from unprompt.build.folds import FOLDS, FoldsConfig, assign_folds, report_folds
-from unprompt.build.groups import group_rows
+from unprompt.build.corpus.corpus import Corpus, make_corpus
+from unprompt.build.corpus.corpus import groups as groups_module
+from unprompt.build.corpus.duplicates.vectors import VectorArray
+from unprompt.build.corpus.folds import FOLDS, FoldsConfig, assign_folds, report_folds
+from unprompt.build.corpus.groups import group_rows
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import read_settings
 from unprompt.index.base.tables import read_table

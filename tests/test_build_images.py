@@ -20,12 +20,12 @@ import yaml
 from tiny_pipelines import SIDE_PX, save_sd
 
 from unprompt.build.config import RenderConfig
-from unprompt.build.images import plan_images, render_images
-from unprompt.build.render.diffusion.config import DiffusionConfig
-from unprompt.build.render.load import load_renderer
-from unprompt.build.render.output import map_behind, shrink
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.rerender import rerender
+from unprompt.build.pictures.diffusion.config import DiffusionConfig
+from unprompt.build.pictures.load_renderer import load_renderer
+from unprompt.build.pictures.output import map_behind, shrink
+from unprompt.build.pictures.render import plan_images, render_images
+from unprompt.build.pictures.rerender import rerender
+from unprompt.build.scenes.grammar import sample_prompts
 from unprompt.index.base.durable import digest_file
 from unprompt.index.base.errors import ConfigError, CorpusError, PromptError
 from unprompt.index.base.tables import PROMPTS

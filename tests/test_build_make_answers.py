@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from unprompt.build.make.answers import answers_of, parse_answer, read_completion
+from unprompt.build.make.llm.answers import answers_of, parse_answer, read_completion
 from unprompt.index.base.errors import ConfigError
 
 TWO = ["a fox in the snow", "an owl, oil on canvas"]

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from unprompt.build.corpus.sources.prompts import read_prompts
 from unprompt.build.make.captions import PromptVectors, encode_captions, read_captions
 from unprompt.build.make.chain import ChainConfig, chain_captions, draw_chains
 from unprompt.build.make.clusters import cluster_count, cluster_vectors
 from unprompt.build.make.made import MADE
-from unprompt.build.sources.prompts import read_prompts
 from unprompt.index.base.errors import ConfigError, DamagedFileError
 from unprompt.index.encoders.protocols import to_unit_length
 

@@ -15,11 +15,11 @@ import polars as pl
 import pytest
 from chat_server import ChatServer, Reply, chat_server, completion
 
-from unprompt.build.make.answers import parse_answer
-from unprompt.build.make.call_log import Call, CallLog
-from unprompt.build.make.chat import ChatClient, Endpoint, MalformedAnswer
-from unprompt.build.make.gather import LlmConfig, gather_answers
-from unprompt.build.make.llm import ask_model, first_message
+from unprompt.build.make.llm.answers import parse_answer
+from unprompt.build.make.llm.call_log import Call, CallLog
+from unprompt.build.make.llm.chat import ChatClient, Endpoint, MalformedAnswer
+from unprompt.build.make.llm.gather import LlmConfig, gather_answers
+from unprompt.build.make.llm.generate import ask_model, first_message
 from unprompt.build.make.made import Made
 from unprompt.index.base.errors import ConfigError, DamagedFileError, EndpointError
 

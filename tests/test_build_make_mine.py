@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from scipy.stats import pearsonr, rankdata, spearmanr
 
-from unprompt.build.clean import make_prompts_table
+from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
 from unprompt.build.make.captions import PromptVectors
 from unprompt.build.make.difficulty import (
     RidgeDifficulty,
@@ -208,7 +208,7 @@ def test_cosines_come_from_a_file_by_split(tmp_path: Path) -> None:
 def test_a_finished_run_chooses_what_to_render_next(
     cli: Any, tiny_run: Path, tmp_path: Path
 ) -> None:
-    from unprompt.build.render.scenes.grammar import sample_prompts
+    from unprompt.build.scenes.grammar import sample_prompts
 
     run, output = tmp_path / "run", tmp_path / "hard.parquet"
     shutil.copytree(tiny_run, run)

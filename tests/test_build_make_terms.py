@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from unprompt.build.corpus.sources.prompts import read_prompts
 from unprompt.build.make.combine import CombineConfig, combine_terms, draw_combinations
 from unprompt.build.make.extract import LEAST, extract_terms
 from unprompt.build.make.made import MADE, Made, MadeFile
 from unprompt.build.make.modify import ModifyConfig, find_modifiers, modify_captions
 from unprompt.build.make.plain import content_words
 from unprompt.build.make.terms import Terms, read_terms, shipped_terms, slots_of
-from unprompt.build.sources.prompts import read_prompts
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.towers.clip_tokens import count_clip_tokens
 

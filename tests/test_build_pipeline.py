@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from unprompt.build.assemble import assemble_index
-from unprompt.build.corpus import read_corpus
-from unprompt.build.render.scenes.grammar import sample_prompts
+from unprompt.build.corpus.corpus import read_corpus
+from unprompt.build.keys.assemble import assemble_index
+from unprompt.build.scenes.grammar import sample_prompts
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.images.shards import failed_rows, read_rows
 from unprompt.index.search.factory import IndexConfig

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from unprompt.build.choose_rate import Need, check_gpu, choose, gpu_kinds
-from unprompt.build.duplicates.config import DuplicatesConfig
-from unprompt.build.plan import Plan, make_plan
-from unprompt.build.plan_request import PlanOptions, PlanRequest, Training
-from unprompt.build.rates import (
+from unprompt.build.corpus.duplicates.config import DuplicatesConfig
+from unprompt.build.planning.choose_rate import Need, check_gpu, choose, gpu_kinds
+from unprompt.build.planning.plan import Plan, make_plan
+from unprompt.build.planning.rates import (
     PictureSize,
     PipelineCost,
     Rate,
@@ -21,8 +20,9 @@ from unprompt.build.rates import (
     reference,
     write_rates,
 )
-from unprompt.build.storage import choose_picture_size
-from unprompt.build.work import (
+from unprompt.build.planning.request import PlanOptions, PlanRequest, Training
+from unprompt.build.planning.storage import choose_picture_size
+from unprompt.build.planning.work import (
     RenderWork,
     find_pipeline,
     index_gflop,

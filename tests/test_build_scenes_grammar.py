@@ -2,15 +2,17 @@
 
 import pytest
 
-from unprompt.build.render.scenes.colours import COLOURS
-from unprompt.build.render.scenes.grammar import (
+from unprompt.build.scenes.grammar import (
     Scene,
     Thing,
     parse_prompt,
     sample_prompts,
     write_prompt,
 )
-from unprompt.build.render.scenes.phrases import (
+from unprompt.build.scenes.sampling import sample_scene
+from unprompt.build.scenes.stable_seed import make_generator
+from unprompt.build.scenes.words.colours import COLOURS
+from unprompt.build.scenes.words.phrases import (
     FRAMINGS,
     LIGHTS,
     RELATIONS,
@@ -18,9 +20,7 @@ from unprompt.build.render.scenes.phrases import (
     SIZES,
     STYLES,
 )
-from unprompt.build.render.scenes.sampling import sample_scene
-from unprompt.build.render.scenes.stable_seed import make_generator
-from unprompt.build.render.scenes.vocabulary import load_objects
+from unprompt.build.scenes.words.vocabulary import load_objects
 from unprompt.index.base.errors import PromptError
 
 

@@ -10,24 +10,24 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
-from unprompt.build.render.scenes.colours import COLOURS
-from unprompt.build.render.scenes.composition import compose
-from unprompt.build.render.scenes.grammar import Thing, parse_prompt, sample_prompts
-from unprompt.build.render.scenes.phrases import SETTINGS
-from unprompt.build.render.scenes.picture import Picture
-from unprompt.build.render.scenes.renderer import ScenesRenderer
-from unprompt.build.render.scenes.settings import PAINTERS
-from unprompt.build.render.scenes.sprites import SpriteSheet
-from unprompt.build.render.scenes.stable_seed import make_generator
-from unprompt.build.render.scenes.styles import FILTERS
-from unprompt.build.render.scenes.vocabulary import load_objects
+from unprompt.build.scenes.composition import compose
+from unprompt.build.scenes.grammar import Thing, parse_prompt, sample_prompts
+from unprompt.build.scenes.picture import Picture
+from unprompt.build.scenes.renderer import ScenesRenderer
+from unprompt.build.scenes.settings.all_settings import PAINTERS
+from unprompt.build.scenes.sprites import SpriteSheet
+from unprompt.build.scenes.stable_seed import make_generator
+from unprompt.build.scenes.styles.all_styles import FILTERS
+from unprompt.build.scenes.words.colours import COLOURS
+from unprompt.build.scenes.words.phrases import SETTINGS
+from unprompt.build.scenes.words.vocabulary import load_objects
 from unprompt.index.base.errors import ConfigError, PromptError
 
 SIZE_PX = 128
 DIGEST_SCRIPT = """
 import hashlib
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.render.scenes.renderer import ScenesRenderer
+from unprompt.build.scenes.grammar import sample_prompts
+from unprompt.build.scenes.renderer import ScenesRenderer
 images = ScenesRenderer(128).render(sample_prompts(12, 5), range(12))
 print(hashlib.sha256(b"".join(image.tobytes() for image in images)).hexdigest())
 """

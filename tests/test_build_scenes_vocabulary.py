@@ -4,13 +4,13 @@ import sys
 
 import pytest
 
-from unprompt.build.render.scenes.colours import COLOURS
-from unprompt.build.render.scenes.nouns import choose_article, pluralise
-from unprompt.build.render.scenes.phrases import SETTINGS, STYLES
-from unprompt.build.render.scenes.settings import PAINTERS
-from unprompt.build.render.scenes.sprites import SpriteSheet
-from unprompt.build.render.scenes.styles import FILTERS
-from unprompt.build.render.scenes.vocabulary import load_objects
+from unprompt.build.scenes.settings.all_settings import PAINTERS
+from unprompt.build.scenes.sprites import SpriteSheet
+from unprompt.build.scenes.styles.all_styles import FILTERS
+from unprompt.build.scenes.words.colours import COLOURS
+from unprompt.build.scenes.words.nouns import choose_article, pluralise
+from unprompt.build.scenes.words.phrases import SETTINGS, STYLES
+from unprompt.build.scenes.words.vocabulary import load_objects
 from unprompt.index.base.errors import MissingDependencyError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from unprompt.build.sources.prompts import RAW_PROMPTS, PromptsRead, read_prompts
+from unprompt.build.corpus.sources.prompts import RAW_PROMPTS, PromptsRead, read_prompts
 from unprompt.index.base.errors import CorpusError
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "prompts"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.build.clean import make_prompts_table
-from unprompt.build.leaks import LOWEST_COSINE, check_leaks
-from unprompt.build.split import MOVES, SplitConfig, split_prompts
+from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.leaks import LOWEST_COSINE, check_leaks
+from unprompt.build.corpus.split import MOVES, SplitConfig, split_prompts
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError, CorpusError
 

@@ -141,7 +141,7 @@ def test_the_tiny_run_scored(tiny_run: Path) -> None:
 
 def test_what_was_tuned_is_what_answers(tiny_run: Path) -> None:
     """The validation cosine in blend.json, worked out again by the inverter that users load."""
-    from unprompt.build.corpus import read_corpus
+    from unprompt.build.corpus.corpus import read_corpus
 
     corpus = read_corpus(tiny_run / "corpus")
     validation = labelled_keys(tiny_run / "embeddings" / "image", "validation", corpus.targets_of)

@@ -9,8 +9,8 @@ from PIL import Image
 from test_layers import loaded_after
 from threadpoolctl import threadpool_info
 
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.render.scenes.renderer import ScenesRenderer
+from unprompt.build.scenes.grammar import sample_prompts
+from unprompt.build.scenes.renderer import ScenesRenderer
 from unprompt.index.base.blas_threads import one_blas_thread
 from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 from unprompt.index.runtime.self_check import compare

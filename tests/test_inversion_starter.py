@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.render.scenes.renderer import ScenesRenderer
+from unprompt.build.scenes.grammar import sample_prompts
+from unprompt.build.scenes.renderer import ScenesRenderer
 from unprompt.index.bundle.bundle import ENCODER, FALLBACK, read_bundle
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.exported.export import load_encoder, read_description

@@ -36,10 +36,10 @@ OWNERS = {
     "sentence_transformers": {"index/prompt_encoders/minilm.py"},
     "transformers": {"index/towers/blip2.py", "index/base/quiet.py"},
     "diffusers": {
-        "build/render/diffusion/model.py",
-        "build/render/diffusion/pipeline.py",
+        "build/pictures/diffusion/model.py",
+        "build/pictures/diffusion/pipeline.py",
     },
-    "xformers": {"build/render/diffusion/pipeline.py"},
+    "xformers": {"build/pictures/diffusion/pipeline.py"},
     "peft": {"inversion/train/adapters.py"},
     "accelerate": {"inversion/train/launch.py"},
     "matplotlib": {"inversion/train/curves.py", "ui/eval_report.py", "ui/plan_plot.py"},
@@ -54,9 +54,9 @@ OWNERS = {
     "threadpoolctl": {"index/base/blas_threads.py"},
     "torch": {
         "index/towers/blip2.py",
-        "build/render/diffusion/device.py",
-        "build/render/diffusion/pipeline.py",
-        "build/render/diffusion/renderer.py",
+        "build/pictures/diffusion/device.py",
+        "build/pictures/diffusion/pipeline.py",
+        "build/pictures/diffusion/renderer.py",
         "index/towers/clip.py",
         "index/runtime/torch_graph.py",
         "index/towers/clip_text.py",
@@ -73,7 +73,7 @@ OWNERS = {
         "index/towers/qformer.py",
     },
     "torchvision": {"inversion/train/augment.py"},
-    "datasets": {"build/sources/hugging_face.py"},
+    "datasets": {"build/corpus/sources/hugging_face.py"},
 }
 TRAINING = "inversion/train/"  # torch is at home there; its settings and lists need none
 WITHOUT_TORCH = (

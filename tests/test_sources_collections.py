@@ -13,17 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_collections import USER, WRITERS, Found, delimited, diffusiondb_table, write
 
-from unprompt.build.clean import normalise
 from unprompt.build.config import CorpusConfig
-from unprompt.build.sources import json_items
-from unprompt.build.sources.collect import collect
-from unprompt.build.sources.collection import CollectionConfig
-from unprompt.build.sources.draw import PromptDraw
-from unprompt.build.sources.json_items import stream_items
-from unprompt.build.sources.kinds import KINDS, check_collection
-from unprompt.build.sources.rows import BATCH, pick_prompt
-from unprompt.build.sources.tables import stream_table
-from unprompt.build.sources.tally import Tally
+from unprompt.build.corpus.cleaning.prompts_table import normalise
+from unprompt.build.corpus.corpus.formats import json_items
+from unprompt.build.corpus.formats.json_items import stream_items
+from unprompt.build.corpus.formats.rows import BATCH, pick_prompt
+from unprompt.build.corpus.formats.tables import stream_table
+from unprompt.build.corpus.formats.tally import Tally
+from unprompt.build.corpus.sources.collect import collect
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.draw import PromptDraw
+from unprompt.build.corpus.sources.kinds import KINDS, check_collection
 from unprompt.index.base.errors import ConfigError, CorpusError, MissingDependencyError
 from unprompt.index.base.settings import read_settings
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tiny_collections import WRITERS, write
 
-from unprompt.build.sources.kinds import KINDS
+from unprompt.build.corpus.sources.kinds import KINDS
 from unprompt.ui.config import load_config
 
 Cli = Callable[..., Any]

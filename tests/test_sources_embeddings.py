@@ -10,11 +10,11 @@ from PIL import Image
 from tiny_collections import write_clip_retrieval
 from tiny_towers import save_clip
 
-from unprompt.build.clean import make_prompts_table
-from unprompt.build.embed import EmbedWork, embed_images
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.sources.collection import CollectionConfig
-from unprompt.build.take_embeddings import check_texts, take_embeddings
+from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.keys.embed import EmbedWork, embed_images
+from unprompt.build.keys.take_embeddings import check_texts, take_embeddings
+from unprompt.build.scenes.grammar import sample_prompts
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import (
     ConfigError,

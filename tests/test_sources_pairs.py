@@ -22,12 +22,12 @@ from tiny_collections import (
     write_tar,
 )
 
-from unprompt.build.clean import make_prompts_table
-from unprompt.build.copy_pairs import Plan, copy_pairs
-from unprompt.build.render.scenes.grammar import sample_prompts
-from unprompt.build.render.scenes.renderer import ScenesRenderer
-from unprompt.build.sources.collect import collect
-from unprompt.build.sources.collection import CollectionConfig
+from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.sources.collect import collect
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.pictures.copy_pairs import Plan, copy_pairs
+from unprompt.build.scenes.grammar import sample_prompts
+from unprompt.build.scenes.renderer import ScenesRenderer
 from unprompt.index.base.durable import digest_bytes, digest_file
 from unprompt.index.base.errors import CorpusError
 from unprompt.index.images.pictures import encode_picture, open_picture
@@ -219,10 +219,10 @@ def test_a_rerun_makes_what_is_missing_and_touches_nothing_else(tmp_path: Path) 
 COPY = """
 import sys
 from pathlib import Path
-from unprompt.build.clean import make_prompts_table
-from unprompt.build.copy_pairs import Plan, copy_pairs
-from unprompt.build.sources.collect import collect
-from unprompt.build.sources.collection import CollectionConfig
+from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.pictures.copy_pairs import Plan, copy_pairs
+from unprompt.build.corpus.sources.collect import collect
+from unprompt.build.corpus.sources.collection import CollectionConfig
 folder = Path(sys.argv[1])
 configs = (CollectionConfig("image_folder", str(folder / "in")),)
 raw, _ = collect(configs, folder / "spool")

@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from tiny_towers import save_blip2, save_clip
 
-from unprompt.build.corpus import PROMPTS_FILE, read_corpus
+from unprompt.build.corpus.corpus import PROMPTS_FILE, read_corpus
 from unprompt.index.base.errors import ConfigError, SpaceMismatchError
 from unprompt.index.base.progress import Silent
 from unprompt.index.base.settings import write_settings

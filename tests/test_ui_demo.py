@@ -27,7 +27,7 @@ from gradio_client.exceptions import AppError  # noqa: E402
 from PIL import Image  # noqa: E402
 from PIL.PngImagePlugin import PngInfo  # noqa: E402
 
-from unprompt.build.render.scenes.renderer import ScenesRenderer  # noqa: E402
+from unprompt.build.scenes.renderer import ScenesRenderer  # noqa: E402
 from unprompt.index.base.errors import MissingDependencyError  # noqa: E402
 from unprompt.inversion.inversion import Candidate, Inversion  # noqa: E402
 from unprompt.inversion.inverter import Inverter  # noqa: E402

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unprompt.build.assemble import index_rows
-from unprompt.build.corpus import read_corpus
-from unprompt.build.grow import embedded_content, rows_near_held_out
+from unprompt.build.corpus.corpus import read_corpus
+from unprompt.build.keys.assemble import index_rows
+from unprompt.build.keys.import_rows import embedded_content, rows_near_held_out
 from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.vectors.embeddings import read_embeddings, start_embeddings, write_part

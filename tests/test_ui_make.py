@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from unprompt.build.config import CorpusConfig
-from unprompt.build.corpus import collect_prompts
+from unprompt.build.corpus.corpus import collect_prompts
 from unprompt.ui.cli_make import make_app
 
 COMMANDS = sorted(str(command.name) for command in make_app.registered_commands)

@@ -123,7 +123,7 @@ def test_fewer_prompts_of_a_recipe(cli: Cli) -> None:
 
 
 def test_a_plan_agrees_with_the_run_it_speaks_of(cli: Cli, tiny_run: Path) -> None:
-    from unprompt.build.corpus import read_corpus
+    from unprompt.build.corpus.corpus import read_corpus
     from unprompt.index.images.shards import read_rows
     from unprompt.index.store.manifest import read_index_manifest
     from unprompt.index.vectors.embeddings import read_embeddings
@@ -184,7 +184,7 @@ def test_measured_rates_are_what_plan_counts_with(cli: Cli, tmp_path: Path) -> N
 
 
 def test_the_kept_rates_are_read_by_themselves(cli: Cli, tmp_path: Path) -> None:
-    from unprompt.build.rates import Rate, RatesFile, write_rates
+    from unprompt.build.planning.rates import Rate, RatesFile, write_rates
     from unprompt.ui.plan import rates_path
 
     own = Rate(

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from unprompt.build.choose_rate import gpu_kinds
-from unprompt.build.rates import PictureSize, Rate, RatesFile, reference, write_rates
+from unprompt.build.planning.choose_rate import gpu_kinds
+from unprompt.build.planning.rates import PictureSize, Rate, RatesFile, reference, write_rates
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.machine import describe_machine, gpu_kind
 from unprompt.index.base.settings import write_settings

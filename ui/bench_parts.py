@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from unprompt.build.plan_request import DISTANCES, ENCODER
-from unprompt.build.rates import PictureSize, Rate, Reference, Setting, Stage
+from unprompt.build.planning.rates import PictureSize, Rate, Reference, Setting, Stage
+from unprompt.build.planning.request import DISTANCES, ENCODER
 from unprompt.index.base.machine import Machine
 from unprompt.ui.config import RunConfig
 
@@ -30,7 +30,7 @@ class Bench:
     @property
     def prompts(self) -> list[str]:
         """Prompts to draw and encode."""
-        from unprompt.build.render.scenes.grammar import sample_prompts
+        from unprompt.build.scenes.grammar import sample_prompts
 
         return sample_prompts(self.images, 1)
 
@@ -62,7 +62,7 @@ class Bench:
 
 def bench_prompts(bench: Bench) -> Iterator[Found]:
     """all-MiniLM-L6-v2 as the stage corpus runs it, and as a query does."""
-    from unprompt.build.speed import time_encoding
+    from unprompt.build.planning.speed import time_encoding
     from unprompt.index.engines.devices import load_target_encoder
     from unprompt.index.prompt_encoders.target_encoder import load_prompt_runtime
 
@@ -76,7 +76,7 @@ def bench_prompts(bench: Bench) -> Iterator[Found]:
 
 def bench_search(bench: Bench) -> Iterator[Found]:
     """FAISS over random keys in one batch: all rows, and through lists."""
-    from unprompt.build.speed import time_search
+    from unprompt.build.planning.speed import time_search
     from unprompt.index.vectors.faiss_library import load_faiss
 
     threads = int(load_faiss().omp_get_max_threads())

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from unprompt.build.config import RenderConfig
-from unprompt.build.rates import PictureSize
-from unprompt.build.work import render_work
+from unprompt.build.planning.rates import PictureSize
+from unprompt.build.planning.work import render_work
 from unprompt.index.base.settings import write_settings
 from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.ui.bench_parts import Bench, Found
@@ -22,7 +22,7 @@ TOWERS = (
 
 def bench_render(bench: Bench) -> Iterator[Found]:
     """The renderer of the config, scenes without one: a process that draws, encodes and writes."""
-    from unprompt.build.speed import time_rendering
+    from unprompt.build.planning.speed import time_rendering
 
     config = bench.config.build.render if bench.config else RenderConfig()
     render = write_settings(config)
@@ -52,7 +52,7 @@ def _cpu_cores(render: dict[str, object], bench: Bench) -> int | None:
 
 def bench_embed(bench: Bench) -> Iterator[Found]:
     """Towers on a shard of scenes: the config's own, or the offline ones without a config."""
-    from unprompt.build.speed import time_embedding, time_rendering
+    from unprompt.build.planning.speed import time_embedding, time_rendering
 
     shards = bench.folder / SHARDS
     time_rendering(shards, RenderConfig(), bench.prompts, 1)  # for its pictures

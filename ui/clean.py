@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unprompt.build.clean_files import CleanedFiles, CleanFilesConfig, clean_files
-from unprompt.build.cleaning.clean_rows import EXAMPLES
+from unprompt.build.corpus.clean_files import CleanedFiles, CleanFilesConfig, clean_files
+from unprompt.build.corpus.cleaning.clean_rows import EXAMPLES
 from unprompt.index.base.settings import read_settings
 from unprompt.index.base.tables import read_table
 from unprompt.index.encoders.protocols import PromptEncoder

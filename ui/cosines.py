@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.build.corpus import read_corpus
+from unprompt.build.corpus.corpus import read_corpus
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.tables import COSINES, write_table
 from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, HEAD, INDEX, SEAL

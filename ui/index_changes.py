@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.build.corpus import Corpus, read_corpus
+from unprompt.build.corpus.corpus import Corpus, read_corpus
 from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.base.settings import read_settings
 from unprompt.index.base.stages import StageLedger
@@ -25,7 +25,9 @@ from unprompt.ui.config import override_setting
 from unprompt.ui.index_commands import find_index
 from unprompt.ui.progress import choose_progress
 
-LEFT_OUT_FILE = "index_left_out.parquet"  # of the run: source, and LEFT_OUT of build/leaks.py
+LEFT_OUT_FILE = (
+    "index_left_out.parquet"  # of the run: source, and LEFT_OUT of build/corpus/leaks.py
+)
 
 
 class Leaving(NamedTuple):
@@ -48,7 +50,7 @@ def add_to_index(folder: Path, sources: Sequence[Path], keep_near: bool, as_json
     for source in sources:
         content, notes = _content(source), []
         if own is not None:
-            from unprompt.build.grow import without_held_out
+            from unprompt.build.keys.import_rows import without_held_out
 
             content, left_out = without_held_out(content, own)
             notes = _list_left_out(_run_of(place), source, left_out)
@@ -64,7 +66,7 @@ def remove_from_index(folder: Path, leaving: Leaving, as_json: bool) -> None:
         found = rows["prompt"].str.to_lowercase().str.contains(text, literal=True)
         wanted += rows["row_id"].filter(found).to_list()
     if leaving.near_held_out:
-        from unprompt.build.grow import rows_near_held_out
+        from unprompt.build.keys.import_rows import rows_near_held_out
 
         own = _own_corpus(place)
         if own is None:
@@ -101,7 +103,7 @@ def rebuild(folder: Path, settings: Sequence[str], queries: Path | None, as_json
 def _content(source: Path) -> IndexContent:
     if not (source / DESCRIPTION).is_file():
         return read_content(find_index(source))
-    from unprompt.build.grow import embedded_content
+    from unprompt.build.keys.import_rows import embedded_content
     from unprompt.index.engines.devices import load_target_encoder
 
     return embedded_content(source, load_target_encoder())

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unprompt.build.make.answers import answers_of
-from unprompt.build.make.call_log import CallLog
 from unprompt.build.make.captions import read_captions
-from unprompt.build.make.chat import ChatClient, Endpoint
-from unprompt.build.make.gather import METHOD, LlmConfig, gather_answers
-from unprompt.build.make.llm import ask_model, first_message
+from unprompt.build.make.llm.answers import answers_of
+from unprompt.build.make.llm.call_log import CallLog
+from unprompt.build.make.llm.chat import ChatClient, Endpoint
+from unprompt.build.make.llm.gather import METHOD, LlmConfig, gather_answers
+from unprompt.build.make.llm.generate import ask_model, first_message
 from unprompt.build.make.made import Made
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.progress import Progress

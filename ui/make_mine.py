@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.clean import make_prompts_table
-from unprompt.build.corpus import read_corpus
+from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.corpus import read_corpus
 from unprompt.build.make.captions import read_captions
 from unprompt.build.make.difficulty import check_enough, fit_difficulty, measure_difficulty
 from unprompt.build.make.made import Made

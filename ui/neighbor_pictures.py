@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from unprompt.build.render.renderer import Renderer
+from unprompt.build.renderer import Renderer
 from unprompt.index.base.errors import MissingDependencyError, UnpromptError
 from unprompt.index.images.pictures import open_picture
 from unprompt.index.images.shards import ImageShards, read_shard_rows
@@ -57,7 +57,7 @@ class NeighborPictures:
 
     def _render(self, prompt: str, seed: int, generator: str) -> np.ndarray | None:
         if self._renderer is None:
-            from unprompt.build.render.scenes.renderer import ScenesRenderer
+            from unprompt.build.scenes.renderer import ScenesRenderer
 
             self._renderer = ScenesRenderer()
         if self._renderer.generator != generator:

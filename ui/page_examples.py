@@ -30,7 +30,7 @@ class Example(NamedTuple):
 def draw_examples(folder: Path) -> list[Example]:
     """Render the example scenes into `folder`."""
     try:
-        from unprompt.build.render.scenes.renderer import ScenesRenderer
+        from unprompt.build.scenes.renderer import ScenesRenderer
 
         pictures = ScenesRenderer(SIZE_PX).render(*zip(*SCENES, strict=True))
     except (ImportError, MissingDependencyError):

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unprompt.build.choose_rate import check_gpu
-from unprompt.build.plan import Plan, PlanLine, make_plan
-from unprompt.build.plan_request import PlanOptions, PlanRequest
-from unprompt.build.rates import RatesFile, read_rates, reference
+from unprompt.build.planning.choose_rate import check_gpu
+from unprompt.build.planning.plan import Plan, PlanLine, make_plan
+from unprompt.build.planning.rates import RatesFile, read_rates, reference
+from unprompt.build.planning.request import PlanOptions, PlanRequest
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.machine import own_cores
 from unprompt.index.runtime.cache import cache_folder

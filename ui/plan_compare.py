@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from unprompt.build.plan import Plan, PlanLine, Work
+from unprompt.build.planning.plan import Plan, PlanLine, Work
 from unprompt.ui.figures import show_days, show_time
 
 

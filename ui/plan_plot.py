@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unprompt.build.plan import Plan
+from unprompt.build.planning.plan import Plan
 from unprompt.index.base.durable import write_atomically
 from unprompt.ui.figures import show_bytes, show_days
 

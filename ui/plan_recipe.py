@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unprompt.build.duplicates.config import DuplicatesConfig
-from unprompt.build.plan_request import PlanRequest
-from unprompt.build.rates import Rate, Reference
-from unprompt.build.work import PROMPT_DIM, RenderWork, render_work
+from unprompt.build.corpus.duplicates.config import DuplicatesConfig
+from unprompt.build.planning.rates import Rate, Reference
+from unprompt.build.planning.request import PlanRequest
+from unprompt.build.planning.work import PROMPT_DIM, RenderWork, render_work
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.search.factory import IndexConfig
 from unprompt.inversion.train.config import StageConfig

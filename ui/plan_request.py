@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from unprompt.build.choose_rate import Need
 from unprompt.build.config import CorpusConfig
-from unprompt.build.plan_request import PlanRequest
-from unprompt.build.rates import Rate, Reference
-from unprompt.build.work import PROMPT_DIM, RenderWork, render_work
+from unprompt.build.planning.choose_rate import Need
+from unprompt.build.planning.rates import Rate, Reference
+from unprompt.build.planning.request import PlanRequest
+from unprompt.build.planning.work import PROMPT_DIM, RenderWork, render_work
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import write_settings
 from unprompt.index.encoders.protocols import EncoderConfig
@@ -102,7 +102,7 @@ def count_corpus(corpus: CorpusConfig, prompts: int | None) -> tuple[int, int | 
     if source == "scenes":
         return corpus.count, None
     if source == "files":
-        from unprompt.build.sources.prompts import read_prompts
+        from unprompt.build.corpus.sources.prompts import read_prompts
 
         return read_prompts([Path(path) for path in corpus.paths], corpus.column).table.height, None
     raise ConfigError(

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.table import Table
 
-from unprompt.build.choose_rate import UNSTATED
-from unprompt.build.plan import Plan, PlanLine
+from unprompt.build.planning.choose_rate import UNSTATED
+from unprompt.build.planning.plan import Plan, PlanLine
 from unprompt.ui.figures import show_bytes, show_count, show_days, show_money, show_time
 from unprompt.ui.plan_compare import days_by_kind, savings
 

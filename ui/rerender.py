@@ -10,7 +10,7 @@ from unprompt.index.base.errors import UnpromptError
 from unprompt.ui.cli_options import JsonOption
 
 if TYPE_CHECKING:
-    from unprompt.build.rerender import Rerendered
+    from unprompt.build.pictures.rerender import Rerendered
 
 
 def rerender(
@@ -34,7 +34,7 @@ def rerender(
       unprompt rerender runs/mine 000030017 -o picture.png
       unprompt rerender runs/mine 000030017 --json
     """
-    from unprompt.build.rerender import rerender as draw_again
+    from unprompt.build.pictures.rerender import rerender as draw_again
 
     found = draw_again(run, key, device)
     if output is not None:

@@ -7,11 +7,11 @@ from typing import Any
 import polars as pl
 import yaml
 
-from unprompt.build.sources.collection import CollectionConfig
-from unprompt.build.sources.filters import keep_rows
-from unprompt.build.sources.kind import EVERY_KIND, Kind
-from unprompt.build.sources.kinds import KINDS, check_collection, find_kind
-from unprompt.build.sources.tally import Tally
+from unprompt.build.corpus.formats.tally import Tally
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.filters import keep_rows
+from unprompt.build.corpus.sources.kind import EVERY_KIND, Kind
+from unprompt.build.corpus.sources.kinds import KINDS, check_collection, find_kind
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import read_settings
 

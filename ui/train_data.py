@@ -1,7 +1,7 @@
 """What a training learns from: a run's pictures, and those of other runs without leaking prompts.
 
 Other runs' prompts that come near to a validation or test prompt of this run are left out, and
-listed in left_out.parquet (LEFT_OUT of `unprompt.build.leaks`, by run).
+listed in left_out.parquet (LEFT_OUT of `unprompt.build.corpus.leaks`, by run).
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus import Corpus, read_corpus
-from unprompt.build.leaks import leave_out_leaks
+from unprompt.build.corpus.corpus import Corpus, read_corpus
+from unprompt.build.corpus.leaks import leave_out_leaks
 from unprompt.build.pipeline import BuildRun, pictures_of
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.progress import SILENT, Progress

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from unprompt.build.choose_rate import Need
-from unprompt.build.plan_request import Training
-from unprompt.build.rates import Reference
-from unprompt.build.work import training_passes
+from unprompt.build.planning.choose_rate import Need
+from unprompt.build.planning.rates import Reference
+from unprompt.build.planning.request import Training
+from unprompt.build.planning.work import training_passes
 from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.inversion.train.clip_config import ClipTrainConfig
 from unprompt.inversion.train.config import StageConfig, TrainConfig

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from unprompt.build.corpus import read_corpus
+from unprompt.build.corpus.corpus import read_corpus
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import read_settings, write_settings
 from unprompt.index.bundle.bundle import SEAL, read_bundle

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unprompt.build.corpus import Corpus, read_corpus
-from unprompt.build.grow import rows_near_held_out
-from unprompt.build.leaks import check_leaks
+from unprompt.build.corpus.corpus import Corpus, read_corpus
+from unprompt.build.corpus.leaks import check_leaks
+from unprompt.build.corpus.sources.kinds import find_kind
+from unprompt.build.keys.import_rows import rows_near_held_out
 from unprompt.build.pipeline import STAGES, BuildRun, TowerSources, check_share
-from unprompt.build.sources.kinds import find_kind
 from unprompt.index.base.durable import write_atomically
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.progress import SILENT, Progress

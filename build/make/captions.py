@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.build.clean import make_prompts_table
-from unprompt.build.encode_prompts import encode_prompts
-from unprompt.build.sources.prompts import read_prompts
+from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.encode_prompts import encode_prompts
+from unprompt.build.corpus.sources.prompts import read_prompts
 from unprompt.index.base.durable import digest_bytes
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.progress import SILENT, Progress

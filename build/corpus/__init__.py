@@ -1,0 +1,1 @@
+"""Prompts: collected, cleaned, de-duplicated, split and encoded."""

@@ -1,0 +1,167 @@
+"""A corpus section -> RUN/corpus: prompts.parquet (n rows), targets.npy (n, d_prompt) fp16."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from unprompt.build.config import CorpusConfig
+from unprompt.build.corpus.cleaning.clean_rows import EXAMPLES
+from unprompt.build.corpus.cleaning.inputs import read_nsfw
+from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.duplicates.drops import DUPLICATES, resolve_drops
+from unprompt.build.corpus.duplicates.vectors import VectorArray, VectorFiles, write_vectors
+from unprompt.build.corpus.encode_prompts import encode_prompts
+from unprompt.build.corpus.folds import FOLDS, fold_prompts
+from unprompt.build.corpus.sources.collect import SPOOL, collect
+from unprompt.build.corpus.sources.prompts import read_prompts
+from unprompt.build.corpus.split import split_prompts
+from unprompt.build.corpus.thin_vectors import thin_by_vectors
+from unprompt.build.corpus.thin_words import Worded, discard_work, thin_by_words
+from unprompt.index.base.durable import read_json, stable_id, write_atomically, write_json
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.row_shards import ROWS_EACH
+from unprompt.index.base.tables import PROMPTS, read_table, write_table
+from unprompt.index.encoders.protocols import PromptEncoder
+from unprompt.index.images.shards import read_rows
+from unprompt.index.vectors.embeddings import vector_paths
+
+PROMPTS_FILE, TARGETS_FILE, REPORT_FILE = "prompts.parquet", "targets.npy", "report.json"
+MOVES_FILE, DUPLICATES_FILE, FOLDS_FILE = "moves.parquet", "duplicates.parquet", "folds.parquet"
+EXAMPLES_FILE, ENCODED, THINNED = "clean_examples.parquet", "encoded", "thinned"
+
+
+class Corpus(NamedTuple):
+    """A finished corpus."""
+
+    prompts: pl.DataFrame  # PROMPTS, n rows
+    targets: np.ndarray  # (n, d_prompt) fp16 unit length, row i belongs to prompt i
+    report: dict[str, Any]
+
+    def targets_of(self, prompt_ids: pl.Series) -> np.ndarray:
+        """Target vectors (m, d_prompt) of prompts; raises CorpusError for an unknown one."""
+        return np.asarray(self.targets[self.places_of(prompt_ids)])
+
+    def places_of(self, prompt_ids: pl.Series) -> np.ndarray:
+        """Rows (m,) of prompts in this corpus; raises CorpusError for an unknown one."""
+        places = pl.DataFrame({"prompt_id": prompt_ids}).join(
+            self.prompts.select("prompt_id").with_row_index("place"), on="prompt_id", how="left",
+            maintain_order="left",
+        )["place"]  # fmt: skip
+        if places.null_count():
+            raise CorpusError(f"{places.null_count()} prompt ids are not in the corpus")
+        return places.to_numpy().astype(np.int64)
+
+
+def make_corpus(
+    folder: Path, config: CorpusConfig, encoder: PromptEncoder, progress: Progress = SILENT
+) -> Corpus:
+    """Collect, clean, encode, de-duplicate, group and split; `report.json` comes last."""
+    collected, read_report = collect_prompts(config, folder.with_name(SPOOL), progress)
+    worded = _thin_by_words(folder, collected, config, progress)
+    encode_prompts(folder / ENCODED, worded.table, encoder, progress)
+    # as fp16 keeps them, so that every later check sees what is stored
+    stored = VectorFiles(vector_paths(folder / ENCODED))
+    near = thin_by_vectors(
+        folder / THINNED, worded.table, stored, config.cosine_threshold, config.duplicates, progress
+    )
+    table, in_fold = near.table, None
+    folds_report: dict[str, Any] = {}
+    if config.folds is not None:
+        ids = table["prompt_id"].to_numpy()
+        folds, folds_report = fold_prompts(
+            folder / THINNED, ids, near.vectors, config.folds, config.duplicates, progress
+        )
+        write_table(folder / FOLDS_FILE, folds, FOLDS)
+        table = table.with_columns(folds["group_id"])
+        in_fold = None if config.fold is None else (folds["fold"] == config.fold).to_numpy()
+    split = split_prompts(table, near.vectors, config.split, in_fold)
+    table = _cap_train(split.table, config)
+    report = {
+        "source": config.source,
+        "read": read_report,
+        "collected": collected.height,
+        **worded.report,
+        "near_duplicates": near.duplicates.height,
+        **({"folds": folds_report} if folds_report else {}),
+        "split": split.report,
+        "kept": dict(sorted(table["split"].value_counts().iter_rows())),
+        "target_space": encoder.space,
+    }
+    duplicates = resolve_drops([*worded.duplicates, near.duplicates])
+    write_table(folder / DUPLICATES_FILE, duplicates, DUPLICATES)
+    write_table(folder / MOVES_FILE, split.moves)
+    write_table(folder / PROMPTS_FILE, table, PROMPTS)
+    with write_atomically(folder / TARGETS_FILE) as temporary:
+        write_vectors(temporary, np.float16, VectorArray(near.vectors))
+    write_json(folder / REPORT_FILE, report)
+    discard_work(folder / THINNED)
+    return Corpus(table, np.load(folder / TARGETS_FILE, mmap_mode="r"), report)
+
+
+def _thin_by_words(
+    folder: Path, collected: pl.DataFrame, config: CorpusConfig, progress: Progress
+) -> Worded:
+    """Clean and drop by words what the settings ask for; nothing by default."""
+    if config.clean is None and not config.duplicates.by_words:
+        return Worded(collected, [], pl.DataFrame(schema=EXAMPLES), {})
+    rows = collected
+    if config.clean is not None and config.clean.max_nsfw is not None and config.source == "files":
+        paths = [Path(path) for path in config.paths]
+        scores = read_nsfw(paths, config.column, config.clean.nsfw_column)
+        rows = collected.join(scores, on="prompt", how="left", maintain_order="left")
+    slices = list(rows.iter_slices(ROWS_EACH))
+    chunks = progress.track(slices, "clean", len(slices))
+    worded = thin_by_words(folder / THINNED, chunks, config.clean, config.duplicates, progress)
+    write_table(folder / EXAMPLES_FILE, worded.examples, EXAMPLES)
+    return worded
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """A corpus that `make_corpus` finished."""
+    prompts = read_table(folder / PROMPTS_FILE, PROMPTS)
+    targets = np.load(folder / TARGETS_FILE, mmap_mode="r", allow_pickle=False)
+    return Corpus(prompts, targets, read_json(folder / REPORT_FILE))
+
+
+def collect_prompts(
+    config: CorpusConfig, spool: Path, progress: Progress = SILENT
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The distinct prompts of the source as a PROMPTS table, and counts of what was read.
+
+    `spool` is a folder for what collections gave, so that a killed run reads no file twice.
+    """
+    report: dict[str, Any] = {}
+    if config.collections:
+        raw, counts = collect(config.collections, spool, progress)
+        report = {"collections": counts}
+    elif config.source == "files":
+        read = read_prompts([Path(path) for path in config.paths], config.column)
+        raw, report = read.table, asdict(read.report)
+    elif config.source == "shards":
+        rows = read_rows(Path(config.paths[0]))
+        raw = rows.select("prompt", pl.lit(config.paths[0]).alias("source"))
+    else:
+        from unprompt.build.scenes.grammar import sample_prompts
+
+        prompts = sample_prompts(config.count, config.seed)
+        raw = pl.DataFrame({"prompt": prompts, "source": ["scenes"] * len(prompts)})
+    return make_prompts_table(raw), report
+
+
+def _cap_train(table: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
+    """Leave `max_train` train prompts, drawn by the seed and the ids alone."""
+    train = table.filter(pl.col("split") == "train")["prompt_id"].to_list()
+    if config.max_train is None or len(train) <= config.max_train:
+        return table
+    drawn = sorted(train, key=lambda prompt_id: stable_id("train", config.seed, prompt_id))
+    surplus = pl.Series(drawn[config.max_train :], dtype=pl.UInt64)
+    return table.with_columns(
+        pl.when(pl.col("prompt_id").is_in(surplus.implode()))
+        .then(pl.lit("excluded"))
+        .otherwise("split")
+        .alias("split")
+    )

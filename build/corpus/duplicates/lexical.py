@@ -1,0 +1,184 @@
+"""Near-duplicates by words: rows of shards -> which are dropped for which, in bounded memory.
+
+FOLDER/sets/00000_{hashes,offsets,bands}.npy   a shard's word sets and band keys; .json comes last
+FOLDER/pairs/00.npy                            rows that share a key of band 0, see candidates.py
+FOLDER/drops/00000.parquet                     what is dropped of the shard's rows
+
+Of the pairs that share a band the Jaccard similarity is computed exactly; then the rows go by in
+order, and one falls where an earlier, kept one is similar enough. A pair right at the threshold is
+overlooked with a chance of `minhash.MISSED`, a nearer one with less.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from unprompt.build.corpus.duplicates.candidates import candidate_pairs, count_hashes, rarest
+from unprompt.build.corpus.duplicates.drops import Drops, join_drops, read_drops, write_drops
+from unprompt.build.corpus.duplicates.minhash import band_keys, choose_bands
+from unprompt.build.corpus.duplicates.shingles import Shingles, jaccards, shingle
+from unprompt.index.base.durable import write_atomically, write_json
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.row_shards import RowShards
+
+PAIRS_AT_ONCE = 500_000
+PathOf = Callable[[int], Path]
+
+
+class LexicalStep:
+    """One run over rows of shards; what is finished on disk is not made again."""
+
+    def __init__(
+        self,
+        folder: Path,
+        shards: RowShards,
+        rows: np.ndarray,
+        threshold: float,
+        permutations: int,
+        progress: Progress = SILENT,
+    ):
+        self.folder = folder
+        self._shards = shards
+        self._rows = rows  # (n,) sorted: those that earlier steps have kept
+        self._threshold = threshold
+        self._bands = choose_bands(threshold, permutations)
+        self._progress = progress
+        counts = [len(shards.rows(shard, rows)) for shard in range(len(shards))]
+        self._starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+    def run(self) -> Drops:
+        """What is dropped, as places in `rows`."""
+        shards, bands = range(len(self._shards)), range(self._bands.number)
+        self._each(shards, "words", self._sets_path, self._make_sets)
+        self._each(bands, "candidates", self._pairs_path, self._find_pairs)
+        self._each(shards, "compare words", self._drops_path, self._compare)
+        return join_drops([read_drops(self._drops_path(shard)) for shard in shards])
+
+    def _each(self, numbers: range, label: str, path: PathOf, make: Callable[[int], None]) -> None:
+        left = [number for number in numbers if not path(number).is_file()]
+        for number in self._progress.track(left, label, len(numbers), len(numbers) - len(left)):
+            make(number)
+
+    def _make_sets(self, shard: int) -> None:
+        rows = self._shards.rows(shard, self._rows)
+        sets = shingle(self._shards.read(shard)["prompt"][rows])
+        parts = {"hashes": sets.hashes, "offsets": sets.offsets}
+        parts["bands"] = band_keys(sets, self._bands)
+        for name, array in parts.items():
+            _save(self._array_path(shard, name), array)
+        write_json(self._sets_path(shard), {"rows": len(rows)})
+
+    def _find_pairs(self, band: int) -> None:
+        shards = range(len(self._shards))
+        keys = [np.load(self._array_path(shard, "bands"), mmap_mode="r")[band] for shard in shards]
+        pairs = candidate_pairs(
+            np.concatenate([np.empty(0, np.uint64), *keys]),
+            lambda places: rarest(self._take(places), self._counts, self._threshold),
+        )
+        _save(self._pairs_path(band), pairs)
+
+    def _compare(self, shard: int) -> None:
+        pairs = self._pairs_of(shard)
+        fallen = self._fallen_before(shard)
+        later, earlier = _unpack(pairs)
+        alike = np.minimum(self._sizes[later], self._sizes[earlier]) >= self._threshold * (
+            np.maximum(self._sizes[later], self._sizes[earlier]) - 1e-6
+        )
+        pairs = pairs[alike & ~fallen[earlier]]
+        parts = [
+            self._similarities(pairs[start : start + PAIRS_AT_ONCE])
+            for start in range(0, len(pairs), PAIRS_AT_ONCE)
+        ]
+        similarity = np.concatenate([np.empty(0), *parts])
+        near = similarity >= self._threshold
+        write_drops(self._drops_path(shard), _settle(pairs[near], similarity[near]))
+
+    def _pairs_of(self, shard: int) -> np.ndarray:
+        """Candidates whose later row lies in the shard, each once, sorted."""
+        edges = self._starts[shard : shard + 2].astype(np.uint64) << np.uint64(32)
+        found = []
+        for band in range(self._bands.number):
+            pairs = np.load(self._pairs_path(band), mmap_mode="r")
+            low, high = np.searchsorted(pairs, edges)
+            found.append(np.array(pairs[low:high]))
+        return np.unique(np.concatenate(found))
+
+    def _fallen_before(self, shard: int) -> np.ndarray:
+        fallen = np.zeros(len(self._rows), bool)
+        for earlier in range(shard):
+            fallen[read_drops(self._drops_path(earlier)).rows] = True
+        return fallen
+
+    def _similarities(self, pairs: np.ndarray) -> np.ndarray:
+        later, earlier = _unpack(pairs)
+        return jaccards(self._take(later), self._take(earlier))
+
+    def _take(self, places: np.ndarray) -> Shingles:
+        """Word sets of any rows, in their order."""
+        distinct, order = np.unique(places, return_inverse=True)
+        sizes, hashes = [], [np.empty(0, np.uint32)]
+        for shard in range(len(self._shards)):
+            low, high = np.searchsorted(distinct, self._starts[shard : shard + 2])
+            if low < high:
+                found = self._sets(shard).take(distinct[low:high] - self._starts[shard])
+                sizes.append(found.sizes())
+                hashes.append(found.hashes)
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, int), *sizes]))])
+        return Shingles(np.concatenate(hashes), offsets).take(order)
+
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        sizes = [self._sets(shard).sizes() for shard in range(len(self._shards))]
+        return np.concatenate([np.empty(0, np.int32), *sizes]).astype(np.int32)
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        counts = count_hashes(np.empty(0, np.uint32))
+        for shard in range(len(self._shards)):
+            counts = count_hashes(self._sets(shard).hashes, counts)
+        return counts
+
+    def _sets(self, shard: int) -> Shingles:
+        hashes, offsets = (self._array_path(shard, name) for name in ("hashes", "offsets"))
+        return Shingles(np.load(hashes, mmap_mode="r"), np.load(offsets))
+
+    def _array_path(self, shard: int, name: str) -> Path:
+        return self.folder / "sets" / f"{shard:05d}_{name}.npy"
+
+    def _sets_path(self, shard: int) -> Path:
+        return self.folder / "sets" / f"{shard:05d}.json"
+
+    def _pairs_path(self, band: int) -> Path:
+        return self.folder / "pairs" / f"{band:02d}.npy"
+
+    def _drops_path(self, shard: int) -> Path:
+        return self.folder / "drops" / f"{shard:05d}.parquet"
+
+
+def _settle(pairs: np.ndarray, similarity: np.ndarray) -> Drops:
+    """Go down the rows; one falls for the most similar kept row before it."""
+    later, earlier = _unpack(pairs)
+    order = np.lexsort((earlier, -similarity, later))
+    fallen: dict[int, tuple[int, float]] = {}
+    for row, other, alike in zip(
+        later[order].tolist(), earlier[order].tolist(), similarity[order].tolist(), strict=True
+    ):
+        if row not in fallen and other not in fallen:
+            fallen[row] = (other, alike)
+    kept, alike = zip(*fallen.values(), strict=True) if fallen else ((), ())
+    return Drops(
+        np.array(list(fallen), np.uint32), np.array(kept, np.uint32), np.array(alike, np.float64)
+    )
+
+
+def _unpack(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(
+        np.int64
+    )
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with write_atomically(path) as temporary, temporary.open("wb") as handle:
+        np.save(handle, array)

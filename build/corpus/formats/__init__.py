@@ -1,0 +1,1 @@
+"""Readers of prompt files, one file format per module."""

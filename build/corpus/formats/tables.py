@@ -1,0 +1,51 @@
+"""A table on disk, whatever its format -> batches of some of its columns, told by the suffix."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+
+from unprompt.build.corpus.formats.json_lines import stream_json_lines
+from unprompt.build.corpus.formats.parquet import stream_parquet
+from unprompt.build.corpus.formats.rows import Pick
+from unprompt.build.corpus.formats.tabular import stream_tabular
+from unprompt.build.corpus.formats.tally import Tally
+from unprompt.build.corpus.formats.text import GZIP, stream_text
+from unprompt.index.base.errors import CorpusError
+
+READERS: dict[str, Callable[[Path, Pick, Tally], Iterator[pl.DataFrame]]] = {
+    ".txt": stream_text,
+    ".csv": stream_tabular,
+    ".tsv": stream_tabular,
+    ".parquet": stream_parquet,
+    ".jsonl": stream_json_lines,
+    ".ndjson": stream_json_lines,
+}
+COMPRESSED = tuple(suffix for suffix in READERS if suffix != ".parquet")
+ACCEPTED = f"accepted are {', '.join(READERS)}, all but parquet also as {GZIP}"
+
+
+def stream_table(path: Path, pick: Pick, tally: Tally) -> Iterator[pl.DataFrame]:
+    """The picked columns of a file; raises CorpusError for one that cannot be read at all."""
+    if path.is_dir():
+        raise CorpusError(f"{path} is a folder, wanted a prompt file; {ACCEPTED}")
+    if not path.exists():
+        raise CorpusError(f"there is no prompt file {path}; {ACCEPTED}")
+    suffix = table_suffix(path)
+    if suffix not in READERS:
+        raise CorpusError(f"{path} has the unknown suffix {path.suffix!r}; {ACCEPTED}")
+    try:
+        if path.stat().st_size == 0:
+            raise CorpusError(f"{path} is empty; {ACCEPTED}")
+        yield from READERS[suffix](path, pick, tally)
+    except OSError as error:
+        raise CorpusError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def table_suffix(path: Path) -> str:
+    """The suffix that tells the format, below a .gz."""
+    suffix = path.suffix.lower()
+    if suffix != GZIP:
+        return suffix
+    inner = path.with_suffix("").suffix.lower()
+    return inner if inner in COMPRESSED else suffix

@@ -1,0 +1,45 @@
+"""A text file with a prompt a line, .gz or not -> batches of rows; also opens the other texts."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import polars as pl
+
+from unprompt.build.corpus.formats.rows import Pick, batches, frame_of
+from unprompt.build.corpus.formats.tally import Tally
+from unprompt.index.base.errors import CorpusError
+
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+GZIP = ".gz"
+
+
+@contextmanager
+def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
+    """Open UTF-8 with or without a byte order mark; a bad byte reads as a lone surrogate.
+
+    Surrogates, unlike replacement characters, cannot stand in valid UTF-8, so that the rows with
+    bad bytes can be counted exactly. Raises CorpusError for UTF-16 and for a cut .gz file.
+    """
+    opener = gzip.open if path.suffix.lower() == GZIP else open
+    try:
+        with opener(path, "rb") as handle:
+            if handle.read(2) in UTF16_MARKS:
+                raise CorpusError(f"{path} is UTF-16; save it as UTF-8 and read it again")
+        with opener(
+            path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline=newline
+        ) as text:
+            yield text
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise CorpusError(f"{path} is no whole .gz file ({error}); fetch it again") from error
+
+
+def stream_text(path: Path, pick: Pick, tally: Tally) -> Iterator[pl.DataFrame]:
+    """The lines of a file as a column `prompt`; there are no columns to pick from."""
+    with open_text(path) as handle:
+        for lines in batches(iter(handle)):
+            tally.read += len(lines)
+            yield frame_of(["prompt"], [[line.rstrip("\n") for line in lines]], tally)

@@ -1,0 +1,98 @@
+"""A folder that clip-retrieval wrote -> batches of captions; and its parts of vectors, checked.
+
+`img_emb/img_emb_0000.npy` (n, d) fp16 stands beside `metadata/metadata_0000.parquet` of n rows,
+`text_emb/text_emb_0000.npy` too where texts were embedded. Row i of one is row i of the other:
+nothing else ties them. Columns: `image_path`, `caption` (with `--enable_text True` alone), and what
+the samples' json held, which is not read.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.kind import Kind
+from unprompt.build.corpus.sources.scored import ScoredTable
+from unprompt.index.base.errors import CorpusError, DamagedFileError
+
+IMAGES, TEXTS, METADATA = "img_emb", "text_emb", "metadata"
+TABLE = ScoredTable(prompt=("caption",))
+
+
+@dataclass(frozen=True)
+class VectorPart:
+    """One file of vectors and the table whose rows they belong to."""
+
+    vectors: Path
+    metadata: Path
+
+    def load(self) -> np.ndarray:
+        """The vectors (n, d), not read before they are looked at."""
+        return load_vectors(self.vectors)
+
+    def rows(self, column: str | None) -> pl.DataFrame:
+        """`caption` and `image_path` of the rows; an unnamed picture is null."""
+        try:
+            scan = pl.scan_parquet(self.metadata)
+            columns = scan.collect_schema().names()
+            caption = column or "caption"
+            if caption not in columns:
+                raise CorpusError(
+                    f"{self.metadata} has no column {caption}; its columns are: "
+                    f"{', '.join(columns)}; run `clip-retrieval inference` with --enable_text "
+                    "True, or name the column with the setting `column`"
+                )
+            path = pl.col("image_path") if "image_path" in columns else pl.lit(None)
+            wanted = (pl.col(caption).alias("caption"), path.alias("image_path"))
+            return scan.select(column.cast(pl.String) for column in wanted).collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DamagedFileError(f"{self.metadata} is not a readable table: {error}") from error
+
+
+def find_parts(folder: Path, kind: str = IMAGES) -> list[VectorPart]:
+    """The parts in order; raises CorpusError where files lack their counterpart."""
+    vectors = {path.stem.removeprefix(f"{kind}_"): path for path in (folder / kind).glob("*.npy")}
+    tables = {
+        path.stem.removeprefix(f"{METADATA}_"): path
+        for path in (folder / METADATA).glob("*.parquet")
+    }
+    lone = sorted({*vectors} ^ {*tables})
+    if lone or not vectors:
+        found = f"without a counterpart: {', '.join(lone[:5])}" if lone else "no vectors at all"
+        raise CorpusError(
+            f"{folder} is no whole folder of clip-retrieval, {found}; wanted {kind}/{kind}_0.npy "
+            f"beside {METADATA}/{METADATA}_0.parquet, and so on"
+        )
+    return [VectorPart(vectors[number], tables[number]) for number in sorted(vectors)]
+
+
+def load_vectors(path: Path) -> np.ndarray:
+    """A memory-mapped (n, d) array; raises DamagedFileError for anything else."""
+    try:
+        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DamagedFileError(f"{path} is not a readable npy file: {error}") from error
+    if vectors.ndim != 2 or vectors.dtype.kind != "f":
+        raise DamagedFileError(
+            f"{path} holds {vectors.dtype} {vectors.shape}, wanted floating point (n, d)"
+        )
+    return vectors
+
+
+def find_tables(config: CollectionConfig) -> list[Path]:
+    """The tables of a folder whose files all have their counterpart."""
+    return [part.metadata for part in find_parts(Path(config.path or ""))]
+
+
+CLIP_RETRIEVAL = Kind(
+    name="clip_retrieval",
+    title="clip-retrieval's embeddings: captions and vectors, no pictures",
+    files="a folder with img_emb/*.npy and metadata/*.parquet",
+    licence="that of what was embedded",
+    read=TABLE.read,
+    settings=("column",),
+    example={"path": "embeddings"},
+    find=find_tables,
+)

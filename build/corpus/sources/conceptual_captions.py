@@ -1,0 +1,59 @@
+"""Conceptual Captions -> batches of captions, from tables of two fields without a header.
+
+CC3M (`Train_GCC-training.tsv`) is caption, tab, URL; CC12M (`cc12m.tsv`) is URL, tab, caption.
+Copies prepared for img2dataset start with a header, at times a wrong one, so that each row is told
+by its own look: the field that is a URL is not the caption. Nothing is quoted.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from unprompt.build.corpus.formats.rows import batches, frame_of
+from unprompt.build.corpus.formats.tabular import Dialect, read_records
+from unprompt.build.corpus.formats.tally import Tally
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.kind import Kind
+
+URL = ("http://", "https://")
+HEADER = {"url", "caption"}
+
+
+def read_conceptual(path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
+    """Of each line the field that is no URL."""
+    for batch in batches(read_records(path, Dialect("\t", csv.QUOTE_NONE))):
+        captions: list[str] = []
+        for line, fields in batch:
+            if line == 1 and {field.strip().lower() for field in fields} == HEADER:
+                continue
+            tally.read += 1
+            texts = [field for field in fields if not field.lower().startswith(URL)]
+            if len(fields) == 2 and len(texts) == 1:
+                captions += texts
+            elif fields:
+                tally.fault(f"{path}:{line}: wanted a caption and a URL, got {len(fields)} fields")
+            else:
+                captions.append("")
+        yield frame_of(["prompt"], [captions], tally)
+
+
+CC3M = Kind(
+    name="cc3m",
+    title="Conceptual Captions 3M",
+    files="Train_GCC-training.tsv (caption, URL)",
+    licence="free for any use with credit to Google; as is. Check before use",
+    read=read_conceptual,
+    patterns=(("*GCC*.tsv", "*GCC*.tsv.gz", "cc3m*.tsv", "cc3m*.tsv.gz"),),
+    example={"path": "cc3m/Train_GCC-training.tsv"},
+)
+CC12M = Kind(
+    name="cc12m",
+    title="Conceptual 12M",
+    files="cc12m.tsv (URL, caption)",
+    licence="free for any use with credit to Google; as is. Check before use",
+    read=read_conceptual,
+    patterns=(("cc12m*.tsv", "cc12m*.tsv.gz"),),
+    example={"path": "cc12m/cc12m.tsv", "max_rows": 1000000},
+)

@@ -1,0 +1,136 @@
+"""Flickr30k in the layouts it goes round in -> batches of captions.
+
+- `results_20130124.token`: `1000092795.jpg#0<tab>caption`, no header
+- `results.csv`: `image_name| comment_number| comment`, where at least one row lacks a bar
+- `captions.txt`: `image,caption` with a header; captions hold commas, quoted or not
+- `flickr_annotations_30k.csv`: the column `raw` is a JSON list of captions
+- `dataset_flickr30k.json`: an array `images`, each with `sentences`, each with `raw`
+"""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from unprompt.build.corpus.formats.json_items import stream_items
+from unprompt.build.corpus.formats.rows import batches, choose_column, frame_of
+from unprompt.build.corpus.formats.tabular import stream_tabular
+from unprompt.build.corpus.formats.tally import Tally
+from unprompt.build.corpus.formats.text import open_text
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.kind import Kind
+from unprompt.index.base.errors import CorpusError
+
+BAR, TOKEN, COMMA = "|", "\t", ","
+
+
+def read_flickr30k(path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
+    """The captions of a file, whichever of the layouts it has."""
+    if path.suffix.lower() == ".json":
+        return _read_json(path, tally)
+    with open_text(path) as handle:
+        first = handle.readline()
+    if "sentids" in first or first.startswith("raw,"):
+        return _read_annotations(path, tally)
+    names = first.lower().replace(" ", "").strip().split(BAR)
+    if names[-1] == "comment":
+        return _read_lines(path, BAR, 2, True, tally)
+    if TOKEN in first:
+        return _read_lines(path, TOKEN, 1, False, tally)
+    if first.lower().strip() == "image,caption":
+        return _read_lines(path, COMMA, 1, True, tally)
+    raise CorpusError(
+        f"{path} is in none of the layouts of Flickr30k that are known: {FLICKR30K.files}; it "
+        f"starts with {first[:60]!r}. For another table use the kind `file` and name its `column`"
+    )
+
+
+def _read_lines(
+    path: Path, separator: str, before: int, header: bool, tally: Tally
+) -> Iterator[pl.DataFrame]:
+    """What stands after `before` separators of each line: a caption may hold more of them."""
+    with open_text(path) as handle:
+        if header:
+            handle.readline()
+        for batch in batches(enumerate(handle, start=1 + header)):
+            captions = []
+            for line, text in batch:
+                tally.read += 1
+                fields = text.rstrip("\n").split(separator, before)
+                if len(fields) > before:
+                    captions.append(
+                        _unquote(fields[before]) if separator == COMMA else fields[before]
+                    )
+                elif text.strip():
+                    tally.fault(f"{path}:{line}: wanted {before} {separator!r} before the caption")
+                else:
+                    captions.append("")
+            yield frame_of(["prompt"], [captions], tally)
+
+
+def _unquote(field: str) -> str:
+    quoted = len(field) > 1 and field[0] == field[-1] == '"'
+    return field[1:-1].replace('""', '"') if quoted else field
+
+
+def _read_annotations(path: Path, tally: Tally) -> Iterator[pl.DataFrame]:
+    pick = partial(_pick_raw)
+    rows = 0
+    for frame in stream_tabular(path, pick, tally):
+        captions: list[str] = []
+        for text in frame["raw"]:
+            rows += 1
+            found = _parse_list(text)
+            if found:
+                captions += found
+                tally.read += len(found) - 1
+            else:
+                tally.fault(f"{path}: row {rows}: `raw` is no JSON list of captions")
+        yield frame_of(["prompt"], [captions], tally)
+
+
+def _pick_raw(columns: Any, path: Path) -> list[str]:
+    return [choose_column(columns, "raw", path)]
+
+
+def _parse_list(text: str) -> list[str]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _read_json(path: Path, tally: Tally) -> Iterator[pl.DataFrame]:
+    for batch in batches(enumerate(stream_items(path, "images"))):
+        captions: list[str] = []
+        for place, item in batch:
+            sentences = item.get("sentences") if isinstance(item, dict) else None
+            for sentence in sentences if isinstance(sentences, list) else [None]:
+                tally.read += 1
+                if isinstance(sentence, dict) and isinstance(sentence.get("raw"), str):
+                    captions.append(sentence["raw"])
+                else:
+                    tally.fault(f"{path}: image {place} has no sentence with a text `raw`")
+        yield frame_of(["prompt"], [captions], tally)
+
+
+FLICKR30K = Kind(
+    name="flickr30k",
+    title="Flickr30k",
+    files="results_20130124.token, results.csv, captions.txt, flickr_annotations_30k.csv or "
+    "dataset_flickr30k.json",
+    licence="research use; the pictures are Flickr's users'. Check before use",
+    read=read_flickr30k,
+    patterns=(
+        ("results_20130124.token",),
+        ("dataset_flickr30k.json",),
+        ("flickr_annotations_30k.csv",),
+        ("results.csv",),
+        ("captions.txt",),
+    ),
+    example={"path": "flickr30k/results_20130124.token"},
+)

@@ -1,0 +1,161 @@
+"""The one file that knows `datasets`: a Hugging Face dataset -> batches of prompts, or PAIRS rows.
+
+On disk: what `save_to_disk` wrote, or a folder of data files as the hub keeps them. By name: `hub`,
+the only setting of all kinds that reaches the network.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from unprompt.build.corpus.formats.rows import choose_column, frame_of
+from unprompt.build.corpus.formats.tally import Tally
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.kind import Kind
+from unprompt.build.corpus.sources.pairs import Fetch, PairReader, pairs_frame, read_picture_file
+from unprompt.index.base.errors import CorpusError, MissingDependencyError, UnreadableImageError
+
+INSTALL = "pip install 'unprompt[hub]'"
+SAVED = ("state.json", "dataset_dict.json")  # marks of save_to_disk
+BATCH, SPLIT = 10_000, "train"
+
+
+def read_dataset(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
+    """The prompts of one split, streamed, with the similarity if it is looked at."""
+    dataset = _load(config, streaming=True)
+    names = ["prompt"]
+    columns = [choose_column(list(dataset.features), config.column, unit)]
+    if config.min_similarity is not None:
+        names.append("similarity")
+        columns.append(choose_column(list(dataset.features), config.similarity_column, unit))
+    with _told(config):
+        for batch in dataset.select_columns(columns).iter(batch_size=BATCH):
+            yield _frame(names, [batch[column] for column in columns], unit, tally)
+
+
+def list_dataset(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
+    """The pairs of one split, pictures by their row; from the hub this downloads the split."""
+    dataset = _load(config, streaming=False)
+    _picture_column(dataset, unit)
+    column = choose_column(list(dataset.features), config.column, unit)
+    start = 0
+    with _told(config):
+        for batch in dataset.select_columns([column]).iter(batch_size=BATCH):
+            rows = list(range(start, start + len(batch[column])))
+            start += len(rows)
+            frame = _frame(["prompt", "offset"], [batch[column], rows], unit, tally)
+            name = pl.col("offset").str.zfill(9).alias("picture")
+            yield pairs_frame(frame.with_columns(name))
+
+
+@contextmanager
+def open_dataset(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
+    """Fetches pictures by row, as they are stored."""
+    datasets = _library()
+    dataset = _load(config, streaming=False)
+    column = _picture_column(dataset, unit)
+    encoded = dataset.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+
+    def fetch(row: Mapping[str, Any]) -> bytes:
+        stored = encoded[int(row["offset"])][column] or {}
+        if stored.get("bytes"):
+            return bytes(stored["bytes"])
+        if stored.get("path"):
+            return read_picture_file(Path(stored["path"]))
+        raise UnreadableImageError(f"row {row['offset']} of {unit} holds no picture")
+
+    yield fetch
+
+
+def find_dataset(config: CollectionConfig) -> list[Path]:
+    """The folder, or the name on the hub, as the one unit."""
+    if config.hub is not None:
+        return [Path(config.hub)]
+    folder = Path(config.path or "")
+    if not folder.is_dir():
+        raise CorpusError(f"there is no folder {folder}; the kind huggingface wants a dataset")
+    return [folder]
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether `save_to_disk` wrote it."""
+    return any((folder / name).is_file() for name in SAVED)
+
+
+def _library() -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingDependencyError(f"a Hugging Face dataset needs datasets: {INSTALL}") from error
+    return datasets
+
+
+def _load(config: CollectionConfig, streaming: bool) -> Any:
+    datasets = _library()
+    with _told(config):
+        place = config.hub or str(config.path)
+        if config.hub is None and is_saved(Path(place)):
+            saved = datasets.load_from_disk(place)
+            if isinstance(saved, datasets.Dataset):
+                return saved
+            split = config.split or SPLIT
+            if split not in saved:
+                raise CorpusError(f"{place} has no split {split}; it has {', '.join(saved)}")
+            return saved[split]
+        if not streaming:
+            datasets.disable_progress_bars()
+        return datasets.load_dataset(
+            place, config.subset, split=config.split or SPLIT, streaming=streaming
+        )
+
+
+@contextmanager
+def _told(config: CollectionConfig) -> Iterator[None]:
+    """Whatever the library raises as our error."""
+    try:
+        yield
+    except (CorpusError, MissingDependencyError):
+        raise
+    except Exception as error:  # of its own, of pyarrow's, of every file system's
+        reached = "" if config.hub is None else "; without a network, name a `path` on disk"
+        raise CorpusError(
+            f"cannot read the dataset {config.place} ({type(error).__name__}: {error}){reached}"
+        ) from error
+
+
+def _picture_column(dataset: Any, unit: Path) -> str:
+    datasets = _library()
+    found = [n for n, kind in dataset.features.items() if isinstance(kind, datasets.Image)]
+    if not found:
+        raise CorpusError(
+            f"{unit} has no column of pictures; its columns are: {', '.join(dataset.features)}"
+        )
+    return str(found[0])
+
+
+def _frame(names: list[str], columns: list[list[Any]], unit: Path, tally: Tally) -> pl.DataFrame:
+    """Columns as texts, the prompt first; a row whose prompt is none is skipped as a fault."""
+    rows: list[list[str | None]] = []
+    for prompt, *others in zip(*columns, strict=True):
+        tally.read += 1
+        if prompt is None or isinstance(prompt, str):
+            rows.append([prompt, *(None if value is None else str(value) for value in others)])
+        else:
+            tally.fault(f"{unit}: wanted a text, got {type(prompt).__name__}")
+    return frame_of(names, [[row[place] for row in rows] for place in range(len(names))], tally)
+
+
+HUGGINGFACE = Kind(
+    name="huggingface",
+    title="any Hugging Face dataset",
+    files="a folder that save_to_disk wrote or that was cloned from the hub; or `hub: OWNER/NAME`",
+    licence="that of the dataset; its card says. Check before use",
+    read=read_dataset,
+    settings=("column", "similarity_column", "min_similarity", "hub", "subset", "split"),
+    example={"path": "Stable-Diffusion-Prompts", "split": "train", "column": "Prompt"},
+    pairs=PairReader(list_dataset, open_dataset),
+    find=find_dataset,
+)

@@ -1,0 +1,154 @@
+"""A folder of pictures in Hugging Face's ImageFolder layout, or with a text each -> PAIRS rows.
+
+`metadata.jsonl`, `metadata.csv` or `metadata.parquet` beside or above the pictures has a column
+`file_name` (or one that ends in `_file_name`) and one with the prompt. Without any such file the
+prompt of `a/b.png` is the text `a/b.txt`. Both ways are checked: a row without a picture becomes a
+failed row; a picture without a row, or without a text, and a text without a picture are counted.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from unprompt.build.corpus.formats.rows import batches, choose_column, frame_of
+from unprompt.build.corpus.formats.tables import stream_table
+from unprompt.build.corpus.formats.tally import Tally
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.kind import Kind
+from unprompt.build.corpus.sources.pairs import Fetch, PairReader, pairs_frame, read_picture_file
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.images.pictures import PICTURE_SUFFIXES
+
+METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+FILE_NAME, TEXT = "file_name", ".txt"
+LONGEST_TEXT = 1 << 16  # bytes
+UNLISTED, WITHOUT_TEXT = "picture without a row", "picture without a text"
+LONE_TEXT = "text without a picture"
+REPEATED = "repeated row"
+NO_FILE, OUTSIDE = "the picture is missing", "the file name leaves the folder"
+
+
+def list_folder(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
+    """The pairs below a folder."""
+    tables = sorted(path for name in METADATA for path in unit.rglob(name))
+    if not tables:
+        for names in batches(_pictures(unit)):
+            yield _with_texts(unit, names, tally)
+        _count_lone_texts(unit, tally)
+        return
+    listed: set[str] = set()
+    seen: set[int] = set()
+    for table in tables:
+        for rows in stream_table(table, partial(_pick, config.column), tally):
+            named = rows.rename(dict(zip(rows.columns, ("prompt", "picture"), strict=True)))
+            frame = _with_places(unit, table, named)
+            listed.update(frame["picture"])
+            yield _without_repeats(frame, seen, tally)
+    for picture in _pictures(unit):
+        if picture not in listed:
+            tally.read += 1
+            tally.fault(f"{unit / picture} stands in no row", UNLISTED)
+
+
+@contextmanager
+def open_folder(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
+    """Fetches pictures below a folder."""
+    yield lambda row: read_picture_file(unit / row["picture"])
+
+
+def find_folder(config: CollectionConfig) -> list[Path]:
+    """The folder as the one unit; raises CorpusError where it holds no picture."""
+    folder = Path(config.path or "")
+    if not folder.is_dir():
+        raise CorpusError(f"there is no folder {folder}; the kind image_folder wants one")
+    if next(_pictures(folder), None) is None:
+        raise CorpusError(f"no pictures in {folder}; looked for {' '.join(PICTURE_SUFFIXES)}")
+    return [folder]
+
+
+def _pictures(folder: Path) -> Iterator[str]:
+    """Paths below the folder, in order; hidden files and folders are passed over."""
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith("."):
+                yield Path(here, name).relative_to(folder).as_posix()
+
+
+def _pick(column: str | None, columns: Sequence[str], path: Path) -> list[str]:
+    names = [name for name in columns if name == FILE_NAME or name.endswith(f"_{FILE_NAME}")]
+    if not names:
+        raise CorpusError(
+            f"{path} has no column {FILE_NAME}; its columns are: {', '.join(columns) or 'none'}"
+        )
+    rest = [name for name in columns if name not in names]
+    return [choose_column(rest, column, path), names[0]]
+
+
+def _with_places(unit: Path, table: Path, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a table whose pictures are named from the unit, with what is wrong with them."""
+    places, faults = [], []
+    for name in rows["picture"]:
+        path = Path(os.path.normpath(table.parent / (name or "")))
+        inside = path.is_relative_to(os.path.normpath(unit))
+        places.append(path.relative_to(os.path.normpath(unit)).as_posix() if inside else name)
+        faults.append(None if inside and path.is_file() else NO_FILE if inside else OUTSIDE)
+    columns = (pl.Series("picture", places, pl.String), pl.Series("fault", faults, pl.String))
+    return pairs_frame(rows.with_columns(columns))
+
+
+def _without_repeats(frame: pl.DataFrame, seen: set[int], tally: Tally) -> pl.DataFrame:
+    """A row that says once more what a picture shows is no second picture."""
+    keys = [hash(key) for key in frame.select("picture", "prompt").iter_rows()]
+    new = []
+    for key in keys:
+        new.append(key not in seen)
+        seen.add(key)
+    tally.drop(REPEATED, len(new) - sum(new))
+    return frame.filter(pl.Series(new, dtype=pl.Boolean))
+
+
+def _with_texts(unit: Path, pictures: Sequence[str], tally: Tally) -> pl.DataFrame:
+    prompts: list[str | None] = []
+    for picture in pictures:
+        tally.read += 1
+        prompt = _read_text((unit / picture).with_suffix(TEXT))
+        if prompt is None:
+            tally.fault(f"{unit / picture} has no {TEXT} file beside it", WITHOUT_TEXT)
+        prompts.append(prompt)
+    frame = frame_of(["prompt", "picture"], [prompts, pictures], tally)
+    return pairs_frame(frame.filter(pl.col("prompt").is_not_null()))
+
+
+def _count_lone_texts(unit: Path, tally: Tally) -> None:
+    """Texts that no picture stands beside, such as a README: no rows, but not passed over."""
+    stems = {Path(picture).with_suffix("") for picture in _pictures(unit)}
+    for path in sorted(unit.rglob(f"*{TEXT}")):
+        if path.relative_to(unit).with_suffix("") not in stems:
+            tally.read += 1
+            tally.fault(f"{path} has no picture beside it", LONE_TEXT)
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        with path.open("rb") as handle:
+            return handle.read(LONGEST_TEXT).decode("utf-8-sig", errors="replace").strip()
+    except OSError:
+        return None
+
+
+IMAGE_FOLDER = Kind(
+    name="image_folder",
+    title="ImageFolder, or pictures with a .txt each",
+    files="a folder of pictures with metadata.jsonl, .csv or .parquet, or a .txt beside each",
+    licence="that of your pictures",
+    read=list_folder,
+    settings=("column",),
+    example={"path": "my-pictures"},
+    pairs=PairReader(list_folder, open_folder),
+    find=find_folder,
+)

@@ -1,0 +1,74 @@
+"""Lists of prompts that people wrote -> batches: Gustavosta, Lexica, Open Prompts, any table.
+
+Gustavosta's Stable-Diffusion-Prompts: `data/train.parquet`, `data/eval.parquet`, a column `Prompt`.
+Lexica: parquet or csv with a column `prompt`, in the set of PromptStealer beside the pictures. Both
+also as a folder that `save_to_disk` wrote.
+Open Prompts: `prompts.csv` with `prompt` and `raw_data`, the JSON of a Discord message, which is
+not read. The kind `file` is any table of ours: txt, csv, tsv, jsonl or parquet.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from unprompt.build.corpus.formats.tables import COMPRESSED, READERS
+from unprompt.build.corpus.formats.tally import Tally
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.hugging_face import is_saved, read_dataset
+from unprompt.build.corpus.sources.kind import Kind
+from unprompt.build.corpus.sources.scored import ScoredTable
+
+EVERY_TABLE = tuple(f"*{suffix}" for suffix in READERS)
+TABLES = (*EVERY_TABLE, *(f"*{suffix}.gz" for suffix in COMPRESSED))
+PROMPTS = ScoredTable(prompt=("prompt",))
+ANY = ScoredTable(prompt=("prompt", "caption", "text"))
+
+
+def read_list(path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
+    """The prompts of a table, or of a saved dataset."""
+    reader = read_dataset if path.is_dir() else PROMPTS.read
+    return reader(path, config, tally)
+
+
+GUSTAVOSTA = Kind(
+    name="gustavosta",
+    title="Gustavosta/Stable-Diffusion-Prompts",
+    files="data/train.parquet, data/eval.parquet, csv, or a folder of save_to_disk",
+    licence="none stated; prompts that users published on Lexica. Check before use",
+    read=read_list,
+    patterns=(("*.parquet",), ("*.csv",)),
+    settings=("column", "split"),
+    is_unit=is_saved,
+    example={"path": "Stable-Diffusion-Prompts/data"},
+)
+LEXICA = Kind(
+    name="lexica",
+    title="Lexica (vera365/lexica_dataset and other lists)",
+    files="*.parquet, *.csv or *.jsonl with a column `prompt`, or a folder of save_to_disk",
+    licence="none stated; prompts that users published on Lexica. Check before use",
+    read=read_list,
+    patterns=(("*.parquet",), ("*.csv",), ("*.jsonl",)),
+    settings=("column", "split"),
+    is_unit=is_saved,
+    example={"path": "lexica_dataset/data"},
+)
+OPEN_PROMPTS = Kind(
+    name="open_prompts",
+    title="Open Prompts of krea.ai",
+    files="prompts.csv",
+    licence="none stated; prompts from Discord channels. Check before use",
+    read=PROMPTS.read,
+    patterns=(("prompts.csv", "prompts.csv.gz"), ("*.csv",)),
+    example={"path": "open-prompts/prompts.csv"},
+)
+FILE = Kind(
+    name="file",
+    title="any table of prompts",
+    files="a .txt, .csv, .tsv, .jsonl or .parquet file, or a folder of them",
+    licence="that of your file",
+    read=ANY.read,
+    patterns=(TABLES,),
+    settings=("column", "similarity_column", "min_similarity"),
+    example={"path": "prompts.csv", "column": "prompt"},
+)

@@ -1,0 +1,172 @@
+"""A leak-free split: PROMPTS table and vectors (n, d) -> the table with its split column set."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from unprompt.build.corpus.leaks import check_leaks, check_prompt_vectors
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.tables import SPLITS
+from unprompt.index.vectors.nearest import nearest_over
+
+NEAR_TEST, NEAR_VALIDATION, TOP_UP = "near_test", "near_validation", "top_up"
+REASONS = (NEAR_TEST, NEAR_VALIDATION, TOP_UP)
+MOVES = pl.Schema(
+    {
+        "prompt_id": pl.UInt64,
+        "from_split": pl.String,  # where the draw had put it
+        "to_split": pl.String,
+        "nearest_prompt_id": pl.UInt64,  # the held-out prompt it is near to; null for a top-up
+        "cosine": pl.Float64,
+        "reason": pl.String,  # one of REASONS
+    }
+)
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """How many prompts to hold out; `leak_threshold` None leaves near-duplicates where they are."""
+
+    validation: int
+    test: int
+    leak_threshold: float | None = 0.8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.validation < 0 or self.test < 0:
+            raise ConfigError(
+                f"validation and test must be 0 or more, got {self.validation} and {self.test}"
+            )
+        if self.leak_threshold is not None and not 0.0 < self.leak_threshold < 1.0:
+            raise ConfigError(
+                f"leak_threshold must lie between 0 and 1, or be none, got {self.leak_threshold}"
+            )
+
+
+@dataclass(frozen=True)
+class Split:
+    """The table with splits, what leaks changed in the draw (MOVES), and the counts."""
+
+    table: pl.DataFrame
+    moves: pl.DataFrame
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Leaks:
+    """For each row the nearest held-out row at or over the threshold: (n,) each, -1 = none."""
+
+    cosines: np.ndarray
+    rows: np.ndarray
+
+
+def split_prompts(
+    table: pl.DataFrame,
+    vectors: np.ndarray,
+    config: SplitConfig,
+    fold: np.ndarray | None = None,
+) -> Split:
+    """Draw test and validation, then take out of the rest whatever is near to a held-out prompt.
+
+    The draw depends on the seed and the prompt ids alone, not on the order of the rows. A prompt
+    drawn for validation that is near to a test prompt is excluded and the next of the draw takes
+    its place. Rows that come in as "excluded" stay so and take no part. With `fold` (n,) bool the
+    validation is not drawn: it is all of the fold that is neither a test prompt nor near to one.
+    """
+    table = check_prompt_vectors(table, vectors)
+    order = _draw(table, config)
+    test, rest = order[: config.test], order[config.test :]
+    near_test = _find_leaks(vectors, test, config.leak_threshold)
+    free = rest[near_test.rows[rest] < 0]
+    if fold is None:
+        wanted, validation = rest[: config.validation], free[: config.validation]
+    else:
+        wanted, validation = rest[fold[rest]], free[fold[free]]
+    near_validation = _find_leaks(vectors, validation, config.leak_threshold)
+
+    drawn = np.full(table.height, "excluded", dtype=object)
+    drawn[order], drawn[test], drawn[wanted] = "train", "test", "validation"
+    reasons = np.full(table.height, "", dtype=object)
+    reasons[rest[near_validation.rows[rest] >= 0]] = NEAR_VALIDATION
+    reasons[rest[near_test.rows[rest] >= 0]] = NEAR_TEST
+    reasons[validation] = np.where(drawn[validation] == "train", TOP_UP, "")
+    final = np.where(np.isin(reasons, (NEAR_TEST, NEAR_VALIDATION)), "excluded", drawn)
+    final[validation] = "validation"
+
+    split = table.with_columns(pl.Series("split", final.tolist(), pl.String))
+    moves = _moves(split, drawn, reasons, (near_test, near_validation))
+    return Split(split, moves, _report(split, vectors, moves, config, len(wanted)))
+
+
+def _draw(table: pl.DataFrame, config: SplitConfig) -> np.ndarray:
+    """The rows that are not excluded, in an order that the seed and the prompt ids decide."""
+    rows = np.flatnonzero((table["split"] != "excluded").to_numpy())
+    wanted = config.validation + config.test
+    if wanted and wanted >= len(rows):
+        raise CorpusError(
+            f"cannot hold out {config.validation} validation and {config.test} test prompts of "
+            f"{len(rows)} and keep one to train on; ask for fewer, or give more prompts"
+        )
+    ids = table["prompt_id"].to_list()
+    return np.array(sorted(rows, key=lambda row: stable_id(config.seed, ids[row])), dtype=np.int64)
+
+
+def _find_leaks(vectors: np.ndarray, held: np.ndarray, threshold: float | None) -> _Leaks:
+    """Each row's nearest of the rows `held`, where it is at or over the threshold."""
+    if threshold is None or not len(held):
+        return _Leaks(np.full(len(vectors), -np.inf), np.full(len(vectors), -1, dtype=np.int64))
+    cosines, found = nearest_over(vectors, vectors[held], threshold)
+    return _Leaks(cosines, np.where(found >= 0, held[found], -1))
+
+
+def _moves(
+    split: pl.DataFrame, drawn: np.ndarray, reasons: np.ndarray, leaks: tuple[_Leaks, _Leaks]
+) -> pl.DataFrame:
+    """The rows with a reason as MOVES; `leaks` are those to test and to validation."""
+    near_test, near_validation = leaks
+    by_test = reasons == NEAR_TEST
+    ids = split["prompt_id"]
+    table = pl.DataFrame(
+        {
+            "prompt_id": ids,
+            "from_split": drawn.tolist(),
+            "to_split": split["split"],
+            "nearest_prompt_id": ids[np.where(by_test, near_test.rows, near_validation.rows)],
+            "cosine": np.where(by_test, near_test.cosines, near_validation.cosines),
+            "reason": reasons.tolist(),
+        },
+        schema=MOVES,
+    ).filter(pl.col("reason") != "")
+    return table.with_columns(
+        pl.when(pl.col("reason") != TOP_UP).then(pl.col("nearest_prompt_id", "cosine"))
+    )
+
+
+def _report(
+    split: pl.DataFrame,
+    vectors: np.ndarray,
+    moves: pl.DataFrame,
+    config: SplitConfig,
+    wanted_validation: int,
+) -> dict[str, Any]:
+    """Counts a split and a reason, what was asked for, and the highest cosine that is left."""
+    counts = {name: int((split["split"] == name).sum()) for name in SPLITS}
+    if wanted_validation + config.test and not counts["train"]:
+        raise CorpusError(
+            f"all prompts but the {counts['validation']} validation and {counts['test']} test ones "
+            f"are at or over a cosine of {config.leak_threshold} to one of these, so that none is "
+            "left to train on; hold out fewer, or raise the leak threshold"
+        )
+    limit = np.inf if config.leak_threshold is None else config.leak_threshold
+    return {
+        **counts,
+        **{reason: int((moves["reason"] == reason).sum()) for reason in REASONS},
+        "wanted_validation": wanted_validation,
+        "wanted_test": config.test,
+        "leak_threshold": config.leak_threshold,
+        "seed": config.seed,
+        "max_cosine": check_leaks(split, vectors, limit),
+    }

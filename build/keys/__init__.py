@@ -1,0 +1,1 @@
+"""Pictures to keys, and keys to the prompt index of a bundle."""

@@ -1,0 +1,88 @@
+"""RUN/embeddings and RUN/corpus -> the prompt index of the bundle, train rows only."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from unprompt.build.corpus.corpus import Corpus
+from unprompt.index.base.durable import stable_id
+from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.tables import ROWS
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.engines.engine import LOCAL, EngineConfig
+from unprompt.index.search.factory import IndexConfig
+from unprompt.index.store.manifest import IndexManifest
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import ChosenRows
+from unprompt.index.store.write import write_index
+from unprompt.index.vectors.embeddings import Embeddings, open_embeddings
+
+
+def assemble_index(
+    folder: Path,
+    keys: Path,
+    queries: Path,
+    corpus: Corpus,
+    config: IndexConfig,
+    progress: Progress = SILENT,
+    engine: EngineConfig = LOCAL,
+) -> IndexManifest:
+    """Index the train rows of the embeddings `keys`, pictures or texts, however many there are.
+
+    The validation pictures of the embeddings `queries` are what recall is measured on.
+
+    Raises CorpusError when no train row has a vector.
+    """
+    embedded = open_embeddings(keys)
+    train = train_rows(embedded, f"{keys}; the corpus' split left none")
+    if config.max_rows is not None:
+        train = np.sort(train[_drawn(embedded.rows[train], config.max_rows)])
+    rows = embedded.rows[train]
+    pictures = embedded if keys == queries else open_embeddings(queries)
+    held_out = pictures.vectors[(pictures.rows["split"] == "validation").to_numpy()]
+    content = IndexContent(
+        rows=index_rows(rows),
+        keys=ChosenRows(embedded.vectors, train),
+        targets=ChosenRows(corpus.targets, corpus.places_of(rows["prompt_id"])),
+        space=embedded.info.space,
+        target_space=corpus.report["target_space"],
+        key_kind=embedded.info.keys,
+    )
+    asked = to_unit_length(held_out)
+    return write_index(folder, content, asked, config, progress=progress, engine=engine)
+
+
+def train_rows(embedded: Embeddings, where: str) -> np.ndarray:
+    """Places (m,) of the train rows; raises CorpusError, which says `where`, if there are none."""
+    train = np.flatnonzero((embedded.rows["split"] == "train").to_numpy())
+    if not len(train):
+        raise CorpusError(f"no train row in {where}")
+    return train
+
+
+def _drawn(rows: pl.DataFrame, count: int) -> np.ndarray:
+    """At most `count` of the rows, by a hash of their ids: the same ones in whatever order."""
+    return np.argsort([stable_id(image) for image in rows["image_id"]], kind="stable")[:count]
+
+
+def index_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """METADATA rows as ROWS; a row's id is its image's, so that rows keep theirs for good."""
+    table = rows.with_row_index("row").select(
+        "row",
+        (pl.col("image_id") & (2**63 - 1)).cast(pl.Int64).alias("row_id"),
+        "image_id",
+        "prompt_id",
+        pl.col("caption").alias("prompt"),
+        pl.col("image_path").alias("key"),
+        "seed",
+        "generator",
+    )
+    twice = table.filter(pl.col("row_id").is_duplicated())
+    if twice.height:
+        raise CorpusError(
+            f"{twice.height} rows share an id, the first of {twice['prompt'][0]!r}: the same image "
+            "was embedded twice; remove the repeated shard"
+        )
+    return table.select(list(ROWS))

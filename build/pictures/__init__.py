@@ -1,0 +1,1 @@
+"""Prompts to image shards: rendered, or copied from collections."""

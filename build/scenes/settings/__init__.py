@@ -1,0 +1,1 @@
+"""Backgrounds of scenes, one module per kind of place."""

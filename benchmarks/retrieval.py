@@ -15,11 +15,11 @@ import numpy as np
 from unprompt.build.corpus.corpus import read_corpus
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.trained_tower import read_head
-from unprompt.inversion.blend import mean_cosine, mix
-from unprompt.inversion.blend_search import choose_alpha
-from unprompt.inversion.evaluate import score
-from unprompt.inversion.fit import LabelledKeys, labelled_keys
-from unprompt.inversion.head import HeadDescription, trained_head
+from unprompt.inversion.estimate.blend import mean_cosine, mix
+from unprompt.inversion.estimate.head import HeadDescription, trained_head
+from unprompt.inversion.fit.evaluate import score
+from unprompt.inversion.fit.fit import LabelledKeys, labelled_keys
+from unprompt.inversion.fit.search import choose_alpha
 
 NEIGHBORS = (10, 20, 50, 100, 200)
 TEMPERATURES = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15)

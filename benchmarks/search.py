@@ -23,7 +23,7 @@ from unprompt.index.store.prompt_index import Neighbors, PromptIndex
 from unprompt.index.store.write import write_index
 from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.float16 import widen
-from unprompt.inversion.knn import KnnConfig, estimate_from_neighbors
+from unprompt.inversion.estimate.knn import KnnConfig, estimate_from_neighbors
 
 K = 50
 AUTOFAISS_BREADTH = 2573  # efSearch of autofaiss 2.18 for 100,000 keys, 4G and 10 ms

@@ -15,17 +15,17 @@ from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, PHRASES, read_bundle
 from unprompt.index.encoders.protocols import ImageEncoder
 from unprompt.index.exported.export import OpenVinoEncoder
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.inversion.blend import Blend, load_blend
-from unprompt.inversion.candidates import heaviest, read_candidates
-from unprompt.inversion.composer import Composer
-from unprompt.inversion.confidence import Confidence, load_confidence
-from unprompt.inversion.fallback import Fallback, Outlook, load_fallback
-from unprompt.inversion.head import RegressionHead
-from unprompt.inversion.inversion import Inversion
-from unprompt.inversion.member import Estimates, Member, estimate_prompts, load_members
-from unprompt.inversion.phrases import load_bank
-from unprompt.inversion.prompt_encoder import load_matching_encoder
-from unprompt.inversion.words import ComposeConfig
+from unprompt.inversion.answer import Inversion
+from unprompt.inversion.compose.beam_search import Composer
+from unprompt.inversion.compose.phrases import load_bank
+from unprompt.inversion.compose.prompt_encoder import load_matching_encoder
+from unprompt.inversion.compose.settings import ComposeConfig
+from unprompt.inversion.estimate.blend import Blend, load_blend
+from unprompt.inversion.estimate.candidates import heaviest, read_candidates
+from unprompt.inversion.estimate.confidence import Confidence, load_confidence
+from unprompt.inversion.estimate.fallback import Fallback, Outlook, load_fallback
+from unprompt.inversion.estimate.head import RegressionHead
+from unprompt.inversion.estimate.member import Estimates, Member, estimate_prompts, load_members
 
 FEW = 4  # pictures whose matrices are too small for several threads
 STARTER = Path(__file__).parent / "starter"

@@ -30,9 +30,9 @@ from unprompt.index.search.filling import Filling
 from unprompt.index.search.training import fill
 from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
-from unprompt.inversion.inputs import find_pictures
+from unprompt.inversion.batch.inputs import find_pictures
+from unprompt.inversion.batch.results import append_record
 from unprompt.inversion.inverter import Query
-from unprompt.inversion.results import append_record
 from unprompt.ui.batch import run_invert
 from unprompt.ui.cli_engine import read_engine
 from unprompt.ui.invert_request import InvertRequest
@@ -307,7 +307,7 @@ def invert(
     cli: Cli, tiny_run: Path, pictures: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     """Invert them in parts of one batch: two of 32 and one."""
-    monkeypatch.setattr("unprompt.inversion.parts.PART", 32)
+    monkeypatch.setattr("unprompt.inversion.batch.parts.PART", 32)
     outputs = ["--output", tmp_path / "out.parquet", "--submission", tmp_path / "out.csv"]
     bundle = ["--bundle", tiny_run / "bundle", "--no-compose"]
 

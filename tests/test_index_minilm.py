@@ -17,7 +17,7 @@ from unprompt.index.prompt_encoders.target_encoder import (
     load_prompt_runtime,
 )
 from unprompt.index.runtime.self_check import compare
-from unprompt.inversion.submission import write_submission
+from unprompt.inversion.batch.submission import write_submission
 
 
 def test_the_hosts_vectors_come_back(shared_data: Path, tmp_path: Path) -> None:

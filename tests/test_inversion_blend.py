@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError
-from unprompt.inversion.blend import Blend, load_blend, mean_cosine, mix, save_blend
-from unprompt.inversion.blend_search import choose_alpha
-from unprompt.inversion.knn import KnnConfig
+from unprompt.inversion.estimate.blend import Blend, load_blend, mean_cosine, mix, save_blend
+from unprompt.inversion.estimate.knn import KnnConfig
+from unprompt.inversion.fit.search import choose_alpha
 
 KNN = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
 HEAD = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)

@@ -10,15 +10,15 @@ import pytest
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.inversion.blend import MAIN, Blend, load_blend, mean_cosine
-from unprompt.inversion.evaluate import breakdown, examine_run, predict_all, score
-from unprompt.inversion.fit import labelled_keys
-from unprompt.inversion.fit_config import FitConfig
-from unprompt.inversion.head import HeadDescription, LinearHead
+from unprompt.inversion.estimate.blend import MAIN, Blend, load_blend, mean_cosine
+from unprompt.inversion.estimate.head import HeadDescription, LinearHead
+from unprompt.inversion.estimate.knn import KnnConfig
+from unprompt.inversion.estimate.text_bank import estimate_from_texts
+from unprompt.inversion.fit.evaluate import breakdown, examine_run, predict_all, score
+from unprompt.inversion.fit.fit import labelled_keys
+from unprompt.inversion.fit.fit_config import FitConfig
+from unprompt.inversion.fit.tune import MemberKeys, tune_blend
 from unprompt.inversion.inverter import Inverter
-from unprompt.inversion.knn import KnnConfig
-from unprompt.inversion.text_bank import estimate_from_texts
-from unprompt.inversion.tune import MemberKeys, tune_blend
 from unprompt.ui.config import load_config
 from unprompt.ui.eval_report import lengths
 from unprompt.ui.workflow import examine

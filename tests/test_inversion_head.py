@@ -8,8 +8,8 @@ import pytest
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, SpaceMismatchError
 from unprompt.index.encoders.protocols import to_unit_length
-from unprompt.inversion.head import HeadConfig, HeadDescription, LinearHead, load_head
-from unprompt.inversion.ridge import RidgeProblem, fit_ridge
+from unprompt.inversion.estimate.head import HeadConfig, HeadDescription, LinearHead, load_head
+from unprompt.inversion.estimate.ridge import RidgeProblem, fit_ridge
 
 GENERATOR = np.random.default_rng(0)
 FEATURES = GENERATOR.normal(size=(60, 5))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from unprompt.index.base.errors import UnreadableImageError
 from unprompt.index.images.pictures import PictureLimits
-from unprompt.inversion.inputs import find_pictures
+from unprompt.inversion.batch.inputs import find_pictures
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 

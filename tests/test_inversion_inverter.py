@@ -10,13 +10,13 @@ from PIL import Image
 
 from unprompt.index.base.errors import DamagedFileError, SpaceMismatchError
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.inversion.batch import invert_pictures, printable
-from unprompt.inversion.blend import Blend
-from unprompt.inversion.head import HeadDescription, LinearHead
-from unprompt.inversion.inputs import find_pictures
+from unprompt.inversion.batch.inputs import find_pictures
+from unprompt.inversion.batch.run import invert_pictures, printable
+from unprompt.inversion.estimate.blend import Blend
+from unprompt.inversion.estimate.head import HeadDescription, LinearHead
+from unprompt.inversion.estimate.knn import KnnConfig
+from unprompt.inversion.estimate.member import Member
 from unprompt.inversion.inverter import Inverter, Query
-from unprompt.inversion.knn import KnnConfig
-from unprompt.inversion.member import Member
 
 AXES = np.eye(3, dtype=np.float32)
 RED, BLUE = Image.new("RGB", (4, 4), (200, 0, 0)), Image.new("RGB", (9, 2), (0, 0, 255))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.store.prompt_index import Neighbors, PromptIndex
-from unprompt.inversion.knn import (
+from unprompt.inversion.estimate.knn import (
     KnnConfig,
     distinct_prompts,
     estimate_from_neighbors,

@@ -8,10 +8,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from unprompt.index.images.tars import tar_members
-from unprompt.inversion.batch import invert_pictures
-from unprompt.inversion.inputs import find_pictures
+from unprompt.inversion.batch.inputs import find_pictures
+from unprompt.inversion.batch.run import invert_pictures
 from unprompt.inversion.inverter import Inverter, Query
-from unprompt.inversion.metadata import read_metadata
+from unprompt.inversion.metadata.picture_metadata import read_metadata
 
 PROMPT = "a red fox, (masterpiece:1.2)"
 PARAMETERS = (

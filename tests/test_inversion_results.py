@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
-from unprompt.inversion.batch import BatchRecord
-from unprompt.inversion.inversion import Candidate, Inversion
-from unprompt.inversion.metadata import WrittenPrompt
-from unprompt.inversion.results import ResultsLog, append_record
-from unprompt.inversion.results_table import decode_vector, encode_vector
+from unprompt.inversion.answer import Candidate, Inversion
+from unprompt.inversion.batch.formats import decode_vector, encode_vector
+from unprompt.inversion.batch.results import ResultsLog, append_record
+from unprompt.inversion.batch.run import BatchRecord
+from unprompt.inversion.metadata.picture_metadata import WrittenPrompt
 
 VECTOR = np.array([0.6, 1e-9, -0.8], np.float32)
 BUNDLE = {"index": "abc", "alpha": 0.5}

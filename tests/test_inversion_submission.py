@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unprompt.inversion.submission import write_submission
+from unprompt.inversion.batch.submission import write_submission
 
 
 def test_lines_by_hand(tmp_path: Path) -> None:

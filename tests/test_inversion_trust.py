@@ -12,14 +12,14 @@ from unprompt.index.base.errors import ConfigError, DamagedFileError, SpaceMisma
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.class_bank import describe_photo, read_class_bank
 from unprompt.index.towers.novelty import NoveltyConfig, fit_novelty, load_novelty
-from unprompt.inversion.confidence import (
+from unprompt.inversion.estimate.confidence import (
     calibration_error,
     fit_confidence,
     load_confidence,
     measure_reliability,
     save_confidence,
 )
-from unprompt.inversion.gate import SIGNALS
+from unprompt.inversion.estimate.gate import SIGNALS
 from unprompt.inversion.inverter import Inverter, Query
 
 
@@ -145,7 +145,7 @@ def test_a_bundle_without_fallback_judges_nothing(tiny_run: Path) -> None:
 
 
 def test_banned_words_are_kept_out_of_class_prompts(photographs: dict[str, Image.Image]) -> None:
-    from unprompt.inversion.words import ComposeConfig
+    from unprompt.inversion.compose.settings import ComposeConfig
 
     cat = photographs["skimage/data/chelsea.png"]
     query = Query(5, words=ComposeConfig(ban=("cat", "lynx", "tabby")))

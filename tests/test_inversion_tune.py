@@ -9,8 +9,21 @@ import pytest
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.inversion.blend import MAIN, Blend, MemberShare, combine, load_blend, mix, save_blend
-from unprompt.inversion.blend_search import (
+from unprompt.inversion.estimate.blend import (
+    MAIN,
+    Blend,
+    MemberShare,
+    combine,
+    load_blend,
+    mix,
+    save_blend,
+)
+from unprompt.inversion.estimate.gate import SIGNALS, Gate, measure_signals
+from unprompt.inversion.estimate.head import HeadDescription, LinearHead
+from unprompt.inversion.estimate.knn import KnnConfig, KnnEstimate, Neighbors
+from unprompt.inversion.estimate.member import estimate_prompts
+from unprompt.inversion.fit.fit_config import FitConfig
+from unprompt.inversion.fit.search import (
     Half,
     alpha_per_dimension,
     choose_alpha,
@@ -19,12 +32,7 @@ from unprompt.inversion.blend_search import (
     member_weights,
     query_alpha,
 )
-from unprompt.inversion.fit_config import FitConfig
-from unprompt.inversion.gate import SIGNALS, Gate, measure_signals
-from unprompt.inversion.head import HeadDescription, LinearHead
-from unprompt.inversion.knn import KnnConfig, KnnEstimate, Neighbors
-from unprompt.inversion.member import estimate_prompts
-from unprompt.inversion.tune import MemberKeys, tune_blend
+from unprompt.inversion.fit.tune import MemberKeys, tune_blend
 
 START = Blend(0.5, KnnConfig(), 0.0, 1)
 

@@ -13,10 +13,10 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.terms import read_terms
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.clip_tokens import count_clip_tokens, fits_clip
-from unprompt.inversion.ban import BanList
-from unprompt.inversion.composer import Composer
-from unprompt.inversion.inverter import Inverter
-from unprompt.inversion.phrases import (
+from unprompt.inversion.compose.ban_list import BanList
+from unprompt.inversion.compose.beam_search import Composer
+from unprompt.inversion.compose.draft import SMALL_WORDS
+from unprompt.inversion.compose.phrases import (
     Phrase,
     join_phrases,
     load_bank,
@@ -25,8 +25,8 @@ from unprompt.inversion.phrases import (
     split_phrases,
     words,
 )
-from unprompt.inversion.pieces import SMALL_WORDS
-from unprompt.inversion.words import ComposeConfig
+from unprompt.inversion.compose.settings import ComposeConfig
+from unprompt.inversion.inverter import Inverter
 
 PROMPTS = (
     "a red fox in the style of a comic book, at golden hour",

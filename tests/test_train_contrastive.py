@@ -25,8 +25,8 @@ from unprompt.index.towers.trained_tower import join_corpora
 from unprompt.inversion.train.clip_config import ClipTrainConfig
 from unprompt.inversion.train.config import StageConfig, TowerConfig, TuningConfig
 from unprompt.inversion.train.contrastive import ContrastiveModule
-from unprompt.inversion.train.launch import Launch
-from unprompt.inversion.train.metrics import read_metrics
+from unprompt.inversion.train.loop.launch import Launch
+from unprompt.inversion.train.loop.metrics import read_metrics
 from unprompt.inversion.train.towers.build import build_tower
 from unprompt.ui.config import load_config
 from unprompt.ui.train import train_run

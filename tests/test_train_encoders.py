@@ -21,13 +21,13 @@ from unprompt.index.towers.clip import load_clip
 from unprompt.index.towers.clip_text import ClipTextEncoder
 from unprompt.index.towers.qformer import load_qformer
 from unprompt.index.towers.trained_tower import DESCRIPTION, HEAD, TOWER, TrainingResult, read_head
-from unprompt.inversion.train.cache import LowerPart
-from unprompt.inversion.train.checkpoints import save_weights
 from unprompt.inversion.train.config import HeadLayout, TowerConfig, TrainConfig, TuningConfig
+from unprompt.inversion.train.data.cache import LowerPart
 from unprompt.inversion.train.export import write_export
-from unprompt.inversion.train.layout import check_gradients
+from unprompt.inversion.train.loop.checkpoints import save_weights
+from unprompt.inversion.train.model.layout import check_gradients
+from unprompt.inversion.train.model.regressor import Regressor
 from unprompt.inversion.train.regression import build_regressor
-from unprompt.inversion.train.regressor import Regressor
 from unprompt.inversion.train.towers.build import build_tower
 
 TIMM = ("test_vit", "test_convnext", "test_efficientnet")

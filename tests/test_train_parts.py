@@ -9,8 +9,17 @@ import torch
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError
 from unprompt.index.towers.qformer import load_qformer
-from unprompt.inversion.train.augment import MildRandAugment, augment
-from unprompt.inversion.train.checkpoints import (
+from unprompt.inversion.train.config import (
+    HeadLayout,
+    ObjectiveConfig,
+    StageConfig,
+    TrainConfig,
+    TuningConfig,
+)
+from unprompt.inversion.train.data.augment import MildRandAugment, augment
+from unprompt.inversion.train.data.pairs import Pairs
+from unprompt.inversion.train.data.pictures import make_batches, share_of
+from unprompt.inversion.train.loop.checkpoints import (
     KEPT,
     Checkpoint,
     Progressed,
@@ -19,21 +28,12 @@ from unprompt.inversion.train.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from unprompt.inversion.train.config import (
-    HeadLayout,
-    ObjectiveConfig,
-    StageConfig,
-    TrainConfig,
-    TuningConfig,
-)
-from unprompt.inversion.train.curves import draw_curves
-from unprompt.inversion.train.ema import Ema
-from unprompt.inversion.train.heads import build_head, head_tensors
-from unprompt.inversion.train.metrics import MetricsLog, read_metrics
-from unprompt.inversion.train.objectives import objective
-from unprompt.inversion.train.pairs import Pairs
-from unprompt.inversion.train.pictures import make_batches, share_of
-from unprompt.inversion.train.schedule import Place, Schedule
+from unprompt.inversion.train.loop.curves import draw_curves
+from unprompt.inversion.train.loop.ema import Ema
+from unprompt.inversion.train.loop.metrics import MetricsLog, read_metrics
+from unprompt.inversion.train.loop.schedule import Place, Schedule
+from unprompt.inversion.train.model.heads import build_head, head_tensors
+from unprompt.inversion.train.model.objectives import objective
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])

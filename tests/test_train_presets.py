@@ -7,7 +7,7 @@ import yaml
 
 from unprompt.index.base.errors import ConfigError
 from unprompt.inversion.train.config import TrainConfig, TuningConfig
-from unprompt.inversion.train.layout import apply_layout
+from unprompt.inversion.train.model.layout import apply_layout
 from unprompt.inversion.train.recipes import (
     load_recipe,
     member_section,

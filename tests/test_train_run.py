@@ -19,8 +19,8 @@ from tiny_towers import save_clip
 
 from unprompt.index.base.errors import TrainingDivergedError
 from unprompt.index.towers.trained_tower import read_result
-from unprompt.inversion.train.checkpoints import list_checkpoints, load_checkpoint
-from unprompt.inversion.train.metrics import read_metrics
+from unprompt.inversion.train.loop.checkpoints import list_checkpoints, load_checkpoint
+from unprompt.inversion.train.loop.metrics import read_metrics
 from unprompt.ui.config import load_config
 from unprompt.ui.train import train_run
 from unprompt.ui.workflow import build_run, examine

@@ -22,10 +22,10 @@ from unprompt.index.towers.trained_tower import (
     read_result,
 )
 from unprompt.inversion.train.average import average_exports, average_with_start
-from unprompt.inversion.train.checkpoints import save_weights
 from unprompt.inversion.train.config import TowerConfig
-from unprompt.inversion.train.heads import LinearHead
-from unprompt.inversion.train.pairs import Pairs, TrainingData
+from unprompt.inversion.train.data.pairs import Pairs, TrainingData
+from unprompt.inversion.train.loop.checkpoints import save_weights
+from unprompt.inversion.train.model.heads import LinearHead
 from unprompt.inversion.train.text_map import fit_text_map, start_from_text_map
 from unprompt.inversion.train.towers.build import LoadedTower, build_tower
 

@@ -14,13 +14,13 @@ from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.index.towers.blip2 import load_blip2
 from unprompt.index.towers.image_graph import build_image_graph, image_tokens
-from unprompt.inversion.train.adapters import (
+from unprompt.inversion.train.config import TuningConfig
+from unprompt.inversion.train.model.adapters import (
     load_trainable_state,
     merge_adapters,
     trainable_state,
 )
-from unprompt.inversion.train.config import TuningConfig
-from unprompt.inversion.train.layout import (
+from unprompt.inversion.train.model.layout import (
     apply_layout,
     check_gradients,
     parameter_groups,

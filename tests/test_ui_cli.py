@@ -214,7 +214,7 @@ def test_a_submission_is_scored_against_true_prompts(
 ) -> None:
     """Vectors of the prompts themselves score 1; those of the pictures score less."""
     from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
-    from unprompt.inversion.submission import write_submission
+    from unprompt.inversion.batch.submission import write_submission
 
     prompts = {"a": 'a red fox, "in" snow', "b": "two dogs"}
     table = pl.DataFrame({"imgId": list(prompts), "prompt": list(prompts.values())})

@@ -29,10 +29,10 @@ from PIL.PngImagePlugin import PngInfo  # noqa: E402
 
 from unprompt.build.scenes.renderer import ScenesRenderer  # noqa: E402
 from unprompt.index.base.errors import MissingDependencyError  # noqa: E402
-from unprompt.inversion.inversion import Candidate, Inversion  # noqa: E402
+from unprompt.inversion.answer import Candidate, Inversion  # noqa: E402
+from unprompt.inversion.compose.settings import Origin  # noqa: E402
 from unprompt.inversion.inverter import Inverter  # noqa: E402
-from unprompt.inversion.metadata import WrittenPrompt  # noqa: E402
-from unprompt.inversion.words import Origin  # noqa: E402
+from unprompt.inversion.metadata.picture_metadata import WrittenPrompt  # noqa: E402
 from unprompt.ui.demo import choose_port, describe  # noqa: E402
 from unprompt.ui.gradio_library import load_gradio  # noqa: E402
 from unprompt.ui.page import build_page, launch_page  # noqa: E402

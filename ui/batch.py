@@ -8,10 +8,10 @@ from typing import Any
 
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.engines.engine import LOCAL
-from unprompt.inversion.batch import BATCH, BatchRecord, invert_pictures
-from unprompt.inversion.blend import Blend
-from unprompt.inversion.inputs import find_pictures
-from unprompt.inversion.inversion import Candidate, Inversion
+from unprompt.inversion.answer import Candidate, Inversion
+from unprompt.inversion.batch.inputs import find_pictures
+from unprompt.inversion.batch.run import BATCH, BatchRecord, invert_pictures
+from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.inverter import Inverter, Query
 from unprompt.ui.invert_request import InvertRequest
 from unprompt.ui.progress import choose_progress

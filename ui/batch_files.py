@@ -10,14 +10,14 @@ from unprompt.index.base.settings import write_settings
 from unprompt.index.bundle.bundle import ENCODER
 from unprompt.index.engines.devices import tower_demand
 from unprompt.index.engines.engine import map_shards, stays_here
-from unprompt.inversion.batch import invert_pictures
-from unprompt.inversion.inputs import PictureInput
+from unprompt.inversion.batch.formats import Rows, row_vectors, write_results
+from unprompt.inversion.batch.inputs import PictureInput
+from unprompt.inversion.batch.parts import InvertWork, ResultParts
+from unprompt.inversion.batch.results import ResultsLog, append_record
+from unprompt.inversion.batch.run import invert_pictures
+from unprompt.inversion.batch.submission import write_submission
+from unprompt.inversion.estimate.member import member_folder
 from unprompt.inversion.inverter import STARTER, Inverter, Query
-from unprompt.inversion.member import member_folder
-from unprompt.inversion.parts import InvertWork, ResultParts
-from unprompt.inversion.results import ResultsLog, append_record
-from unprompt.inversion.results_table import Rows, row_vectors, write_results
-from unprompt.inversion.submission import write_submission
 from unprompt.ui.invert_request import InvertRequest
 
 

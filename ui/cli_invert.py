@@ -77,8 +77,8 @@ def invert(
       unprompt invert picture.png --ban artists --ban 'close-up' --prefix 'best quality'
     """
     from unprompt.index.base.terms import read_terms
+    from unprompt.inversion.compose.settings import ComposeConfig
     from unprompt.inversion.inverter import Query
-    from unprompt.inversion.words import ComposeConfig
     from unprompt.ui.batch import run_invert
     from unprompt.ui.invert_request import InvertRequest
 

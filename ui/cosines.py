@@ -11,11 +11,11 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.tables import COSINES, write_table
 from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, HEAD, INDEX, SEAL
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.inversion.blend import load_blend
-from unprompt.inversion.confidence import load_confidence
-from unprompt.inversion.fit import LabelledKeys, labelled_keys
-from unprompt.inversion.head import load_head
-from unprompt.inversion.member import estimate_prompts
+from unprompt.inversion.estimate.blend import load_blend
+from unprompt.inversion.estimate.confidence import load_confidence
+from unprompt.inversion.estimate.head import load_head
+from unprompt.inversion.estimate.member import estimate_prompts
+from unprompt.inversion.fit.fit import LabelledKeys, labelled_keys
 
 FILE = Path("report", "cosines.parquet")
 HELD_OUT = ("validation", "test")

@@ -10,8 +10,8 @@ import polars as pl
 from PIL import Image
 
 from unprompt.index.base.durable import write_atomically
-from unprompt.inversion.confidence import calibration_error, measure_reliability
-from unprompt.inversion.evaluate import Examined, MethodScore, breakdown
+from unprompt.inversion.estimate.confidence import calibration_error, measure_reliability
+from unprompt.inversion.fit.evaluate import Examined, MethodScore, breakdown
 
 CASES = 6
 LENGTHS = (5, 10, 15, 20)  # words; the borders between the groups

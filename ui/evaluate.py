@@ -9,8 +9,8 @@ from typing import Any
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.images.pictures import open_picture
 from unprompt.index.images.shards import ImageShards
-from unprompt.inversion.evaluate import MethodScore, score
-from unprompt.inversion.submission import match_truth
+from unprompt.inversion.batch.submission import match_truth
+from unprompt.inversion.fit.evaluate import MethodScore, score
 from unprompt.ui.build import run_folder
 from unprompt.ui.config import load_config
 from unprompt.ui.cosines import write_cosines

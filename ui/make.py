@@ -19,7 +19,7 @@ from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.base.progress import Progress
 from unprompt.index.base.settings import write_settings
 from unprompt.index.base.terms import read_terms as read_banned
-from unprompt.inversion import ban
+from unprompt.inversion.compose import ban_list as ban
 from unprompt.ui.progress import choose_progress
 
 

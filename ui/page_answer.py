@@ -5,8 +5,8 @@ from html import escape
 
 from PIL import Image
 
-from unprompt.inversion.inversion import Candidate, Inversion
-from unprompt.inversion.words import Origin
+from unprompt.inversion.answer import Candidate, Inversion
+from unprompt.inversion.compose.settings import Origin
 from unprompt.ui.page_html import copy_button, inline_picture, percent, weight
 
 SHOWN_WEIGHTS = 12

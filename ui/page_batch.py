@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.index.images.pictures import open_picture
-from unprompt.inversion.batch import BatchRecord, invert_pictures
-from unprompt.inversion.inputs import PictureInput
+from unprompt.inversion.batch.inputs import PictureInput
+from unprompt.inversion.batch.results import ResultsLog, append_record
+from unprompt.inversion.batch.run import BatchRecord, invert_pictures
 from unprompt.inversion.inverter import Query
-from unprompt.inversion.metadata import read_metadata
-from unprompt.inversion.results import ResultsLog, append_record
+from unprompt.inversion.metadata.picture_metadata import read_metadata
 from unprompt.ui.page_events import RAW, Answering
 
 MOST_FILES = 500

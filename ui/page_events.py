@@ -10,9 +10,9 @@ from PIL import Image
 
 from unprompt.index.base.errors import UnpromptError, UnreadableImageError
 from unprompt.index.images.pictures import open_picture
-from unprompt.inversion.inversion import Inversion
+from unprompt.inversion.answer import Inversion
 from unprompt.inversion.inverter import Inverter, Query
-from unprompt.inversion.metadata import read_metadata
+from unprompt.inversion.metadata.picture_metadata import read_metadata
 from unprompt.ui.neighbor_pictures import NeighborPictures
 from unprompt.ui.page_answer import write_answer, write_neighbors
 from unprompt.ui.page_examples import Example

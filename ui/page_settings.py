@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from unprompt.index.base.terms import read_terms
-from unprompt.inversion.blend import Blend
+from unprompt.inversion.compose.settings import ComposeConfig
+from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.inverter import Query
-from unprompt.inversion.words import ComposeConfig
 
 SHOWN = 8  # candidates, and neighbours
 WEIGHTINGS = [

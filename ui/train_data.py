@@ -18,7 +18,7 @@ from unprompt.index.base.stages import StageLedger
 from unprompt.index.base.tables import write_table
 from unprompt.index.encoders.protocols import check_same_space
 from unprompt.inversion.train.config import StageConfig
-from unprompt.inversion.train.pairs import Pairs, TrainingData, collect_pairs
+from unprompt.inversion.train.data.pairs import Pairs, TrainingData, collect_pairs
 from unprompt.ui.config import RunConfig
 
 LEFT_OUT_FILE = "left_out.parquet"

@@ -11,9 +11,9 @@ from unprompt.build.corpus.corpus import read_corpus
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import read_settings, write_settings
 from unprompt.index.bundle.bundle import SEAL, read_bundle
-from unprompt.inversion.blend import Blend
-from unprompt.inversion.ensemble import FinishedRun, tune_runs, write_tuned
-from unprompt.inversion.fit_config import FitConfig
+from unprompt.inversion.estimate.blend import Blend
+from unprompt.inversion.fit.ensemble import FinishedRun, tune_runs, write_tuned
+from unprompt.inversion.fit.fit_config import FitConfig
 
 
 def run_tune(

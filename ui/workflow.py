@@ -29,16 +29,16 @@ from unprompt.index.exported.export import trained_on
 from unprompt.index.store.manifest import read_index_manifest
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.vectors.embeddings import read_embeddings
-from unprompt.inversion.blend import Blend
-from unprompt.inversion.confidence import calibration_error, measure_reliability
-from unprompt.inversion.evaluate import (
+from unprompt.inversion.estimate.blend import Blend
+from unprompt.inversion.estimate.confidence import calibration_error, measure_reliability
+from unprompt.inversion.fit.evaluate import (
     Examined,
     MethodScore,
     TextBank,
     examine_run,
     score_texts,
 )
-from unprompt.inversion.fit import fit_bundle
+from unprompt.inversion.fit.fit import fit_bundle
 from unprompt.inversion.inverter import STARTER, Inverter
 from unprompt.ui.config import FIT, TRAIN, RunConfig
 from unprompt.ui.train import export_folder, train_folder, train_run, train_settings

@@ -19,8 +19,8 @@ from unprompt.index.towers.trained_tower import (
     join_corpora,
     read_result,
 )
-from unprompt.inversion.train.checkpoints import save_weights
 from unprompt.inversion.train.config import TowerConfig
+from unprompt.inversion.train.loop.checkpoints import save_weights
 from unprompt.inversion.train.towers.build import build_tower
 
 

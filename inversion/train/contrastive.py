@@ -20,16 +20,16 @@ from unprompt.index.towers.clip import Clip
 from unprompt.index.towers.clip_text import ClipTextEncoder
 from unprompt.index.towers.open_clip_folder import read_trained_on, save_open_clip
 from unprompt.index.towers.trained_tower import join_corpora
-from unprompt.inversion.train.adapters import load_trainable_state, merge_adapters
-from unprompt.inversion.train.cache import LowerPart
-from unprompt.inversion.train.checkpoints import BEST, WEIGHTS, load_weights
 from unprompt.inversion.train.clip_config import ClipTrainConfig
 from unprompt.inversion.train.config import TowerConfig
+from unprompt.inversion.train.data.cache import LowerPart
+from unprompt.inversion.train.data.pairs import Pairs, TrainingData
 from unprompt.inversion.train.export import CHECKPOINTS, EXPORT
-from unprompt.inversion.train.launch import Launch
-from unprompt.inversion.train.layout import apply_layout
-from unprompt.inversion.train.module import PairModule
-from unprompt.inversion.train.pairs import Pairs, TrainingData
+from unprompt.inversion.train.loop.checkpoints import BEST, WEIGHTS, load_weights
+from unprompt.inversion.train.loop.launch import Launch
+from unprompt.inversion.train.model.adapters import load_trainable_state, merge_adapters
+from unprompt.inversion.train.model.layout import apply_layout
+from unprompt.inversion.train.model.module import PairModule
 from unprompt.inversion.train.task import PairTask, run_training
 from unprompt.inversion.train.towers.build import LoadedTower, build_tower
 

@@ -14,12 +14,18 @@ from unprompt.index.towers.trained_tower import (
     TrainingResult,
     join_corpora,
 )
-from unprompt.inversion.train.adapters import load_trainable_state, merge_adapters
-from unprompt.inversion.train.checkpoints import BEST, STATE, WEIGHTS, load_weights, save_weights
 from unprompt.inversion.train.config import TowerConfig
-from unprompt.inversion.train.heads import head_tensors
-from unprompt.inversion.train.pairs import TrainingData
-from unprompt.inversion.train.regressor import Regressor
+from unprompt.inversion.train.data.pairs import TrainingData
+from unprompt.inversion.train.loop.checkpoints import (
+    BEST,
+    STATE,
+    WEIGHTS,
+    load_weights,
+    save_weights,
+)
+from unprompt.inversion.train.model.adapters import load_trainable_state, merge_adapters
+from unprompt.inversion.train.model.heads import head_tensors
+from unprompt.inversion.train.model.regressor import Regressor
 
 CHECKPOINTS, EXPORT = "checkpoints", "export"
 

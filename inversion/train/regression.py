@@ -6,13 +6,13 @@ import torch
 
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.inversion.train.config import TrainConfig
+from unprompt.inversion.train.data.pairs import TrainingData
 from unprompt.inversion.train.export import EXPORT, export_best
-from unprompt.inversion.train.heads import build_head
-from unprompt.inversion.train.launch import Launch
-from unprompt.inversion.train.layout import apply_layout
-from unprompt.inversion.train.objectives import objective
-from unprompt.inversion.train.pairs import TrainingData
-from unprompt.inversion.train.regressor import Regressor
+from unprompt.inversion.train.loop.launch import Launch
+from unprompt.inversion.train.model.heads import build_head
+from unprompt.inversion.train.model.layout import apply_layout
+from unprompt.inversion.train.model.objectives import objective
+from unprompt.inversion.train.model.regressor import Regressor
 from unprompt.inversion.train.task import PairTask, run_training
 from unprompt.inversion.train.text_map import start_from_text_map
 from unprompt.inversion.train.towers.build import LoadedTower, build_tower

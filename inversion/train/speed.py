@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from unprompt.index.base.timing import median_seconds
-from unprompt.inversion.train.cache import frozen_runner
 from unprompt.inversion.train.config import StageConfig, TrainConfig
-from unprompt.inversion.train.ema import Ema
-from unprompt.inversion.train.launch import Launch
-from unprompt.inversion.train.layout import parameter_groups
+from unprompt.inversion.train.data.cache import frozen_runner
+from unprompt.inversion.train.loop.ema import Ema
+from unprompt.inversion.train.loop.launch import Launch
+from unprompt.inversion.train.model.layout import parameter_groups
+from unprompt.inversion.train.model.regressor import Regressor
 from unprompt.inversion.train.regression import build_regressor
-from unprompt.inversion.train.regressor import Regressor
 from unprompt.inversion.train.towers.build import build_tower
 
 PROMPT_DIM = 384

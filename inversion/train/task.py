@@ -17,24 +17,24 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.settings import write_settings
 from unprompt.index.encoders.preprocess import Preprocess
-from unprompt.inversion.train.augment import augment
-from unprompt.inversion.train.cache import open_cache
 from unprompt.inversion.train.clip_config import ClipTrainConfig
 from unprompt.inversion.train.config import TrainConfig
-from unprompt.inversion.train.curves import draw_curves
-from unprompt.inversion.train.launch import Launch
-from unprompt.inversion.train.layout import parameter_groups
-from unprompt.inversion.train.loop import Loop, LoopSettings, MicroBatch
-from unprompt.inversion.train.metrics import METRICS
-from unprompt.inversion.train.module import PairModule
-from unprompt.inversion.train.pairs import TrainingData
-from unprompt.inversion.train.pictures import (
+from unprompt.inversion.train.data.augment import augment
+from unprompt.inversion.train.data.cache import open_cache
+from unprompt.inversion.train.data.pairs import TrainingData
+from unprompt.inversion.train.data.pictures import (
     PicturePairs,
     load_batches,
     make_batches,
     share_of,
 )
-from unprompt.inversion.train.schedule import Place
+from unprompt.inversion.train.loop.curves import draw_curves
+from unprompt.inversion.train.loop.launch import Launch
+from unprompt.inversion.train.loop.loop import Loop, LoopSettings, MicroBatch
+from unprompt.inversion.train.loop.metrics import METRICS
+from unprompt.inversion.train.loop.schedule import Place
+from unprompt.inversion.train.model.layout import parameter_groups
+from unprompt.inversion.train.model.module import PairModule
 
 CONFIG, CURVES, CACHE = "config.yaml", "curves.png", "cache"
 VALIDATION_BATCH = 64

@@ -13,7 +13,7 @@ import torch
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.clip_text import ClipTextEncoder
-from unprompt.inversion.train.pairs import TrainingData
+from unprompt.inversion.train.data.pairs import TrainingData
 from unprompt.inversion.train.towers.build import LoadedTower
 from unprompt.inversion.train.towers.clip_vit import ClipVitTower
 

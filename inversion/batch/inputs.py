@@ -1,0 +1,197 @@
+"""What a user names to the pictures in it: files, folders, patterns, tars, parquet, lazily."""
+
+import glob
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from unprompt.index.base.errors import DamagedFileError, UnreadableImageError
+from unprompt.index.images.pictures import (
+    DEFAULT_LIMITS,
+    PICTURE_SUFFIXES,
+    PictureLimits,
+    open_picture,
+)
+from unprompt.index.images.tars import TarMember, read_member, tar_members
+from unprompt.inversion.metadata.picture_metadata import WrittenPrompt, read_metadata
+
+TAR_SUFFIX, PARQUET_SUFFIX = ".tar", ".parquet"
+LOOKED_FOR = "looked for " + " ".join(PICTURE_SUFFIXES)
+
+
+def _no_metadata() -> WrittenPrompt | None:
+    return None
+
+
+@dataclass(frozen=True)
+class PictureInput:
+    """One picture, not yet opened; `load` gives it as RGB or raises UnreadableImageError.
+
+    Picklable with both of its functions, since another process may open it.
+    """
+
+    name: str  # as a user would name it; a tar's member is TAR/MEMBER
+    path: Path  # the file that is opened: the picture, or the tar around it
+    load: Callable[[], Image.Image] = field(compare=False)
+    read_metadata: Callable[[], WrittenPrompt | None] = field(compare=False, default=_no_metadata)
+
+    @property
+    def image_id(self) -> str:
+        """The file's stem: the competition's imgId."""
+        return Path(self.name).stem
+
+
+def find_pictures(
+    paths: Sequence[str], limit: PictureLimits = DEFAULT_LIMITS
+) -> Iterator[PictureInput]:
+    """The pictures in files, folders (recursive, sorted), patterns and tars, each file once.
+
+    Raises UnreadableImageError at once for a name with nothing behind it. What is found and
+    cannot be read comes out as an input whose `load` raises, so that a batch goes on.
+    Hidden files and folders behind links are passed over unless they are named.
+    """
+    if not paths:
+        raise UnreadableImageError("no picture was named; name files, folders, patterns or tars")
+    sources = [source for path in paths for source in _expand(path)]
+    return _stream(sources, limit)
+
+
+def _expand(path: str) -> list[str]:
+    """A named path or pattern as existing paths, or the error that says why there are none."""
+    try:
+        os.stat(path)
+    except (OSError, ValueError) as error:
+        if glob.has_magic(path) and not os.path.lexists(path):
+            return _match(path)
+        reason = getattr(error, "strerror", None) or error
+        raise UnreadableImageError(
+            f"cannot find {path!r} ({reason}); name a picture, a folder, a pattern or a tar"
+        ) from error
+    if os.path.isdir(path):
+        _check_folder(path)
+    return [path]
+
+
+def _match(pattern: str) -> list[str]:
+    found = [
+        match
+        for match in sorted(glob.iglob(pattern, recursive=True))
+        if (_is_picture(match) or _is_tar(match) or match.lower().endswith(PARQUET_SUFFIX))
+        and not os.path.isdir(match)
+    ]
+    if not found:
+        raise UnreadableImageError(
+            f"no pictures match {pattern!r}; {LOOKED_FOR} {TAR_SUFFIX}; files with other suffixes "
+            "are tried when named one by one"
+        )
+    return found
+
+
+def _check_folder(folder: str) -> None:
+    if next(_walk(folder), None) is not None:
+        return
+    tars = any(_is_tar(name) for name in os.listdir(folder))
+    hint = f"; to read its tars, name them: {os.path.join(folder, '*.tar')}" if tars else ""
+    raise UnreadableImageError(f"no pictures in {folder}; {LOOKED_FOR}{hint}")
+
+
+def _stream(sources: Sequence[str], limit: PictureLimits) -> Iterator[PictureInput]:
+    # One source never gives a path twice, so a lone folder of millions needs no memory of them.
+    seen: set[str] | None = set() if len(sources) > 1 else None
+    for source in sources:
+        found = _walk(source) if os.path.isdir(source) else iter([(source, None)])
+        for path, fault in found:
+            if seen is not None:
+                absolute = os.path.abspath(path)
+                if absolute in seen:
+                    continue
+                seen.add(absolute)
+            if fault is not None:
+                yield _unreadable(path, fault)
+            elif _is_tar(path):
+                yield from _read_tar(path, limit)
+            elif path.lower().endswith(PARQUET_SUFFIX):
+                yield from _read_parquet(path, limit)
+            else:
+                load = partial(open_picture, Path(path), path, limit)
+                yield PictureInput(path, Path(path), load, partial(read_metadata, Path(path)))
+
+
+def _walk(folder: str) -> Iterator[tuple[str, str | None]]:
+    """(path, None) of each picture below, sorted; (path, fault) of each folder that is barred."""
+    barred: list[OSError] = []
+    for here, folders, files in os.walk(folder, onerror=barred.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if _is_picture(name):
+                yield os.path.join(here, name), None
+    for error in barred:
+        yield str(error.filename), f"the folder cannot be read ({error.strerror or error})"
+
+
+def _read_tar(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
+    count = 0
+    try:
+        for member in tar_members(Path(path)):
+            if _is_picture(member.name):
+                count += 1
+                load = partial(_load_member, path, member, limit)
+                written = partial(_read_member_metadata, path, member)
+                yield PictureInput(f"{path}/{member.name}", Path(path), load, written)
+    except DamagedFileError as error:
+        yield _unreadable(path, f"{error}; {count} pictures of it could be used")
+        return
+    if count == 0:
+        yield _unreadable(path, f"no pictures in the tar; {LOOKED_FOR}")
+
+
+def _read_parquet(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
+    from unprompt.inversion.batch.parquet_inputs import loaders, parquet_pictures
+
+    try:
+        for name, row in parquet_pictures(path):
+            yield PictureInput(name, Path(path), *loaders(path, row, name, limit))
+    except UnreadableImageError as error:
+        yield _unreadable(path, str(error))
+
+
+def _load_member(path: str, member: TarMember, limit: PictureLimits) -> Image.Image:
+    name = f"{path}/{member.name}"
+    if member.size > limit.max_bytes:
+        raise UnreadableImageError(
+            f"cannot read the picture {name}: it is larger than {limit.max_bytes / 2**20:g} MiB"
+        )
+    try:
+        content = read_member(Path(path), member)
+    except DamagedFileError as error:
+        raise UnreadableImageError(f"cannot read the picture {name}: {error}") from error
+    return open_picture(content, name, limit)
+
+
+def _read_member_metadata(path: str, member: TarMember) -> WrittenPrompt | None:
+    try:
+        return read_metadata(read_member(Path(path), member))
+    except DamagedFileError:
+        return None
+
+
+def _unreadable(path: str, fault: str) -> PictureInput:
+    return PictureInput(path, Path(path), partial(_refuse, f"cannot read {path}: {fault}"))
+
+
+def _refuse(message: str) -> Image.Image:
+    raise UnreadableImageError(message)
+
+
+def _is_picture(name: str) -> bool:
+    """By suffix; hidden files are not, such as the ._x.png that macOS puts beside x.png."""
+    base = os.path.basename(name)
+    return not base.startswith(".") and base.lower().endswith(PICTURE_SUFFIXES)
+
+
+def _is_tar(name: str) -> bool:
+    return name.lower().endswith(TAR_SUFFIX)

@@ -1,0 +1,75 @@
+"""A parquet file with encoded pictures -> picture inputs, a block of rows in memory at a time.
+
+Takes what the field writes: a column of bytes, or Hugging Face's struct of `bytes` and `path`.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from PIL import Image
+
+from unprompt.index.base.errors import UnreadableImageError
+from unprompt.index.images.picture_columns import find_picture_column, name_of_picture
+from unprompt.index.images.pictures import PictureLimits, open_picture
+from unprompt.inversion.metadata.picture_metadata import WrittenPrompt, read_metadata
+
+BLOCK = 64
+
+
+def parquet_pictures(path: str) -> Iterator[tuple[str, int]]:
+    """(name, row) of every row; raises UnreadableImageError where no column holds pictures."""
+    column = _picture_column(path)
+    scan = pl.scan_parquet(path)
+    named = name_of_picture(scan.collect_schema(), column).alias("name")
+    names = scan.with_row_index("row").select("row", named).collect()
+    for row, name in names.iter_rows():
+        yield f"{path}/{name or f'{row:08d}'}", row
+
+
+def load_row(path: str, row: int, name: str, limit: PictureLimits) -> Image.Image:
+    """The picture of one row as RGB; raises UnreadableImageError."""
+    content = _content(path, row)
+    if not content:
+        raise UnreadableImageError(f"cannot read the picture {name}: the row holds no bytes")
+    return open_picture(content, name, limit)
+
+
+def read_row_metadata(path: str, row: int) -> WrittenPrompt | None:
+    """What the picture of one row says of its own making."""
+    content = _content(path, row)
+    return read_metadata(content) if content else None
+
+
+def loaders(path: str, row: int, name: str, limit: PictureLimits) -> tuple[Any, Any]:
+    """`load` and `read_metadata` of a PictureInput."""
+    return partial(load_row, path, row, name, limit), partial(read_row_metadata, path, row)
+
+
+def _picture_column(path: str) -> str:
+    try:
+        schema = pl.scan_parquet(path).collect_schema()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UnreadableImageError(f"cannot read {path}: {error}") from error
+    column = find_picture_column(schema)
+    if column is not None:
+        return column
+    raise UnreadableImageError(
+        f"{path} has no column of pictures; wanted bytes, or a struct with `bytes`, got "
+        f"{', '.join(schema)}"
+    )
+
+
+def _content(path: str, row: int) -> bytes | None:
+    block = _block(path, row // BLOCK, Path(path).stat().st_mtime_ns)
+    content = block[row % BLOCK]
+    return content.get("bytes") if isinstance(content, dict) else content
+
+
+@lru_cache(maxsize=2)
+def _block(path: str, number: int, changed: int) -> list[Any]:
+    column = _picture_column(path)
+    table = pl.scan_parquet(path).select(column).slice(number * BLOCK, BLOCK).collect()
+    return table[column].to_list()

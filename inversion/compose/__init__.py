@@ -1,0 +1,1 @@
+"""A prompt vector to a prompt that a person can read."""

@@ -1,0 +1,123 @@
+"""kNN and head estimates (q, d_prompt) of one or more members -> one vector a query.
+
+A member is an encoder with its index and its head. Every estimate is brought to unit length before
+it is weighted, as 1st to 3rd place of the competition blended theirs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from unprompt.index.base.durable import read_json, write_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT, read_settings, write_settings
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.inversion.estimate.gate import Gate
+from unprompt.inversion.estimate.knn import KnnConfig
+
+MAIN = "main"  # the member whose index gives candidates and evidence
+
+
+@dataclass(frozen=True, config=STRICT)
+class MemberShare:
+    """What one member's estimates weigh among the members' estimates of their kind."""
+
+    name: str
+    knn: KnnConfig
+    knn_weight: float
+    head_weight: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class Trial:
+    """One thing that tuning tried, and what it gained on validation pictures."""
+
+    what: str
+    validation_cosine: float  # fitted and measured on the same pictures
+    gain: float  # over the choice before it; cross-fitted where more than a grid was searched
+    kept: bool
+
+
+@dataclass(frozen=True, config=STRICT)
+class Blend:
+    """The tuned settings of a query, and what they scored on validation."""
+
+    alpha: float  # weight of the kNN estimate; the head has 1 - alpha
+    knn: KnnConfig
+    validation_cosine: float
+    validation_queries: int
+    prior: float = 0.0  # weight of the corpus' mean vector beside the two
+    gate: Gate | None = None  # makes alpha depend on the query
+    alpha_per_dimension: tuple[float, ...] | None = None  # 5th place's variant
+    knn_alone: KnnConfig | None = None  # what serves kNN best without a head
+    members: tuple[MemberShare, ...] = ()  # of an ensemble, `main` first
+    tried: tuple[Trial, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.alpha <= 1.0:
+            raise ConfigError(f"blend.alpha must lie between 0 and 1, got {self.alpha}")
+        if self.gate is not None and self.alpha_per_dimension is not None:
+            raise ConfigError("a blend has a gate or an alpha per dimension, not both")
+
+    @property
+    def shares(self) -> tuple[MemberShare, ...]:
+        """All members; a bundle that is no ensemble has one."""
+        return self.members or (MemberShare(MAIN, self.knn, 1.0, 1.0),)
+
+    def with_knn(self, knn: KnnConfig) -> "Blend":
+        """The same with other settings of the main member's neighbours."""
+        members = tuple(
+            replace(member, knn=knn) if member.name == MAIN else member for member in self.members
+        )
+        return replace(self, knn=knn, members=members)
+
+    def with_alpha(self, alpha: float) -> "Blend":
+        """The same with one alpha for every query."""
+        return replace(self, alpha=alpha, gate=None, alpha_per_dimension=None)
+
+
+def mix(
+    knn: np.ndarray,
+    head: np.ndarray,
+    alpha: float | np.ndarray,
+    prior: float = 0.0,
+    mean: np.ndarray | None = None,
+) -> np.ndarray:
+    """Both estimates at unit length, weighted alpha to 1 - alpha, at unit length again.
+
+    `alpha` is one number, one a query (q,), or one a dimension (1, d). `prior` times the corpus'
+    `mean` vector (d,) is added.
+    """
+    shares = np.asarray(alpha, dtype=np.float32)
+    shares = shares[:, None] if shares.ndim == 1 else shares
+    mixed = shares * to_unit_length(knn) + (1.0 - shares) * to_unit_length(head)
+    return to_unit_length(mixed if mean is None else mixed + np.float32(prior) * mean)
+
+
+def combine(estimates: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+    """Estimates (q, d) of one kind by several members -> their weighted mean, at unit length."""
+    if len(estimates) == 1:
+        return to_unit_length(estimates[0])
+    parts = [
+        weight * to_unit_length(estimate)
+        for estimate, weight in zip(estimates, weights, strict=True)
+    ]
+    return to_unit_length(np.sum(parts, axis=0))
+
+
+def mean_cosine(estimates: np.ndarray, truth: np.ndarray) -> float:
+    """Mean of the row-wise cosines of two sets of unit vectors (q, d)."""
+    return float(np.einsum("qd,qd->q", estimates, np.asarray(truth, dtype=np.float32)).mean())
+
+
+def save_blend(path: Path, blend: Blend) -> None:
+    """Write the blend as JSON."""
+    write_json(path, write_settings(blend))
+
+
+def load_blend(path: Path) -> Blend:
+    """Read a blend back; raises DamagedFileError or ConfigError where it is not one."""
+    return read_settings(Blend, read_json(path), str(path))

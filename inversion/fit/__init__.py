@@ -1,0 +1,1 @@
+"""What is tuned and measured on held-out pictures."""

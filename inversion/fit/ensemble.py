@@ -1,0 +1,118 @@
+"""Finished runs over one corpus -> a tuned blend of them all, and one bundle that holds it.
+
+Every run brings an encoder, its index and its head; validation pictures are matched by their ids.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.bundle.bundle import (
+    BLEND,
+    CONFIDENCE,
+    ENCODER,
+    HEAD,
+    INDEX,
+    read_bundle,
+    seal_bundle,
+)
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.inversion.estimate.blend import MAIN, Blend, save_blend
+from unprompt.inversion.estimate.confidence import Confidence, fit_confidence, save_confidence
+from unprompt.inversion.estimate.head import RegressionHead, load_head
+from unprompt.inversion.estimate.member import estimate_prompts, member_folder
+from unprompt.inversion.fit.fit import LabelledKeys, Targets, labelled_keys
+from unprompt.inversion.fit.fit_config import FitConfig
+from unprompt.inversion.fit.tune import MemberKeys, tune_blend
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """Where a run's bundle and the vectors of its pictures lie."""
+
+    name: str
+    bundle: Path
+    embeddings: Path
+    targets: Targets
+
+
+class Tuned(NamedTuple):
+    """What came out of tuning."""
+
+    blend: Blend
+    confidence: Confidence
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    name: str
+    index: PromptIndex
+    head: RegressionHead
+    keys: np.ndarray  # (n, d_image) of the validation pictures that all runs share
+    truth: np.ndarray  # (n, d_prompt)
+
+
+def tune_runs(runs: Sequence[FinishedRun], config: FitConfig, split: str = "validation") -> Tuned:
+    """Tune neighbours, weights, prior and gate of all runs together, and what to expect of them.
+
+    Raises ConfigError where two runs share no validation picture.
+    """
+    loaded = _load(runs, split)
+    members = [
+        MemberKeys(part.name, part.index, part.keys, part.head.predict(part.keys))
+        for part in loaded
+    ]
+    truth = loaded[0].truth
+    blend = tune_blend(members, truth, config)
+    parts = [(part.index, part.head) for part in loaded]
+    estimates = estimate_prompts(parts, [part.keys for part in loaded], blend)
+    cosines = np.einsum("nd,nd->n", estimates.blend, truth).astype(np.float64)
+    return Tuned(blend, fit_confidence(estimates.signals, cosines))
+
+
+def write_tuned(tuned: Tuned, runs: Sequence[FinishedRun], bundle: Path, name: str) -> None:
+    """Put what was tuned into `bundle`: the first run's own, or a new one made of all the runs'.
+
+    A new bundle is the first run's with the others' encoder, index and head beside it.
+    """
+    first = runs[0].bundle
+    if bundle.resolve() != first.resolve():
+        if bundle.exists() and any(bundle.iterdir()):
+            raise ConfigError(f"{bundle} is not empty; name another --output")
+        shutil.copytree(first, bundle, dirs_exist_ok=True)
+    manifest = read_bundle(first)
+    for run, share in zip(runs[1:], tuned.blend.members[1:], strict=True):
+        for part in (ENCODER, INDEX, HEAD):
+            shutil.copytree(run.bundle / part, member_folder(bundle, share.name) / part)
+    save_blend(bundle / BLEND, tuned.blend)
+    save_confidence(bundle / CONFIDENCE, tuned.confidence)
+    seal_bundle(bundle, name, manifest.space, manifest.target_space)
+
+
+def _load(runs: Sequence[FinishedRun], split: str) -> list[_Loaded]:
+    found: list[tuple[FinishedRun, LabelledKeys]] = [
+        (run, labelled_keys(run.embeddings, split, run.targets)) for run in runs
+    ]
+    shared = set(found[0][1].rows["image_id"].to_list())
+    for run, labelled in found[1:]:
+        shared &= set(labelled.rows["image_id"].to_list())
+        if not shared:
+            raise ConfigError(
+                f"{run.name} shares no {split} picture with {runs[0].name}; an ensemble needs runs "
+                "over one corpus with the same pictures"
+            )
+    loaded = []
+    for place, (run, labelled) in enumerate(found):
+        ids = labelled.rows["image_id"].to_list()
+        order = sorted((image, row) for row, image in enumerate(ids) if image in shared)
+        rows = np.array([row for _, row in order], dtype=np.int64)
+        index = PromptIndex.load(run.bundle / INDEX)
+        head = load_head(run.bundle / HEAD, index.manifest.space)
+        name = MAIN if place == 0 else run.name
+        loaded.append(_Loaded(name, index, head, labelled.keys[rows], labelled.truth[rows]))
+    return loaded

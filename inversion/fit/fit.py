@@ -1,0 +1,156 @@
+"""Embeddings, targets and the index -> head and blend weights, tuned on validation."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.bundle.bundle import (
+    BLEND,
+    CONFIDENCE,
+    ENCODER,
+    HEAD,
+    INDEX,
+    PHRASES,
+    PROMPT_ENCODER,
+)
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.exported.export import read_description
+from unprompt.index.prompt_encoders.target_encoder import write_prompt_encoder
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.towers.qformer import is_qformer
+from unprompt.index.towers.trained_tower import read_head
+from unprompt.index.vectors.embeddings import read_embeddings
+from unprompt.inversion.compose.phrases import make_bank, save_bank
+from unprompt.inversion.compose.prompt_encoder import load_matching_encoder
+from unprompt.inversion.estimate.blend import MAIN, Blend, mean_cosine, save_blend
+from unprompt.inversion.estimate.confidence import fit_confidence, save_confidence
+from unprompt.inversion.estimate.head import (
+    EncoderHead,
+    HeadDescription,
+    RegressionHead,
+    trained_head,
+)
+from unprompt.inversion.estimate.member import estimate_prompts
+from unprompt.inversion.estimate.ridge import fit_ridge
+from unprompt.inversion.fit.fit_config import FitConfig
+from unprompt.inversion.fit.tune import MemberKeys, tune_blend
+
+Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
+
+
+class LabelledKeys(NamedTuple):
+    """Pictures of one split whose prompts are known."""
+
+    rows: pl.DataFrame  # METADATA
+    keys: np.ndarray  # (n, d_image) float32 unit length
+    truth: np.ndarray  # (n, d_prompt) float32 unit length
+
+
+def labelled_keys(embeddings: Path, split: str, targets: Targets) -> LabelledKeys:
+    """Keys and true prompt vectors of one split; raises ConfigError where it is empty."""
+    embedded = read_embeddings(embeddings)
+    chosen = (embedded.rows["split"] == split).to_numpy()
+    if not chosen.any():
+        raise ConfigError(
+            f"{embeddings} holds no {split} picture; give the corpus some, for instance "
+            f"`corpus.{split}: 100`, and build again"
+        )
+    rows = embedded.rows.filter(chosen)
+    truth = to_unit_length(targets(rows["prompt_id"]))
+    return LabelledKeys(rows, to_unit_length(embedded.vectors[chosen]), truth)
+
+
+def fit_bundle(
+    bundle: Path,
+    embeddings: Path,
+    targets: Targets,
+    config: FitConfig,
+    trained: Path | None = None,
+    progress: Progress = SILENT,
+) -> Blend:
+    """Choose the head, tune kNN and alpha on validation, and save them into `bundle`.
+
+    `trained` is the export that the encoder's tower comes from, if it was trained.
+    """
+    index = PromptIndex.load(bundle / INDEX)
+    train = labelled_keys(embeddings, "train", targets)
+    validation = labelled_keys(embeddings, "validation", targets)
+    spaces = (index.manifest.space, index.manifest.target_space)
+    if read_description(bundle / ENCODER).output == "prediction":
+        heads: list[RegressionHead] = [_encoder_head(train, validation, spaces)]
+    else:
+        heads = [
+            fit_ridge(
+                (train.keys, train.truth),
+                (validation.keys, validation.truth),
+                spaces,
+                config.head.penalties,
+            )
+        ]
+        if trained is not None:
+            heads.append(_trained_head(trained, train, validation, spaces))
+    for head in heads:
+        kind, cosine = head.description.kind, head.description.validation_cosine
+        progress.note(f"head {kind}: validation cosine {cosine:.4f}")
+    best = max(heads, key=lambda head: head.description.validation_cosine)
+    best.save(bundle / HEAD)
+    member = MemberKeys(MAIN, index, validation.keys, best.predict(validation.keys))
+    blend = tune_blend([member], validation.truth, config)
+    save_blend(bundle / BLEND, blend)
+    estimates = estimate_prompts([(index, best)], [validation.keys], blend)
+    cosines = np.einsum("nd,nd->n", estimates.blend, validation.truth).astype(np.float64)
+    confidence = fit_confidence(estimates.signals, cosines)
+    save_confidence(bundle / CONFIDENCE, confidence)
+    progress.note(
+        f"blend: alpha {blend.alpha:.2f}, k {blend.knn.k}, {blend.knn.weighting}"
+        f"{', gated' if blend.gate else ''}, validation cosine {blend.validation_cosine:.4f}"
+    )
+    progress.note(f"confidence: calibration error {confidence.calibration_error:.4f}")
+    _save_phrases(bundle / PHRASES, index, config.phrases)
+    shutil.rmtree(bundle / PROMPT_ENCODER, ignore_errors=True)
+    if config.carry_encoder:
+        write_prompt_encoder(bundle / PROMPT_ENCODER, "int8")
+    return blend
+
+
+def _save_phrases(folder: Path, index: PromptIndex, size: int) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if size > 0:
+        encoder = load_matching_encoder(index.manifest.target_space)
+        if encoder is not None:
+            save_bank(folder, make_bank(index.rows["prompt"].unique().sort(), encoder, size))
+
+
+def _encoder_head(
+    train: LabelledKeys, validation: LabelledKeys, spaces: tuple[str, str]
+) -> EncoderHead:
+    cosine = mean_cosine(to_unit_length(validation.keys), validation.truth)
+    return EncoderHead(HeadDescription("encoder", *spaces, None, len(train.keys), cosine))
+
+
+def _trained_head(
+    trained: Path, train: LabelledKeys, validation: LabelledKeys, spaces: tuple[str, str]
+) -> RegressionHead:
+    matrices = read_head(trained)
+    if is_qformer(matrices):
+        raise ConfigError(
+            "a qformer head reads the tower's tokens, which no index holds; set "
+            "`encoder.output: prediction`"
+        )
+    taken = len(matrices.get("weight_1", matrices["weight_2"]))
+    if taken != train.keys.shape[1]:
+        raise ConfigError(
+            f"the trained head takes features of length {taken}, the encoder gives "
+            f"{train.keys.shape[1]}; set `encoder.output: prediction` or `features`"
+        )
+    unscored = HeadDescription("trained", *spaces, None, len(train.keys), 0.0)
+    found = trained_head(matrices, unscored).predict(validation.keys)
+    scored = replace(unscored, validation_cosine=mean_cosine(found, validation.truth))
+    return trained_head(matrices, scored)

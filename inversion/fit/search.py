@@ -1,0 +1,157 @@
+"""Estimates (n, d_prompt) and truth -> the weights between them, in closed form or by search."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from unprompt.inversion.estimate.blend import Blend, mix
+from unprompt.inversion.estimate.gate import Gate, standardise
+
+FOLDS = 2
+ADAM_STEPS, ADAM_RATE, SMOOTHING = 300, 0.03, 0.02
+GATE_PENALTY = 1e-3  # on the squared weights of the signals
+
+
+@dataclass(frozen=True)
+class Half:
+    """Validation pictures: both estimates at unit length, truth and signals."""
+
+    knn: np.ndarray  # (n, d_prompt)
+    head: np.ndarray  # (n, d_prompt)
+    truth: np.ndarray  # (n, d_prompt)
+    signals: np.ndarray  # (n, s)
+    mean: np.ndarray  # (d_prompt,) of the corpus' targets
+
+    def take(self, rows: np.ndarray) -> "Half":
+        """Some of the pictures."""
+        return Half(
+            self.knn[rows], self.head[rows], self.truth[rows], self.signals[rows], self.mean
+        )
+
+    def cosines(self, blend: Blend) -> np.ndarray:
+        """Cosine of each answer to the truth, (n,)."""
+        alpha = query_alpha(blend, self.signals)
+        answers = mix(self.knn, self.head, alpha, blend.prior, self.mean)
+        return np.einsum("nd,nd->n", answers, np.asarray(self.truth, np.float32)).astype(np.float64)
+
+    def score(self, blend: Blend) -> float:
+        """Mean cosine."""
+        return float(self.cosines(blend).mean())
+
+
+def query_alpha(blend: Blend, signals: np.ndarray) -> float | np.ndarray:
+    """What `mix` takes as alpha: one number, one a query (q,), or one a dimension (1, d)."""
+    if blend.gate is not None:
+        return blend.gate(signals)
+    if blend.alpha_per_dimension is not None:
+        return np.array(blend.alpha_per_dimension, dtype=np.float32)[None]
+    return blend.alpha
+
+
+def halves(half: Half) -> Iterator[tuple[Half, Half]]:
+    """(fitted on, measured on), each half in both places."""
+    even = np.arange(len(half.truth)) % FOLDS == 0
+    for rows in (even, ~even):
+        yield half.take(rows), half.take(~rows)
+
+
+def choose_alpha(
+    knn: np.ndarray, head: np.ndarray, truth: np.ndarray, steps: int = 101
+) -> tuple[float, float]:
+    """The alpha on an even grid with the best mean cosine to `truth`, and that cosine.
+
+    Estimates (q, d) and truth are of unit length, so that the three cosines between them are all
+    that the cosine of a mixture depends on.
+    """
+    truth = np.asarray(truth, dtype=np.float32)
+    pairs = ((knn, truth), (head, truth), (knn, head))
+    near_knn, near_head, agree = (np.einsum("qd,qd->q", *pair).astype(np.float64) for pair in pairs)
+    grid = np.linspace(0.0, 1.0, steps)[:, None]
+    length = np.sqrt(np.maximum(grid**2 + (1 - grid) ** 2 + 2 * grid * (1 - grid) * agree, 1e-12))
+    scores = ((grid * near_knn + (1 - grid) * near_head) / length).mean(axis=1)
+    best = int(np.argmax(scores))
+    return float(grid[best, 0]), float(scores[best])
+
+
+def member_weights(estimates: Sequence[np.ndarray], truth: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights >= 0 of any number of estimates with the best mean cosine, and that cosine.
+
+    Nelder-Mead over the cosines between the estimates, as 33rd place weighted its models.
+    """
+    stacked = np.stack([np.asarray(estimate, np.float32) for estimate in estimates])
+    near = np.einsum("mqd,qd->qm", stacked, np.asarray(truth, np.float32)).astype(np.float64)
+    gram = np.einsum("mqd,nqd->qmn", stacked, stacked).astype(np.float64)
+
+    def cosine(weights: np.ndarray) -> float:
+        length = np.sqrt(np.maximum(np.einsum("m,qmn,n->q", weights, gram, weights), 1e-12))
+        return float(((near @ weights) / length).mean())
+
+    found = _minimise(lambda roots: -cosine(roots**2), np.ones(len(estimates)))
+    weights = found**2
+    return weights / max(weights.sum(), 1e-12), cosine(weights)
+
+
+def fit_prior(half: Half, blend: Blend) -> Blend:
+    """alpha and the weight of the corpus' mean, together."""
+
+    def loss(point: np.ndarray) -> float:
+        if not 0.0 <= point[0] <= 1.0:
+            return 2.0
+        return -half.score(replace(blend, alpha=float(point[0]), prior=float(point[1])))
+
+    alpha, prior = _minimise(loss, np.array([blend.alpha, blend.prior]), step=0.05)
+    return replace(blend, alpha=float(alpha), prior=float(prior))
+
+
+def fit_gate(half: Half, blend: Blend) -> Blend:
+    """A gate over the signals, started at the one alpha for all."""
+    scaled = standardise(half.signals)
+    alpha = min(max(blend.alpha, 0.01), 0.99)
+
+    def gated(point: np.ndarray) -> Blend:
+        mean, scale, weights = (
+            tuple(map(float, part)) for part in (scaled.mean, scaled.scale, point[1:])
+        )
+        gate = Gate(mean, scale, weights, float(point[0]))
+        return replace(blend, gate=gate, alpha_per_dimension=None)
+
+    def loss(point: np.ndarray) -> float:
+        return GATE_PENALTY * float((point[1:] ** 2).sum()) - half.score(gated(point))
+
+    start = np.zeros(1 + scaled.values.shape[1])
+    start[0] = np.log(alpha / (1.0 - alpha))
+    return gated(_minimise(loss, start, step=0.5, rounds=400))
+
+
+def alpha_per_dimension(half: Half, blend: Blend) -> Blend:
+    """One alpha for each of the d_prompt dimensions, by Adam (2nd and 5th place's variants).
+
+    Held near the one alpha for all by a penalty on the squared distance.
+    """
+    knn, head, truth = (np.asarray(part, np.float64) for part in (half.knn, half.head, half.truth))
+    base = blend.prior * half.mean.astype(np.float64)
+    alphas = np.full(knn.shape[1], blend.alpha)
+    first, second = np.zeros_like(alphas), np.zeros_like(alphas)
+    for step in range(1, ADAM_STEPS + 1):
+        mixed = alphas * knn + (1.0 - alphas) * head + base
+        length = np.linalg.norm(mixed, axis=1, keepdims=True)
+        unit = mixed / np.maximum(length, 1e-12)
+        cosine = (unit * truth).sum(axis=1, keepdims=True)
+        slope = ((truth - cosine * unit) / np.maximum(length, 1e-12) * (knn - head)).mean(axis=0)
+        slope -= SMOOTHING / len(alphas) * (alphas - blend.alpha)
+        first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+        scale = np.sqrt(second / (1 - 0.999**step)) + 1e-8
+        alphas = alphas + ADAM_RATE / step**0.5 * first / (1 - 0.9**step) / scale
+        alphas = alphas.clip(0.0, 1.0)
+    return replace(blend, gate=None, alpha_per_dimension=tuple(float(alpha) for alpha in alphas))
+
+
+def _minimise(
+    loss: Callable[[np.ndarray], float], start: np.ndarray, step: float = 0.3, rounds: int = 300
+) -> np.ndarray:
+    from scipy.optimize import minimize
+
+    simplex = np.concatenate([start[None], start + step * np.eye(len(start))])
+    options = {"initial_simplex": simplex, "maxiter": rounds, "xatol": 1e-4, "fatol": 1e-7}
+    return np.asarray(minimize(loss, start, method="Nelder-Mead", options=options).x)

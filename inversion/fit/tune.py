@@ -1,0 +1,196 @@
+"""Validation keys and truth -> the blend: what serves best of neighbours, alpha, prior and gate.
+
+Deterministic. A grid settles k, weighting and alpha; what has more freedom (prior, gate, an alpha a
+dimension) is fitted on one half of the pictures and kept only if it wins on the other.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.inversion.estimate.blend import (
+    MAIN,
+    Blend,
+    MemberShare,
+    Trial,
+    combine,
+    mean_cosine,
+    mix,
+)
+from unprompt.inversion.estimate.gate import measure_signals
+from unprompt.inversion.estimate.knn import (
+    KnnConfig,
+    KnnEstimate,
+    estimate_from_neighbors,
+    find_prompts,
+)
+from unprompt.inversion.fit.fit_config import FitConfig
+from unprompt.inversion.fit.search import (
+    Half,
+    alpha_per_dimension,
+    choose_alpha,
+    fit_gate,
+    fit_prior,
+    halves,
+    member_weights,
+)
+
+UNTUNED = KnnConfig()  # what stands for "not tuned" in the list of trials, at alpha 0.5
+
+
+@dataclass(frozen=True)
+class MemberKeys:
+    """One member's view of the validation pictures."""
+
+    name: str
+    index: PromptIndex
+    keys: np.ndarray  # (n, d_image)
+    regressed: np.ndarray  # (n, d_prompt) unit length: what its head says
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The best neighbours of one member, with its own head and without."""
+
+    together: KnnConfig
+    alone: KnnConfig
+    alpha: float
+    estimate: KnnEstimate  # of `together`
+    trials: tuple[Trial, ...]
+
+
+def tune_blend(members: Sequence[MemberKeys], truth: np.ndarray, config: FitConfig) -> Blend:
+    """The settings that do best together on `truth` (n, d_prompt), and what else was tried.
+
+    Beside a strong head other neighbours help than alone: fewer, since the head already knows what
+    all of them share.
+    """
+    choices = [_choose_neighbors(member, truth, config) for member in members]
+    main = choices[0]
+    shares, trials = _share_members(members, choices, truth)
+    knn = combine([c.estimate.vectors for c in choices], [s.knn_weight for s in shares])
+    head = combine([m.regressed for m in members], [s.head_weight for s in shares])
+    alpha, cosine = choose_alpha(knn, head, truth)
+    blend = Blend(
+        alpha,
+        main.together,
+        cosine,
+        len(truth),
+        knn_alone=main.alone,
+        members=shares if len(members) > 1 else (),
+    )
+    signals = measure_signals(main.estimate, head)
+    half = Half(knn, head, truth, signals, _corpus_mean(members[0].index))
+    blend, more = _refine(blend, half, config)
+    return replace(blend, tried=(*main.trials, *trials, *more))
+
+
+def _choose_neighbors(member: MemberKeys, truth: np.ndarray, config: FitConfig) -> _Choice:
+    neighbors = find_prompts(member.index, member.keys, max((*config.neighbors, UNTUNED.k)))
+    ridge = bool(config.penalties)
+    own = member.index.keys_of(neighbors.rows) if ridge else None
+
+    def estimated(candidate: KnnConfig) -> KnnEstimate:
+        return estimate_from_neighbors(neighbors, member.index.targets, candidate, own)
+
+    found = {}
+    for candidate in _knn_candidates(config):
+        vectors = estimated(candidate).vectors
+        own_cosine = mean_cosine(vectors, truth)
+        found[candidate] = (own_cosine, *choose_alpha(vectors, member.regressed, truth))
+    if not found:
+        raise ConfigError("fit has no kNN setting to try")
+    together = max(found, key=lambda candidate: found[candidate][2])
+    alone = max(found, key=lambda candidate: found[candidate][0])
+    untuned = mean_cosine(mix(estimated(UNTUNED).vectors, member.regressed, 0.5), truth)
+    trials = [Trial("untuned: k 50, softmax 0.07, alpha 0.5", untuned, 0.0, False)]
+    for weighting in dict.fromkeys(candidate.weighting for candidate in found):
+        best = max(
+            (c for c in found if c.weighting == weighting),
+            key=lambda candidate: found[candidate][2],
+        )
+        cosine = found[best][2]
+        trials.append(
+            Trial(_describe(best, found[best][1]), cosine, cosine - untuned, best == together)
+        )
+    return _Choice(together, alone, found[together][1], estimated(together), tuple(trials))
+
+
+def _share_members(
+    members: Sequence[MemberKeys], choices: Sequence[_Choice], truth: np.ndarray
+) -> tuple[tuple[MemberShare, ...], list[Trial]]:
+    """Weights of the members' estimates, found together (Nelder-Mead)."""
+    if len(members) == 1:
+        return (MemberShare(MAIN, choices[0].together, 1.0, 1.0),), []
+    estimates = [choice.estimate.vectors for choice in choices]
+    estimates += [member.regressed for member in members]
+    first = mix(estimates[0], estimates[len(members)], choices[0].alpha)
+    weights, cosine = member_weights(estimates, truth)
+    knn, head = weights[: len(members)], weights[len(members) :]
+    knn, head = (
+        part / part.sum() if part.sum() > 0 else np.ones(len(part)) for part in (knn, head)
+    )
+    shares = tuple(
+        MemberShare(member.name, choice.together, float(a), float(b))
+        for member, choice, a, b in zip(members, choices, knn, head, strict=True)
+    )
+    names = ", ".join(member.name for member in members)
+    gain = cosine - mean_cosine(first, truth)
+    return shares, [Trial(f"members {names} together", cosine, gain, True)]
+
+
+def _refine(blend: Blend, half: Half, config: FitConfig) -> tuple[Blend, list[Trial]]:
+    """Prior, gate and alpha per dimension, each kept only if it wins where it was not fitted."""
+    trials: list[Trial] = []
+    options: list[tuple[str, Callable[[Half, Blend], Blend]]] = [
+        ("prior: shrink towards the corpus' mean", fit_prior)
+    ]
+    if config.gate:
+        options.append(("gate: alpha by query", fit_gate))
+    if config.per_dimension:
+        options.append(("alpha per dimension (Adam)", alpha_per_dimension))
+    for what, fit in options:
+        gain, error = _held_out_gain(half, blend, fit)
+        changed = fit(half, blend)
+        kept = gain > max(error, config.smallest_gain)
+        trials.append(Trial(what, half.score(changed), gain, kept))
+        if kept:
+            blend = changed
+    return replace(blend, validation_cosine=half.score(blend)), trials
+
+
+def _held_out_gain(
+    half: Half, blend: Blend, fit: Callable[[Half, Blend], Blend]
+) -> tuple[float, float]:
+    """Mean gain on pictures that `fit` has not seen, and its standard error."""
+    gains = []
+    for one, other in halves(half):
+        gains.append(other.cosines(fit(one, blend)) - other.cosines(blend))
+    joined = np.concatenate(gains)
+    return float(joined.mean()), float(joined.std() / max(1, len(joined)) ** 0.5)
+
+
+def _corpus_mean(index: PromptIndex) -> np.ndarray:
+    return np.asarray(index.mean_target, dtype=np.float32)
+
+
+def _describe(config: KnnConfig, alpha: float) -> str:
+    setting = {
+        "softmax": f"{config.temperature:g}",
+        "inverse_power": f"1/(d^{config.power:g} + 1e-4)",
+        "local_ridge": f"penalty {config.penalty:g}",
+    }[config.weighting]
+    return f"k {config.k}, {config.weighting.replace('_', ' ')} {setting}, alpha {alpha:.2f}"
+
+
+def _knn_candidates(config: FitConfig) -> Iterator[KnnConfig]:
+    for k in config.neighbors:
+        for temperature in config.temperatures:
+            yield KnnConfig(k=k, temperature=temperature)
+        for power in config.powers:
+            yield KnnConfig(k=k, weighting="inverse_power", power=power)
+        for penalty in config.penalties:
+            yield KnnConfig(k=k, weighting="local_ridge", penalty=penalty)

@@ -1,0 +1,1 @@
+"""Prompts that generators wrote into picture files."""

@@ -1,0 +1,1 @@
+"""What is trained: towers, heads, adapters and losses."""

@@ -161,7 +161,7 @@ def _unprompt(content: dict[str, Any], run: Path, *command: str, threads: int) -
     rest = command[len(verb) :]
     environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
     done = subprocess.run(
-        [sys.executable, "-m", "unprompt.ui.cli", *verb, str(config), "-o", str(run), *rest],
+        [sys.executable, "-m", "unprompt.ui.cli.main", *verb, str(config), "-o", str(run), *rest],
         capture_output=True, text=True, check=False, env=environment,
     )  # fmt: skip
     if done.returncode:

@@ -103,7 +103,7 @@ def measure_kill(folder: Path, count: int, options: list[str]) -> dict[str, obje
 
 def invert(folder: Path, output: Path, options: list[str]) -> subprocess.Popen[bytes]:
     """The command of a user."""
-    command = [sys.executable, "-m", "unprompt.ui.cli", "invert"]
+    command = [sys.executable, "-m", "unprompt.ui.cli.main", "invert"]
     paths = [str(folder / "files"), str(folder / "packed.tar")]
     return subprocess.Popen(
         [*command, *paths, "--output", str(output), *options], stderr=subprocess.DEVNULL

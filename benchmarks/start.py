@@ -28,9 +28,9 @@ from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 from unprompt.index.prompt_encoders.target_encoder import load_prompt_runtime
 from unprompt.index.towers.clip import load_clip
 from unprompt.inversion.inverter import STARTER
-from unprompt.ui.page_examples import draw_examples
+from unprompt.ui.page.examples import draw_examples
 
-INVERT = ("-m", "unprompt.ui.cli", "invert")
+INVERT = ("-m", "unprompt.ui.cli.main", "invert")
 TORCH = ("-c", "import open_clip, sentence_transformers")
 WARM = """
 import json, statistics, sys, time

@@ -267,7 +267,7 @@ def run_limited(arguments: list[object], limit_bytes: int | None) -> subprocess.
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 
     return subprocess.run(
-        [sys.executable, "-B", "-m", "unprompt.ui.cli", *map(str, arguments)],
+        [sys.executable, "-B", "-m", "unprompt.ui.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -313,7 +313,7 @@ def test_a_full_disk_while_building(
 def test_a_full_disk_behind_stdout(bundle: Path, pictures: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")
-    command = [sys.executable, "-m", "unprompt.ui.cli", "invert", str(pictures / "plain.png")]
+    command = [sys.executable, "-m", "unprompt.ui.cli.main", "invert", str(pictures / "plain.png")]
     with open("/dev/full", "w") as full:
         found = subprocess.run(
             [*command, "-b", str(bundle)], stdout=full, stderr=subprocess.PIPE, text=True

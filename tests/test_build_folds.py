@@ -21,7 +21,7 @@ from unprompt.index.base.settings import read_settings
 from unprompt.index.base.tables import read_table
 from unprompt.index.exported.export import trained_on
 from unprompt.inversion.inverter import STARTER
-from unprompt.ui.config import load_config
+from unprompt.ui.jobs.config import load_config
 
 
 def chained(n: int, seed: int) -> np.ndarray:

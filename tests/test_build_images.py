@@ -38,8 +38,8 @@ from unprompt.index.images.shards import (
     write_shard,
 )
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.ui.config import load_config
-from unprompt.ui.workflow import build_run
+from unprompt.ui.jobs.config import load_config
+from unprompt.ui.jobs.workflow import build_run
 
 LONG = "a fox and an owl " * 12
 COUNT, SHARD, BATCH = 22, 5, 4
@@ -146,7 +146,7 @@ def test_other_shards_and_batches_give_the_same_files(run: Path, folder: Path) -
 
 
 def start_images(config: Path, run: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "unprompt.ui.cli", "build", str(config), "-o", str(run),
+    command = [sys.executable, "-m", "unprompt.ui.cli.main", "build", str(config), "-o", str(run),
                "--stage", "images"]  # fmt: skip
     env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)

@@ -292,7 +292,7 @@ def test_a_killed_command_goes_on_without_asking_twice(server: ChatServer, tmp_p
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
     whole, killed = tmp_path / "whole" / "x.parquet", tmp_path / "killed" / "x.parquet"
-    start = [sys.executable, "-m", "unprompt.ui.cli"]
+    start = [sys.executable, "-m", "unprompt.ui.cli.main"]
     done = subprocess.run([*start, *command(server, whole)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     asked = list(server.messages)

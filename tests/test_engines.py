@@ -33,9 +33,9 @@ from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
 from unprompt.inversion.batch.inputs import find_pictures
 from unprompt.inversion.batch.results import append_record
 from unprompt.inversion.inverter import Query
-from unprompt.ui.batch import run_invert
-from unprompt.ui.cli_engine import read_engine
-from unprompt.ui.invert_request import InvertRequest
+from unprompt.ui.cli.engine_options import read_engine
+from unprompt.ui.jobs.invert import run_invert
+from unprompt.ui.jobs.invert_request import InvertRequest
 
 Cli = Callable[..., Any]
 HERE = Path(__file__).parent
@@ -206,7 +206,7 @@ def test_a_job_array_builds_what_one_process_builds(
     (run / "images").mkdir()
     (run / "images" / "00001.tar.0a1b2c3d.tmp").write_bytes(b"left by a kill")
     stages = ["--stage", "images", "--stage", "embed"]
-    command = [sys.executable, "-m", "unprompt.ui.cli", "build", "scenes-tiny", "-o", str(run)]
+    command = [sys.executable, "-m", "unprompt.ui.cli.main", "build", "scenes-tiny", "-o", str(run)]
     tasks = [
         subprocess.Popen([*command, *stages, "--shard", f"{task}/2"], stderr=subprocess.PIPE)
         for task in range(2)
@@ -385,7 +385,7 @@ def test_what_one_process_left_is_taken_over(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("unprompt.ui.batch_files.append_record", stop_after_40)
+        patch.setattr("unprompt.ui.jobs.batch_files.append_record", stop_after_40)
         assert invert().code == 130
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet.partial"]
     found = invert("--shard", "1/2")
@@ -463,7 +463,7 @@ def test_ray_listens_on_this_machine_only(ray: Any) -> None:
 
 def test_a_ray_of_its_own_says_nothing(tiny_run: Path, pictures: list[str], tmp_path: Path) -> None:
     """As a user runs it: a process that starts Ray, and leaves no process behind."""
-    command = [sys.executable, "-m", "unprompt.ui.cli", "invert", pictures[1], "--no-compose"]
+    command = [sys.executable, "-m", "unprompt.ui.cli.main", "invert", pictures[1], "--no-compose"]
     options = ["--engine", "ray", "-b", tiny_run / "bundle", "--output", tmp_path / "out.csv"]
     found = subprocess.run(
         [*command, *map(str, options)], capture_output=True, text=True, timeout=300
@@ -476,7 +476,15 @@ def test_a_ray_of_its_own_says_nothing(tiny_run: Path, pictures: list[str], tmp_
 
 
 def test_a_cluster_that_is_not_there(tiny_run: Path, pictures: list[str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "unprompt.ui.cli", "invert", pictures[1], "--engine", "ray"]
+    command = [
+        sys.executable,
+        "-m",
+        "unprompt.ui.cli.main",
+        "invert",
+        pictures[1],
+        "--engine",
+        "ray",
+    ]
     options = ["--ray-address", "127.0.0.1:9", "-b", tiny_run / "bundle", "-o", tmp_path / "o.csv"]
     found = subprocess.run(
         [*command, *map(str, options)], capture_output=True, text=True, timeout=300
@@ -487,7 +495,7 @@ def test_a_cluster_that_is_not_there(tiny_run: Path, pictures: list[str], tmp_pa
 
 
 def test_without_ray(tiny_run: Path, pictures: list[str], tmp_path: Path) -> None:
-    code = "import sys; sys.modules['ray'] = None; from unprompt.ui.cli import main; main()"
+    code = "import sys; sys.modules['ray'] = None; from unprompt.ui.cli.main import main; main()"
     options = ["--engine", "ray", "-b", tiny_run / "bundle", "--output", tmp_path / "out.csv"]
     found = subprocess.run(
         [sys.executable, "-c", code, "invert", pictures[1], *map(str, options)],

@@ -106,7 +106,7 @@ def test_without_a_gpu_the_command_says_what_is_missing(tiny_run: Path, tmp_path
     Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
     for more in ([], ["--output", str(tmp_path / "red.csv")]):
         asked = [str(tmp_path / "red.png"), "--bundle", str(tiny_run / "bundle"), "--gpu-search"]
-        command = [sys.executable, "-m", "unprompt.ui.cli", "invert", *asked, *more]
+        command = [sys.executable, "-m", "unprompt.ui.cli.main", "invert", *asked, *more]
         run = subprocess.run(command, capture_output=True, text=True)
         assert run.returncode == 1 and "unprompt[gpu]" in run.stderr, run.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["red.png"], "nothing half-written"

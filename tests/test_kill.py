@@ -30,7 +30,7 @@ LIMIT_SECONDS = 120
 
 
 def start_build(run: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "unprompt.ui.cli", "build", "scenes-tiny", "-o", str(run)]
+    command = [sys.executable, "-m", "unprompt.ui.cli.main", "build", "scenes-tiny", "-o", str(run)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 

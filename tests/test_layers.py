@@ -42,7 +42,11 @@ OWNERS = {
     "xformers": {"build/pictures/diffusion/pipeline.py"},
     "peft": {"inversion/train/model/adapters.py"},
     "accelerate": {"inversion/train/loop/launch.py"},
-    "matplotlib": {"inversion/train/loop/curves.py", "ui/eval_report.py", "ui/plan_plot.py"},
+    "matplotlib": {
+        "inversion/train/loop/curves.py",
+        "ui/jobs/evaluation/report.py",
+        "ui/planning/plot.py",
+    },
     "faiss": {"index/vectors/faiss_library.py"},
     "openvino": {
         "index/runtime/compiled.py",
@@ -111,7 +115,7 @@ def test_every_product_file_is_read() -> None:
         "index/towers/clip.py",
         "build/pipeline.py",
         "inversion/estimate/knn.py",
-        "ui/cli.py",
+        "ui/cli/main.py",
     } <= names
 
 
@@ -176,7 +180,7 @@ def test_help_is_light(arguments: list[str]) -> None:
     loaded = loaded_after(
         "import sys\n"
         f"sys.argv = ['unprompt', *{arguments!r}]\n"
-        "from unprompt.ui.cli import main\n"
+        "from unprompt.ui.cli.main import main\n"
         "try:\n    main()\n"
         "except SystemExit as stop:\n    assert not stop.code\n"
     )

@@ -376,7 +376,7 @@ def test_the_hub_is_reached_only_by_name(tmp_path: Path) -> None:
 
 def test_held_out_prompts_of_older_corpora_keep_their_name() -> None:
     """The starter's tower names the corpus it was trained on by this digest."""
-    from unprompt.ui.config import load_config
+    from unprompt.ui.jobs.config import load_config
 
     digest = load_config("starter").build.corpus.held_out_digest
     assert digest == "fb1ec45d34cd724a1dc69b2e7cb96d2ba8e2ffb730001284a36e1b80a0ad45e3"

@@ -10,7 +10,7 @@ import yaml
 from tiny_collections import WRITERS, write
 
 from unprompt.build.corpus.sources.kinds import KINDS
-from unprompt.ui.config import load_config
+from unprompt.ui.jobs.config import load_config
 
 Cli = Callable[..., Any]
 

@@ -28,8 +28,8 @@ from unprompt.inversion.train.contrastive import ContrastiveModule
 from unprompt.inversion.train.loop.launch import Launch
 from unprompt.inversion.train.loop.metrics import read_metrics
 from unprompt.inversion.train.towers.build import build_tower
-from unprompt.ui.config import load_config
-from unprompt.ui.train import train_run
+from unprompt.ui.jobs.config import load_config
+from unprompt.ui.jobs.train.run import train_run
 
 LIMIT_SECONDS = 180
 
@@ -161,7 +161,7 @@ def test_pairs_of_other_processes_are_negatives_too(run: Path, tmp_path: Path, l
     launched = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
          "--master_addr", "127.0.0.1", "--master_port", "29618",
-         "-m", "unprompt.ui.cli", "train", "clip", str(config), "-o", str(run)],
+         "-m", "unprompt.ui.cli.main", "train", "clip", str(config), "-o", str(run)],
         capture_output=True, text=True, timeout=LIMIT_SECONDS,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip

@@ -21,9 +21,9 @@ from unprompt.index.base.errors import TrainingDivergedError
 from unprompt.index.towers.trained_tower import read_result
 from unprompt.inversion.train.loop.checkpoints import list_checkpoints, load_checkpoint
 from unprompt.inversion.train.loop.metrics import read_metrics
-from unprompt.ui.config import load_config
-from unprompt.ui.train import train_run
-from unprompt.ui.workflow import build_run, examine
+from unprompt.ui.jobs.config import load_config
+from unprompt.ui.jobs.train.run import train_run
+from unprompt.ui.jobs.workflow import build_run, examine
 
 LIMIT_SECONDS = 180
 
@@ -69,7 +69,7 @@ def exported(run: Path) -> dict[str, np.ndarray]:
 
 
 def command(config: Path, run: Path) -> list[str]:
-    return ["-m", "unprompt.ui.cli", "train", "head", str(config), "-o", str(run)]
+    return ["-m", "unprompt.ui.cli.main", "train", "head", str(config), "-o", str(run)]
 
 
 def test_training_builds_a_bundle_that_beats_the_constant_vector(run: Path, tmp_path: Path) -> None:

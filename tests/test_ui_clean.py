@@ -105,7 +105,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
         pl.DataFrame({"prompt": rows}).write_parquet(path)
     output, work = tmp_path / "cleaned.parquet", tmp_path / "cleaned.work"
     settings = ["--set", "duplicates.cosine=null", "--set", "duplicates.minhash=null"]
-    command = [sys.executable, "-m", "unprompt.ui.cli", "clean", *map(str, files)]
+    command = [sys.executable, "-m", "unprompt.ui.cli.main", "clean", *map(str, files)]
     command += ["-o", str(output), *settings]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     marker, give_up = work / "rows" / "00000_stats.json", time.monotonic() + 120

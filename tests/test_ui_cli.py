@@ -16,7 +16,7 @@ import pytest
 
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.images.shards import tar_path
-from unprompt.ui.config import load_config, preset_names
+from unprompt.ui.jobs.config import load_config, preset_names
 
 Cli = Callable[..., Any]
 COMMANDS = [["build"], ["invert"], ["eval"], ["demo"], ["index", "info"], ["index", "verify"]]
@@ -342,14 +342,20 @@ def test_an_interruption_says_how_to_go_on(cli: Cli, monkeypatch: pytest.MonkeyP
     def interrupt(request: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("unprompt.ui.batch.run_invert", interrupt)
+    monkeypatch.setattr("unprompt.ui.jobs.invert.run_invert", interrupt)
     found = cli("invert", "x.png")
     assert found.code == 130 and "run the same command again" in found.err
 
 
 def test_as_a_process_with_a_reader_that_leaves(tiny_run: Path) -> None:
     """`unprompt invert ... | head -1`: no traceback, and nothing hangs."""
-    command = [sys.executable, "-m", "unprompt.ui.cli", "invert", tar_path(tiny_run / "images", 0)]
+    command = [
+        sys.executable,
+        "-m",
+        "unprompt.ui.cli.main",
+        "invert",
+        tar_path(tiny_run / "images", 0),
+    ]
     process = subprocess.Popen(
         [*map(str, command), "--json", "-b", str(tiny_run / "bundle")],
         stdout=subprocess.PIPE,

@@ -33,10 +33,10 @@ from unprompt.inversion.answer import Candidate, Inversion  # noqa: E402
 from unprompt.inversion.compose.settings import Origin  # noqa: E402
 from unprompt.inversion.inverter import Inverter  # noqa: E402
 from unprompt.inversion.metadata.picture_metadata import WrittenPrompt  # noqa: E402
-from unprompt.ui.demo import choose_port, describe  # noqa: E402
-from unprompt.ui.gradio_library import load_gradio  # noqa: E402
-from unprompt.ui.page import build_page, launch_page  # noqa: E402
-from unprompt.ui.page_answer import write_answer, write_neighbors  # noqa: E402
+from unprompt.ui.page.answer import write_answer, write_neighbors  # noqa: E402
+from unprompt.ui.page.gradio_library import load_gradio  # noqa: E402
+from unprompt.ui.page.page import build_page, launch_page  # noqa: E402
+from unprompt.ui.page.serve import choose_port, describe  # noqa: E402
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = (
@@ -441,7 +441,7 @@ def test_the_command_serves_until_interrupted_and_leaves_nothing(
     temporary, work = tmp_path / "temporary", tmp_path / "work"
     temporary.mkdir()
     work.mkdir()
-    command = [sys.executable, "-c", "from unprompt.ui.cli import main; main()", "demo"]
+    command = [sys.executable, "-c", "from unprompt.ui.cli.main import main; main()", "demo"]
     options = ["--bundle", str(tiny_run / "bundle"), "--port", "0", "--no-open"]
     environment = os.environ | {
         "TMPDIR": str(temporary),

@@ -16,7 +16,7 @@ from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.vectors.embeddings import read_embeddings, start_embeddings, write_part
 from unprompt.inversion.inverter import Inverter
-from unprompt.ui.evaluate import leak_line
+from unprompt.ui.jobs.evaluation.evaluate import leak_line
 
 Cli = Any
 

@@ -9,7 +9,7 @@ import pytest
 
 from unprompt.index.base.errors import ConfigError
 from unprompt.inversion.train.recipes import load_recipe, recipe_names
-from unprompt.ui.figures import show_bytes, show_count, show_days, show_money, show_time
+from unprompt.ui.planning.figures import show_bytes, show_count, show_days, show_money, show_time
 
 Cli = Callable[..., Any]
 A100_SECONDS = 1.59  # SD 1.5 at 50 steps, as published
@@ -185,7 +185,7 @@ def test_measured_rates_are_what_plan_counts_with(cli: Cli, tmp_path: Path) -> N
 
 def test_the_kept_rates_are_read_by_themselves(cli: Cli, tmp_path: Path) -> None:
     from unprompt.build.planning.rates import Rate, RatesFile, write_rates
-    from unprompt.ui.plan import rates_path
+    from unprompt.ui.planning.plan import rates_path
 
     own = Rate(
         "prompts", "all-MiniLM-L6-v2", "mine", 0.5, "unprompt bench", "2026-01", cores=4,

@@ -1,0 +1,48 @@
+"""`unprompt clean`: its arguments and options."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unprompt.ui.cli.options import JsonOption
+
+
+def clean(
+    paths: Annotated[list[Path], typer.Argument(help="Prompt files: txt, csv, parquet, jsonl.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .parquet file.")],
+    column: Annotated[
+        str | None, typer.Option(help="The column that holds the prompts, where it is unclear.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of `clean`, `duplicates` or `folds`. Repeatable."),
+    ] = None,
+    examples: Annotated[
+        int, typer.Option(min=0, max=20, help="Show so many prompts of each rule.")
+    ] = 0,
+    as_json: JsonOption = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete what other settings made.")
+    ] = False,
+) -> None:
+    """Clean and de-duplicate prompt files; say which rule changed or dropped how many.
+
+    Beside the output lie its duplicates (which fell for which), examples of each rule and the
+    report. A killed run is taken up where it stopped by the same command.
+
+    \b
+    Examples:
+      unprompt clean prompts.csv -o cleaned.parquet
+      unprompt clean *.parquet -o cleaned.parquet --set clean.preset=stable-diffusion
+      unprompt clean prompts.txt -o cleaned.parquet --set duplicates.cosine=0.9 --json
+      unprompt clean prompts.txt -o cleaned.parquet --set duplicates.cosine=null --examples 3
+      unprompt clean prompts.txt -o folds.parquet --set folds.count=10 --set folds.threshold=0.7
+    """
+    from unprompt.ui.jobs.clean import CleanRequest, run_clean
+
+    run_clean(
+        CleanRequest(tuple(paths), output, column, tuple(settings or ()), examples),
+        as_json,
+        overwrite,
+    )

@@ -1,0 +1,175 @@
+"""The command line: parse, call one library function, print. Exit 0, 1 (our error), 2 (usage)."""
+
+import atexit
+import gc
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from unprompt.index.base.errors import UnpromptError
+from unprompt.ui.cli.clean import clean
+from unprompt.ui.cli.engine_options import (
+    AddressOption,
+    CpusOption,
+    EngineOption,
+    GpusOption,
+    ShardOption,
+    WorkersOption,
+    read_engine,
+)
+from unprompt.ui.cli.index import index_app
+from unprompt.ui.cli.invert import invert
+from unprompt.ui.cli.make import make_app
+from unprompt.ui.cli.options import BundleOption, ConfigArgument, OutputRun, SetOption
+from unprompt.ui.cli.plan import bench, plan
+from unprompt.ui.cli.rerender import rerender
+from unprompt.ui.cli.score import evaluate, tune
+from unprompt.ui.cli.sources import sources
+from unprompt.ui.cli.train import train_app
+
+GARBAGE = 50_000  # objects: the 70,000 of a query's imports are looked through once, not 180 times
+INTERRUPTED = 130  # what typer makes of Ctrl-C
+EPILOG = "Every command has examples: unprompt COMMAND --help"
+
+app = typer.Typer(
+    name="unprompt",
+    help="Recover the prompt behind a generated image, as a vector and as text.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(index_app)
+app.add_typer(train_app)
+app.add_typer(make_app)
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        from importlib.metadata import version
+
+        print(f"unprompt {version('unprompt')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Recover the prompt behind a generated image, as a vector and as text."""
+
+
+@app.command()
+def build(
+    config: ConfigArgument,
+    output: OutputRun = None,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--stage",
+            help="Run only this stage, again if it is done: corpus, images, train, encoder, "
+            "embed, index, fit.",
+        ),
+    ] = None,
+    settings: SetOption = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Render the failed rows of finished shards again."),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete the stages that other settings made.")
+    ] = False,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    ray_address: AddressOption = None,
+    shard: ShardOption = None,
+) -> None:
+    """Build an index and a bundle from prompts: render, embed, index, fit.
+
+    A rerun finishes what is missing and leaves the rest alone, also after a kill.
+
+    \b
+    Examples:
+      unprompt build scenes-tiny
+      unprompt build my-corpus.yaml --output runs/mine
+      unprompt build scenes-small --stage corpus --stage images
+      unprompt build scenes-tiny --set corpus.count=800 --output runs/bigger
+      unprompt build my-corpus.yaml --engine ray --ray-address auto --workers 2:16
+      unprompt build my-corpus.yaml --stage images --shard $SLURM_ARRAY_TASK_ID/8
+    """
+    from unprompt.ui.jobs.build import run_build
+
+    chosen = read_engine(engine, workers, cpus, gpus, ray_address, shard)
+    run_build(config, output, stage, settings or [], retry_failed, overwrite, chosen)
+
+
+app.command()(clean)
+app.command()(invert)
+app.command()(tune)
+app.command()(rerender)
+app.command("eval")(evaluate)
+app.command()(sources)
+app.command()(plan)
+app.command()(bench)
+
+
+@app.command()
+def demo(
+    bundle: BundleOption = None,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 7860,
+    open_browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
+    ] = True,
+    auth: Annotated[
+        str | None,
+        typer.Option(help="NAME:PASSWORD that visitors have to give.", envvar="UNPROMPT_AUTH"),
+    ] = None,
+) -> None:
+    """Open the page: drop an image, see its prompt. Listens on 127.0.0.1 only.
+
+    \b
+    Examples:
+      unprompt demo
+      unprompt demo --bundle runs/mine/bundle --port 8000 --no-open
+    """
+    from unprompt.ui.page.serve import run_demo
+
+    run_demo(bundle, port, open_browser, auth)
+
+
+def main() -> None:
+    """Entry point: our errors become one line on stderr and exit code 1."""
+    gc.set_threshold(GARBAGE)
+    atexit.register(gc.freeze)  # an interpreter that ends looks through all objects, for 0.1 s
+    try:
+        app()
+    except UnpromptError as error:
+        print(f"unprompt: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as error:  # a full disk behind stdout, a folder that may not be read
+        _drop_unwritable_output()
+        print(f"unprompt: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            print("unprompt: stopped; run the same command again to go on", file=sys.stderr)
+        raise
+
+
+def _drop_unwritable_output() -> None:
+    """What stdout did not take would otherwise fail once more at the end of the process."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

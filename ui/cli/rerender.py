@@ -1,0 +1,63 @@
+"""`unprompt rerender`: a run and a row's key -> that row's picture drawn again, and compared."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unprompt.index.base.errors import UnpromptError
+from unprompt.ui.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from unprompt.build.pictures.rerender import Rerendered
+
+
+def rerender(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a folder of image shards.")],
+    key: Annotated[str, typer.Argument(help="The row's key: shard and row, 9 digits.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write the picture.")
+    ] = None,
+    tolerance: Annotated[
+        int, typer.Option(help="Levels of 255 that a pixel may differ by.", min=0, max=255)
+    ] = 2,
+    device: Annotated[str, typer.Option(help="Where a pipeline runs: auto, cpu, cuda:1.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Render one row again from what it records, and compare with the stored picture.
+
+    Exit code 1 where the pictures differ by more than the tolerance.
+
+    \\b
+    Examples:
+      unprompt rerender runs/mine 000030017 -o picture.png
+      unprompt rerender runs/mine 000030017 --json
+    """
+    from unprompt.build.pictures.rerender import rerender as draw_again
+
+    found = draw_again(run, key, device)
+    if output is not None:
+        found.save(output)
+    report = {
+        "key": key,
+        "prompt": found.row["prompt"],
+        "seed": found.row["seed"],
+        "same_file": found.same_file,
+        "largest_difference": found.largest,
+        "mean_difference": found.mean,
+    }
+    print(json.dumps(report) if as_json else f"{key}: {_outcome(found)}")
+    if found.largest is not None and found.largest > tolerance:
+        raise UnpromptError(
+            f"row {key} comes out otherwise: a pixel differs by {found.largest} of 255 levels, "
+            f"{found.mean:.3g} on average; another device, library version or thread count?"
+        )
+
+
+def _outcome(found: "Rerendered") -> str:
+    if found.same_file:
+        return "the same file"
+    if found.largest is None:
+        return "rendered again; there is no stored picture to compare with"
+    return f"differs by at most {found.largest} of 255 levels, {found.mean:.3g} on average"

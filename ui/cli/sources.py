@@ -1,0 +1,39 @@
+"""`unprompt sources`: its arguments and options."""
+
+from typing import Annotated
+
+import typer
+
+from unprompt.ui.cli.options import JsonOption
+
+
+def sources(
+    kind: Annotated[str | None, typer.Argument(help="A kind of collection.")] = None,
+    path: Annotated[str | None, typer.Argument(help="Where the collection lies.")] = None,
+    head: Annotated[int, typer.Option(help="Prompts to show.", min=0)] = 5,
+    rows: Annotated[
+        int, typer.Option(help="Rows to count over; 0 reads the whole collection.", min=0)
+    ] = 100_000,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the collection: min_similarity=0.3. Repeatable."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the collections that a corpus can be made of, explain one, or look into one on disk.
+
+    \b
+    Examples:
+      unprompt sources
+      unprompt sources coyo
+      unprompt sources coco annotations/captions_train2017.json --head 10
+      unprompt sources coyo coyo-700m/data --set min_similarity=0.3 --rows 0 --json
+    """
+    from unprompt.ui.jobs.sources import explain_kind, list_kinds, preview
+
+    if kind is None:
+        list_kinds(as_json)
+    elif path is None and not settings:
+        explain_kind(kind, as_json)
+    else:
+        preview(kind, path, settings or [], (head, rows), as_json)

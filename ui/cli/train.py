@@ -1,0 +1,127 @@
+"""`unprompt train ...`: the commands of training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unprompt.ui.cli.options import ConfigArgument, OutputRun, SetOption
+
+train_app = typer.Typer(
+    name="train",
+    help="Train image towers and heads on rendered prompts.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+ResumeOption = Annotated[
+    str,
+    typer.Option(
+        "--resume", help="latest goes on where a run stopped, none starts anew, or a checkpoint."
+    ),
+]
+
+
+@train_app.command("head")
+def train_head(
+    config: ConfigArgument,
+    output: OutputRun = None,
+    settings: SetOption = None,
+    resume: ResumeOption = "latest",
+) -> None:
+    """Train an image tower and its head to predict the prompt's vector.
+
+    Makes the corpus and the pictures first where they are missing. Writes RUN/train: config.yaml,
+    metrics.jsonl, checkpoints/, tensorboard/, curves.png, and export/ with the best weights.
+    `unprompt build` with the same config then builds the bundle from them.
+
+    \b
+    Examples:
+      unprompt train head starter
+      unprompt train head my.yaml --set train.stages='[{epochs: 8}]' --output runs/mine
+      unprompt train head my.yaml --resume none
+      accelerate launch -m unprompt.ui.cli.main train head my.yaml                  # several GPUs
+      torchrun --nproc_per_node 2 -m unprompt.ui.cli.main train head my.yaml        # CPU processes
+    """
+    from unprompt.ui.jobs.train.commands import run_training
+
+    run_training(config, output, settings or [], resume, "train")
+
+
+@train_app.command("clip")
+def train_clip(
+    config: ConfigArgument,
+    output: OutputRun = None,
+    settings: SetOption = None,
+    resume: ResumeOption = "latest",
+) -> None:
+    """Fine-tune a whole CLIP on pictures and their prompts, contrastively.
+
+    Reads the config's section `clip:`. Writes RUN/clip, like RUN/train of `train head`; its
+    export/ is an open_clip folder, to be named as `encoder.model: local-dir:RUN/clip/export`.
+
+    \b
+    Examples:
+      unprompt train clip my.yaml --set clip.model=efficientnet-lite2
+      unprompt train clip my.yaml --set clip.loss=siglip --set clip.lock_text=false
+    """
+    from unprompt.ui.jobs.train.commands import run_training
+
+    run_training(config, output, settings or [], resume, "clip")
+
+
+@train_app.command("export")
+def train_export(
+    run: Annotated[Path, typer.Argument(help="A run folder that was trained.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write.")],
+) -> None:
+    """Write a trained tower, adapters merged, as a CLIP that open_clip loads as local-dir:OUTPUT.
+
+    \b
+    Example:
+      unprompt train export runs/mine models/mine
+    """
+    from unprompt.ui.jobs.train.commands import export_clip
+
+    export_clip(run, output)
+
+
+@train_app.command("average")
+def train_average(
+    first: Annotated[Path, typer.Argument(help="A trained run.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write.")],
+    second: Annotated[
+        Path | None, typer.Option("--with", help="Another run; the untrained tower if left out.")
+    ] = None,
+    share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the second, or of the trained tower.")
+    ] = 0.5,
+) -> None:
+    """Average the weights of two trainings, or of one with where it started (WiSE-FT).
+
+    \b
+    Examples:
+      unprompt train average runs/mine averaged --share 0.7
+      unprompt train average runs/mine averaged --with runs/other
+    """
+    from unprompt.ui.jobs.train.commands import average
+
+    average(first, second, share, output)
+
+
+@train_app.command("recipes")
+def train_recipes(
+    name: Annotated[str | None, typer.Argument(help="A recipe; all are listed without.")] = None,
+    member: Annotated[str | None, typer.Option(help="Only this member's section.")] = None,
+) -> None:
+    """List the competition winners' recipes, or print one as YAML.
+
+    \b
+    Examples:
+      unprompt train recipes
+      unprompt train recipes kaggle-1st
+      unprompt train recipes kaggle-1st --member vit-l-336 >> my.yaml
+    """
+    from unprompt.ui.jobs.train.commands import show_recipes
+
+    show_recipes(name, member)

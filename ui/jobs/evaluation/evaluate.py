@@ -1,0 +1,95 @@
+"""`unprompt eval`: a config's name, or a submission -> a table of scores, JSON, or a report."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.images.pictures import open_picture
+from unprompt.index.images.shards import ImageShards
+from unprompt.inversion.batch.submission import match_truth
+from unprompt.inversion.fit.evaluate import MethodScore, score
+from unprompt.ui.jobs.build import run_folder
+from unprompt.ui.jobs.config import load_config
+from unprompt.ui.jobs.evaluation.cosines import write_cosines
+from unprompt.ui.jobs.evaluation.report import Report, score_table, write_report
+from unprompt.ui.jobs.progress import choose_progress
+from unprompt.ui.jobs.workflow import build_run, examine, make_run
+
+
+def run_eval(
+    name: str,
+    output: Path | None,
+    settings: Sequence[str],
+    as_json: bool,
+    texts: int = 0,
+    report: bool = False,
+    text_bank: bool = False,
+) -> None:
+    """Build the run if it is not whole, score it, print; write RUN/report if asked to."""
+    config = load_config(name, settings)
+    folder = run_folder(output, config)
+    progress = choose_progress()
+    build_run(folder, config, progress=progress)
+    found = examine(folder, config, texts, text_bank)
+    scores = found.scores
+    if report:
+        shards = ImageShards(make_run(folder, config).images)
+        page = write_report(
+            folder / "report",
+            Report(
+                config.build.name, scores, found.examined, found.sources, leak_line(found.leaks)
+            ),
+            lambda row: open_picture(shards.image(row["image_path"]), row["image_path"]),
+        )
+        write_cosines(folder)
+        progress.note(f"report: {page}")
+    if as_json:
+        summary = {
+            "run": config.build.name,
+            "methods": [s.as_json() for s in scores],
+            "leaks": found.leaks,
+            "calibration_error": found.calibration_error,
+            "compose_seconds": found.compose_seconds,
+        }
+        print(json.dumps(summary, indent=2))
+        return
+    print(score_table(scores))
+    if found.calibration_error is not None:
+        print(f"calibration error {found.calibration_error:.4f}", file=sys.stderr)
+    if found.compose_seconds is not None:
+        print(f"composing a prompt: median {1000 * found.compose_seconds:.0f} ms", file=sys.stderr)
+    print(leak_line(found.leaks), file=sys.stderr)
+
+
+def score_submission(submission: Path, truth: Path, as_json: bool) -> None:
+    """Score a submission file against the true prompts, as the competition did."""
+    from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
+
+    if not submission.is_file():
+        raise ConfigError(f"--truth scores a submission; there is no file {submission}")
+    vectors, wanted = match_truth(submission, truth, load_prompt_encoder())
+    found: MethodScore = score(submission.name, vectors, wanted)
+    print(json.dumps(found.as_json(), indent=2) if as_json else score_table([found], "submission"))
+
+
+def leak_line(leaks: dict[str, Any]) -> str:
+    """What the leak check found, as a sentence."""
+    line = (
+        f"leak check: the nearest train and held-out prompts have a cosine of "
+        f"{leaks['highest_cosine']:.6f}, under {leaks['threshold']}"
+    )
+    if leaks["rows_near_held_out"]:
+        line += (
+            f"\nWARNING: {leaks['rows_near_held_out']} rows that were added to the index come near "
+            "to held-out prompts, so that these scores are too high; `unprompt index remove RUN "
+            "--near-held-out` takes them out"
+        )
+    if leaks["tower_of_another_corpus"]:
+        line += (
+            "\nWARNING: the tower was trained on another corpus; these scores may be of prompts "
+            "it has seen. Train it on this corpus, or give this run the corpus it was trained on"
+        )
+    return line

@@ -1,0 +1,192 @@
+"""`unprompt index add|remove|merge|rebuild`: an index changes; print what it became."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from unprompt.build.corpus.corpus import Corpus, read_corpus
+from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.base.settings import read_settings
+from unprompt.index.base.stages import StageLedger
+from unprompt.index.base.tables import write_table
+from unprompt.index.bundle.bundle import SEAL
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.search.factory import IndexConfig
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.store.rebuild import merge_indexes, read_content, rebuild_index
+from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.update import Change, add_rows, remove_rows
+from unprompt.index.vectors.embeddings import DESCRIPTION, open_embeddings
+from unprompt.ui.jobs.config import override_setting
+from unprompt.ui.jobs.index_reports import find_index
+from unprompt.ui.jobs.progress import choose_progress
+
+LEFT_OUT_FILE = (
+    "index_left_out.parquet"  # of the run: source, and LEFT_OUT of build/corpus/leaks.py
+)
+
+
+class Leaving(NamedTuple):
+    """Which rows are to be removed; what is asked for in several ways is added up."""
+
+    row_ids: Sequence[int] = ()
+    listed: Path | None = None
+    containing: str | None = None  # in their prompts
+    near_held_out: bool = False
+
+
+def add_to_index(folder: Path, sources: Sequence[Path], keep_near: bool, as_json: bool) -> None:
+    """Add the rows of other indexes, or of folders of embeddings.
+
+    Those near to held-out prompts of the index' own run are left out and listed, unless
+    `keep_near`: found by them, `unprompt eval` would score what the index was given.
+    """
+    place = find_index(folder)
+    own = None if keep_near else _own_corpus(place)
+    for source in sources:
+        content, notes = _content(source), []
+        if own is not None:
+            from unprompt.build.keys.import_rows import without_held_out
+
+            content, left_out = without_held_out(content, own)
+            notes = _list_left_out(_run_of(place), source, left_out)
+        _report(place, add_rows(place, content), as_json, notes)
+
+
+def remove_from_index(folder: Path, leaving: Leaving, as_json: bool) -> None:
+    """Remove the rows that are asked for in one way or another."""
+    place = find_index(folder)
+    wanted = [*leaving.row_ids, *(_read_ids(leaving.listed) if leaving.listed else [])]
+    if leaving.containing:
+        rows, text = PromptIndex.load(place).rows, leaving.containing.lower()
+        found = rows["prompt"].str.to_lowercase().str.contains(text, literal=True)
+        wanted += rows["row_id"].filter(found).to_list()
+    if leaving.near_held_out:
+        from unprompt.build.keys.import_rows import rows_near_held_out
+
+        own = _own_corpus(place)
+        if own is None:
+            raise ConfigError(
+                f"--near-held-out needs the corpus of the run that {place} belongs to; there is "
+                f"none in {_run_of(place)}"
+            )
+        wanted += rows_near_held_out(PromptIndex.load(place), own).to_list()
+    _report(place, remove_rows(place, wanted), as_json)
+
+
+def merge_into(output: Path, folders: Sequence[Path], as_json: bool) -> None:
+    """Merge indexes of one encoder into a new folder."""
+    change = merge_indexes([find_index(folder) for folder in folders], output)
+    _report(output, change, as_json)
+
+
+def rebuild(folder: Path, settings: Sequence[str], queries: Path | None, as_json: bool) -> None:
+    """Train and fill anew from the kept keys, as the run of the index did unless `settings` say."""
+    place = find_index(folder)
+    ledger = StageLedger(_run_of(place))
+    begun = ledger.settings("index")["index"] if ledger.is_begun("index") else {}
+    content: dict[str, Any] = {"index": begun}
+    for setting in settings:
+        override_setting(content, setting)
+    unknown = set(content) - {"index"}
+    if unknown:
+        raise ConfigError(f"--set here takes index.NAME=value, got {unknown.pop()}.NAME=value")
+    config = read_settings(IndexConfig, content["index"], "--set index")
+    held_out = None if queries is None else _held_out(queries)
+    _report(place, rebuild_index(place, config, held_out, choose_progress()), as_json)
+
+
+def _content(source: Path) -> IndexContent:
+    if not (source / DESCRIPTION).is_file():
+        return read_content(find_index(source))
+    from unprompt.build.keys.import_rows import embedded_content
+    from unprompt.index.engines.devices import load_target_encoder
+
+    return embedded_content(source, load_target_encoder())
+
+
+def _run_of(place: Path) -> Path:
+    """The run folder whose bundle an index folder belongs to, if it belongs to one."""
+    return place.parent.parent
+
+
+def _own_corpus(place: Path) -> Corpus | None:
+    """The corpus of the run that an index belongs to; None for an index without one."""
+    run = _run_of(place)
+    return read_corpus(run / "corpus") if StageLedger(run).is_done("corpus") else None
+
+
+def _list_left_out(run: Path, source: Path, left_out: pl.DataFrame) -> list[str]:
+    """Write down which rows of a source were left out; a note of it if there are any."""
+    path = run / LEFT_OUT_FILE
+    earlier = pl.read_parquet(path) if path.is_file() else None
+    listed = left_out.select(pl.lit(str(source)).alias("source"), pl.all())
+    if earlier is not None:
+        listed = pl.concat([earlier.filter(pl.col("source") != str(source)), listed])
+    if listed.height or earlier is not None:
+        write_table(path, listed)
+    if not left_out.height:
+        return []
+    return [
+        f"{left_out.height:,} rows of {source} were left out, near to held-out prompts of {run}: "
+        f"listed in {path}; --keep-near adds them, and `unprompt eval` scores too high then"
+    ]
+
+
+def _held_out(folder: Path) -> np.ndarray:
+    """The validation vectors of a folder of embeddings, on which recall is measured."""
+    embedded = open_embeddings(folder)
+    held_out = embedded.vectors[(embedded.rows["split"] == "validation").to_numpy()]
+    if not len(held_out):
+        raise ConfigError(f"{folder} has no validation rows to measure recall on")
+    return to_unit_length(held_out)
+
+
+def _read_ids(path: Path) -> list[int]:
+    """Row ids of a text file, one a line, or of a parquet file's column `row_id`."""
+    try:
+        if path.suffix == ".parquet":
+            return list(pl.read_parquet(path, columns=["row_id"])["row_id"].to_list())
+        return [int(line) for line in path.read_text(encoding="utf-8").split()]
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise UnpromptError(
+            f"{path} holds no row ids ({error}); wanted one number a line, or a parquet file with "
+            "the column row_id"
+        ) from error
+
+
+def _report(place: Path, change: Change, as_json: bool, said: Sequence[str] = ()) -> None:
+    notes = [*said, *change.notes]
+    if (place.parent / SEAL).is_file() and (change.added or change.removed or change.rebuilt):
+        notes.append(f"the blend was tuned before this change: `unprompt tune {_run_of(place)}`")
+    manifest = change.manifest
+    if as_json:
+        record: dict[str, Any] = {
+            "index": str(place),
+            "generation": manifest.generation,
+            "rows": manifest.ntotal,
+            "prompts": manifest.prompts,
+            "added": change.added,
+            "removed": change.removed,
+            "rebuilt": change.rebuilt,
+            "skipped": change.skipped,
+            "notes": notes,
+        }
+        print(json.dumps(record))
+        return
+    parts = ["rebuilt"] if change.rebuilt else []
+    parts += [
+        f"{count:,} {name}"
+        for name in ("added", "removed", "skipped")
+        if (count := getattr(change, name))
+    ]
+    print(
+        f"{place}: {', '.join(parts) or 'nothing changed'}; {manifest.ntotal:,} rows of "
+        f"{manifest.prompts:,} prompts, generation {manifest.generation}"
+    )
+    for note in notes:
+        print(f"note: {note}")

@@ -1,0 +1,1 @@
+"""Jobs of `unprompt plan` and `unprompt bench`."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table, normalise
-from unprompt.build.corpus.corpus.duplicates import dedupe
+from unprompt.build.corpus.duplicates import dedupe
 from unprompt.build.corpus.duplicates.dedupe import drop_near_duplicates
 from unprompt.build.corpus.sources.prompts import read_prompts
 from unprompt.index.base.durable import stable_id

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.build.corpus.corpus.duplicates import cosine, lexical
+from unprompt.build.corpus.duplicates import cosine, lexical
 from unprompt.build.corpus.duplicates.candidates import candidate_pairs, count_hashes, rarest
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
 from unprompt.build.corpus.duplicates.cosine import drop_by_cosine

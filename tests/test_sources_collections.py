@@ -15,7 +15,7 @@ from tiny_collections import USER, WRITERS, Found, delimited, diffusiondb_table,
 
 from unprompt.build.config import CorpusConfig
 from unprompt.build.corpus.cleaning.prompts_table import normalise
-from unprompt.build.corpus.corpus.formats import json_items
+from unprompt.build.corpus.formats import json_items
 from unprompt.build.corpus.formats.json_items import stream_items
 from unprompt.build.corpus.formats.rows import BATCH, pick_prompt
 from unprompt.build.corpus.formats.tables import stream_table

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from unprompt.build.corpus.cleaning import syntax
 from unprompt.build.corpus.cleaning.clip_length import over_clip_tokens
 from unprompt.build.corpus.cleaning.config import CleanConfig
 from unprompt.build.corpus.cleaning.language import is_foreign, letter_shares
@@ -14,7 +15,6 @@ from unprompt.build.corpus.cleaning.repeats import (
     may_repeat_phrases,
     repeated_share,
 )
-from unprompt.build.corpus.corpus.cleaning import syntax
 from unprompt.index.base.terms import read_terms
 
 Column = Callable[[pl.Series], pl.Series]  # (n,) prompts in, (n,) values out

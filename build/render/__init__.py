@@ -1,1 +1,0 @@
-"""Text-to-image renderers behind one interface."""

@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from unprompt.build.config import CorpusConfig
 from unprompt.build.corpus.cleaning import clean_shards as shards_module
 from unprompt.build.corpus.cleaning import syntax
 from unprompt.build.corpus.cleaning.clean_rows import Cleaned, Cleaner, merge_examples
@@ -18,6 +17,7 @@ from unprompt.build.corpus.cleaning.config import CleanConfig
 from unprompt.build.corpus.cleaning.inputs import PromptFiles, read_nsfw
 from unprompt.build.corpus.cleaning.language import is_foreign, letter_shares
 from unprompt.build.corpus.cleaning.repeats import repeated_share
+from unprompt.build.corpus.config import CorpusConfig
 from unprompt.index.base.durable import digest_file
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.base.row_shards import RowShards

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unprompt.build.config import CorpusConfig
-from unprompt.build.corpus.corpus import Corpus, make_corpus
 from unprompt.build.corpus import groups as groups_module
+from unprompt.build.corpus.config import CorpusConfig
+from unprompt.build.corpus.corpus import Corpus, make_corpus
 from unprompt.build.corpus.duplicates.vectors import VectorArray
 from unprompt.build.corpus.folds import FOLDS, FoldsConfig, assign_folds, report_folds
 from unprompt.build.corpus.groups import group_rows

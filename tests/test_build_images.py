@@ -19,7 +19,7 @@ import torch
 import yaml
 from tiny_pipelines import SIDE_PX, save_sd
 
-from unprompt.build.config import RenderConfig
+from unprompt.build.pictures.config import RenderConfig
 from unprompt.build.pictures.diffusion.config import DiffusionConfig
 from unprompt.build.pictures.load_renderer import load_renderer
 from unprompt.build.pictures.output import map_behind, shrink

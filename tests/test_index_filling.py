@@ -20,9 +20,9 @@ from unprompt.index.search.training import fill, train
 from unprompt.index.store import unfinished
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segment_files import IndexContent
-from unprompt.index.store.segments import ChosenRows
 from unprompt.index.store.write import write_index
 from unprompt.index.vectors.faiss_library import load_faiss, one_thread
+from unprompt.index.vectors.matrix import ChosenRows
 from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
 
 ROWS_EACH = 700

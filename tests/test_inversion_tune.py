@@ -16,6 +16,7 @@ from unprompt.inversion.estimate.blend import (
     combine,
     load_blend,
     mix,
+    query_alpha,
     save_blend,
 )
 from unprompt.inversion.estimate.gate import SIGNALS, Gate, measure_signals
@@ -30,7 +31,6 @@ from unprompt.inversion.fit.search import (
     fit_gate,
     fit_prior,
     member_weights,
-    query_alpha,
 )
 from unprompt.inversion.fit.tune import MemberKeys, tune_blend
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_collections import USER, WRITERS, Found, delimited, diffusiondb_table, write
 
-from unprompt.build.config import CorpusConfig
 from unprompt.build.corpus.cleaning.prompts_table import normalise
+from unprompt.build.corpus.config import CorpusConfig
 from unprompt.build.corpus.formats import json_items
 from unprompt.build.corpus.formats.json_items import stream_items
 from unprompt.build.corpus.formats.rows import BATCH, pick_prompt

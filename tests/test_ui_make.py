@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from unprompt.build.config import CorpusConfig
+from unprompt.build.corpus.config import CorpusConfig
 from unprompt.build.corpus.corpus import collect_prompts
 from unprompt.ui.cli.make import make_app
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from unprompt.build.config import CorpusConfig
 from unprompt.build.corpus.cleaning.clean_rows import EXAMPLES
 from unprompt.build.corpus.cleaning.inputs import read_nsfw
 from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.config import CorpusConfig
 from unprompt.build.corpus.duplicates.drops import DUPLICATES, resolve_drops
 from unprompt.build.corpus.duplicates.vectors import VectorArray, VectorFiles, write_vectors
 from unprompt.build.corpus.encode_prompts import encode_prompts

@@ -9,7 +9,7 @@ import polars as pl
 from unprompt.index.base.errors import CorpusError
 from unprompt.index.base.tables import PROMPTS, SPLITS, check_schema
 from unprompt.index.encoders.protocols import to_unit_length
-from unprompt.index.store.segments import ChosenRows, Matrix
+from unprompt.index.vectors.matrix import ChosenRows, Matrix
 from unprompt.index.vectors.nearest import ROUNDING, exact_cosines, nearest, nearest_over
 
 BLOCK = 65_536  # rows compared at once

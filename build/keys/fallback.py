@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.build.config import FallbackConfig
+from unprompt.build.keys.config import FallbackConfig
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.tables import ROWS

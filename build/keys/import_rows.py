@@ -15,8 +15,8 @@ from unprompt.build.keys.assemble import index_rows, train_rows
 from unprompt.index.encoders.protocols import PromptEncoder, check_same_space
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segment_files import IndexContent
-from unprompt.index.store.segments import ChosenRows
 from unprompt.index.vectors.embeddings import open_embeddings
+from unprompt.index.vectors.matrix import ChosenRows
 
 
 def embedded_content(folder: Path, encoder: PromptEncoder) -> IndexContent:

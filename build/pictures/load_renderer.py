@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from unprompt.build.config import RenderConfig
+from unprompt.build.pictures.config import RenderConfig
 from unprompt.build.renderer import Renderer
 from unprompt.index.base.machine import own_cores
 from unprompt.index.engines.devices import cuda_devices

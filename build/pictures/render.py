@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from unprompt.build.config import RenderConfig
+from unprompt.build.pictures.config import RenderConfig
 from unprompt.build.pictures.load_renderer import encoding_threads, load_renderer, render_demand
 from unprompt.build.pictures.output import map_behind, store
 from unprompt.build.renderer import Drawn, Renderer

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unprompt.build.config import RenderConfig
+from unprompt.build.pictures.config import RenderConfig
 from unprompt.build.pictures.diffusion.device import DTYPES
 from unprompt.build.pictures.load_renderer import load_renderer
 from unprompt.build.pictures.output import store

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.build.config import RenderConfig
+from unprompt.build.pictures.config import RenderConfig
 from unprompt.build.pictures.render import ShardJob, load_renderer, plan_images, render_shard
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.tables import PROMPTS, ROWS

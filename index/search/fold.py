@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unprompt.index.store.segments import Matrix
 from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.matrix import Matrix
 from unprompt.index.vectors.transforms import apply_transforms, key_blocks
 
 

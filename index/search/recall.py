@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from unprompt.index.search.effort import Effort, set_effort
 from unprompt.index.search.refine import KeyScores, refine
-from unprompt.index.store.manifest import Effort
-from unprompt.index.store.segments import Matrix
 from unprompt.index.vectors.faiss_library import load_faiss
+from unprompt.index.vectors.matrix import Matrix
 from unprompt.index.vectors.nearest import ROUNDING
 from unprompt.index.vectors.transforms import (
     apply_transforms,
@@ -22,7 +22,6 @@ from unprompt.index.vectors.transforms import (
 
 QUERIES = 1000  # held-out queries that recall is measured on at most
 GRAPH_EFFORTS = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)  # efSearch
-UNMEASURED_GRAPH = 512
 SCAN_NS, GATHER_NS, MAP_NS = 0.1, 1000.0, 0.01  # a byte of code; a stored key; a product mapped
 
 
@@ -66,26 +65,6 @@ def exact_reference(vectors: Any, keys: Matrix, queries: np.ndarray, k: int) -> 
         scores, rows = np.take_along_axis(scores, best, 1), np.take_along_axis(rows, best, 1)
     lowest = scores[:, k - 1] - ROUNDING
     return Reference(keys, queries, k, np.where(scores >= lowest[:, None], rows, -2), lowest)
-
-
-def set_effort(vectors: Any, effort: Effort) -> None:
-    """How far a search looks; FAISS saves it with the index."""
-    if effort.nprobe is not None:
-        load_faiss().try_extract_index_ivf(vectors).nprobe = effort.nprobe
-    if effort.ef_search is not None:
-        inner_index(vectors).hnsw.efSearch = effort.ef_search
-
-
-def unmeasured_effort(vectors: Any, refines: Sequence[int]) -> Effort:
-    """Without queries: an eighth of the lists, a wide search of a graph, most candidates."""
-    faiss = load_faiss()
-    lists = faiss.try_extract_index_ivf(vectors)
-    graph = isinstance(inner_index(vectors), faiss.IndexHNSW)
-    return Effort(
-        nprobe=None if lists is None else max(1, lists.nlist // 8),
-        ef_search=UNMEASURED_GRAPH if graph else None,
-        refine=max(refines),
-    )
 
 
 def tune(

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.search.fold import Fold, fold
-from unprompt.index.store.segments import Matrix
 from unprompt.index.vectors.float16 import widen
+from unprompt.index.vectors.matrix import Matrix
 from unprompt.index.vectors.transforms import apply_transforms
 
 

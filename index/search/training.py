@@ -11,8 +11,8 @@ import numpy as np
 
 from unprompt.index.base.errors import UnpromptError
 from unprompt.index.base.progress import SILENT, Progress
-from unprompt.index.store.segments import Matrix
 from unprompt.index.vectors.faiss_library import count_gpus, load_faiss
+from unprompt.index.vectors.matrix import Matrix
 from unprompt.index.vectors.transforms import (
     gather_keys,
     inner_index,

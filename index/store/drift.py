@@ -6,7 +6,7 @@ import numpy as np
 
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.segments import Matrix
+from unprompt.index.vectors.matrix import Matrix
 
 SAMPLE = 500  # rows of either side
 LOW = 5.0  # percentile of the index' own rows that the median new key should reach

@@ -13,8 +13,9 @@ import numpy as np
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.search.faiss_files import read_vectors
 from unprompt.index.store.manifest import IndexManifest, check_files
-from unprompt.index.store.segments import Matrix, RowFiles, join_rows
+from unprompt.index.store.segments import RowFiles
 from unprompt.index.vectors.live_rows import LiveRows
+from unprompt.index.vectors.matrix import Matrix, join_rows
 from unprompt.index.vectors.matrix_files import open_matrix
 
 VECTORS, ROWS_FILE, TARGETS = "index.faiss", "rows.parquet", "targets.npy"

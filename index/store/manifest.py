@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 from unprompt.index.base.durable import digest_file, read_json, write_json
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.settings import STRICT, read_settings, write_settings
+from unprompt.index.search.effort import Effort
 
 MANIFEST = "manifest.json"
 FORMAT = 2
@@ -30,15 +31,6 @@ class Recall:
     value: float
     queries: int
     generation: int = 1  # that it was measured on
-
-
-@dataclass(frozen=True, config=STRICT)
-class Effort:
-    """How far a search looks; None where the index has no such thing."""
-
-    nprobe: int | None = None  # lists that are looked into
-    ef_search: int | None = None  # breadth in a graph
-    refine: int = 0  # candidates a row, scored exactly by the stored keys; 0: scores of the codes
 
 
 @dataclass(frozen=True, config=STRICT)

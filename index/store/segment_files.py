@@ -12,7 +12,7 @@ from unprompt.index.search.fold import Fold
 from unprompt.index.store.index_files import KEYS, LENGTHS, LOOKUP, ROWS_FILE, TARGETS
 from unprompt.index.store.manifest import Segment, generation_name
 from unprompt.index.store.row_lookup import LOOKUP_ROWS, write_lookup
-from unprompt.index.store.segments import Matrix
+from unprompt.index.vectors.matrix import Matrix
 from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
 
 

@@ -12,77 +12,10 @@ import numpy as np
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.store.row_lookup import RowLookup
 from unprompt.index.vectors.live_rows import LiveRows
+from unprompt.index.vectors.matrix import occurring
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-class JoinedRows:
-    """Matrices (n_i, d) as one (n, d), of the rows that count; indexed as an array is."""
-
-    ndim = 2
-
-    def __init__(self, parts: Sequence[np.ndarray], live: LiveRows):
-        self._parts = parts
-        self._live = live
-        self._ends = np.cumsum([len(part) for part in parts])
-        self.dtype = parts[0].dtype
-        self.shape = (len(live), parts[0].shape[1])
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        """Rows (...) of a slice, number or array -> (..., d)."""
-        if isinstance(rows, slice):
-            wanted = np.arange(*rows.indices(len(self)))
-        else:
-            asked = np.asarray(rows)
-            wanted = np.flatnonzero(asked) if asked.dtype == bool else asked
-        wanted = np.where(wanted < 0, wanted + len(self), wanted)
-        stored = self._live.places(wanted).ravel()
-        found = np.empty((len(stored), self.shape[1]), self.dtype)
-        parts = np.searchsorted(self._ends, stored, side="right")
-        for number in _present(parts):
-            here = parts == number
-            start = self._ends[number] - len(self._parts[number])
-            found[here] = self._parts[number][stored[here] - start]
-        return found.reshape(*np.shape(wanted), self.shape[1])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self[:] if dtype is None else self[:].astype(dtype)
-
-
-class ChosenRows:
-    """Rows (m,) of a matrix (n, d) as one (m, d), in their order; read as they are touched."""
-
-    ndim = 2
-    dtype: np.dtype[Any]
-    shape: tuple[int, int]
-
-    def __init__(self, matrix: "Matrix", rows: np.ndarray):
-        self._matrix = matrix
-        self._rows = rows
-        self.dtype = matrix.dtype
-        self.shape = (len(rows), matrix.shape[1])
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        """Rows (...) of a slice, number or array -> (..., d)."""
-        return self._matrix[self._rows[rows]]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self[:] if dtype is None else self[:].astype(dtype)
-
-
-Matrix = np.ndarray | JoinedRows | ChosenRows
-
-
-def join_rows(parts: Sequence[np.ndarray], live: LiveRows) -> Matrix:
-    """The parts as one; a single one as it is."""
-    return parts[0] if len(parts) == 1 and live.whole else JoinedRows(parts, live)
 
 
 class RowFiles:
@@ -122,7 +55,7 @@ class RowFiles:
         places = self._live.places(rows)
         parts = np.searchsorted(ends, places, side="right")
         found: dict[str, list[Any]] = {name: [None] * len(rows) for name in columns}
-        for number in _present(parts):
+        for number in occurring(parts):
             here = np.flatnonzero(parts == number)
             start = 0 if number == 0 else ends[number - 1]
             read = self._values(number, places[here] - start, columns)
@@ -156,8 +89,3 @@ class RowFiles:
         if self._lookups[number] is None:
             self._tables[number] = table
         return table
-
-
-def _present(numbers: np.ndarray) -> list[int]:
-    """The numbers that occur (n,), in order; np.unique would load numpy.ma at a query's start."""
-    return np.flatnonzero(np.bincount(numbers)).tolist()

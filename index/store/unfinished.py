@@ -17,7 +17,7 @@ from unprompt.index.search.filling import PART, Filling
 from unprompt.index.store.generations import sweep_all_but
 from unprompt.index.store.index_files import KEYS
 from unprompt.index.store.manifest import MANIFEST, read_index_manifest
-from unprompt.index.store.segments import Matrix
+from unprompt.index.vectors.matrix import Matrix
 from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
 
 UNFINISHED = "unfinished"

@@ -20,7 +20,7 @@ from unprompt.index.store.manifest import IndexManifest, record_files, write_man
 from unprompt.index.store.manifest import generation_name as name_of
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segment_files import IndexContent, write_lengths, write_segment
-from unprompt.index.store.segments import ChosenRows, Matrix
+from unprompt.index.vectors.matrix import ChosenRows, Matrix
 from unprompt.index.vectors.matrix_files import write_matrix
 from unprompt.index.vectors.nearest import unit_rows
 

@@ -10,16 +10,16 @@ import numpy as np
 from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.engines.engine import LOCAL, EngineConfig
+from unprompt.index.search.effort import Effort, set_effort, unmeasured_effort
 from unprompt.index.search.factory import SHARE, IndexChoice, IndexConfig, choose_index
 from unprompt.index.search.faiss_files import write_vectors
 from unprompt.index.search.filling import Filling
 from unprompt.index.search.fold import fold
-from unprompt.index.search.recall import exact_reference, set_effort, tune, unmeasured_effort
+from unprompt.index.search.recall import exact_reference, tune
 from unprompt.index.search.training import fill
 from unprompt.index.store.generations import sweep
 from unprompt.index.store.index_files import LISTS, VECTORS
 from unprompt.index.store.manifest import (
-    Effort,
     IndexManifest,
     Recall,
     Trial,
@@ -28,8 +28,8 @@ from unprompt.index.store.manifest import (
     write_manifest,
 )
 from unprompt.index.store.segment_files import IndexContent, write_lengths, write_segment
-from unprompt.index.store.segments import Matrix
 from unprompt.index.store.unfinished import discard_work, place_keys, undone_if_refused
+from unprompt.index.vectors.matrix import Matrix
 from unprompt.index.vectors.transforms import check_keys, transforms
 
 

@@ -24,8 +24,8 @@ from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.settings import STRICT, read_settings, write_settings
 from unprompt.index.base.tables import check_schema, read_table, write_table
 from unprompt.index.encoders.protocols import check_same_space
-from unprompt.index.store.segments import Matrix, join_rows
 from unprompt.index.vectors.live_rows import LiveRows
+from unprompt.index.vectors.matrix import Matrix, join_rows
 
 KeyKind = Literal["image", "text"]
 DESCRIPTION = "embeddings.json"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.base.durable import write_atomically
-from unprompt.index.store.segments import Matrix
+from unprompt.index.vectors.matrix import Matrix
 
 BLOCK = 65_536  # rows in memory at a time
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.base.errors import UnpromptError
-from unprompt.index.store.segments import Matrix
 from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.float16 import widen
+from unprompt.index.vectors.matrix import Matrix
 
 BLOCK = 65_536  # rows that are widened to float32 at a time
 

@@ -121,3 +121,12 @@ def save_blend(path: Path, blend: Blend) -> None:
 def load_blend(path: Path) -> Blend:
     """Read a blend back; raises DamagedFileError or ConfigError where it is not one."""
     return read_settings(Blend, read_json(path), str(path))
+
+
+def query_alpha(blend: Blend, signals: np.ndarray) -> float | np.ndarray:
+    """What `mix` takes as alpha: one number, one a query (q,), or one a dimension (1, d)."""
+    if blend.gate is not None:
+        return blend.gate(signals)
+    if blend.alpha_per_dimension is not None:
+        return np.array(blend.alpha_per_dimension, dtype=np.float32)[None]
+    return blend.alpha

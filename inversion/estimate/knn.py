@@ -9,8 +9,8 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.store.prompt_index import Neighbors, PromptIndex
-from unprompt.index.store.segments import Matrix
 from unprompt.index.vectors.float16 import widen
+from unprompt.index.vectors.matrix import Matrix
 
 RIDGE_BLOCK = 64  # queries whose (k, k) matrices are in memory at a time
 

@@ -12,11 +12,10 @@ from unprompt.index.bundle.bundle import ENCODER, HEAD, INDEX, MEMBERS
 from unprompt.index.encoders.protocols import ImageEncoder, check_same_space
 from unprompt.index.exported.export import load_encoder
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.inversion.estimate.blend import MAIN, Blend, combine, mix
+from unprompt.inversion.estimate.blend import MAIN, Blend, combine, mix, query_alpha
 from unprompt.inversion.estimate.gate import measure_signals
 from unprompt.inversion.estimate.head import RegressionHead, load_head
 from unprompt.inversion.estimate.knn import KnnEstimate, estimate
-from unprompt.inversion.fit.search import query_alpha
 
 
 class Estimates(NamedTuple):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unprompt.inversion.estimate.blend import Blend, mix
+from unprompt.inversion.estimate.blend import Blend, mix, query_alpha
 from unprompt.inversion.estimate.gate import Gate, standardise
 
 FOLDS = 2
@@ -38,15 +38,6 @@ class Half:
     def score(self, blend: Blend) -> float:
         """Mean cosine."""
         return float(self.cosines(blend).mean())
-
-
-def query_alpha(blend: Blend, signals: np.ndarray) -> float | np.ndarray:
-    """What `mix` takes as alpha: one number, one a query (q,), or one a dimension (1, d)."""
-    if blend.gate is not None:
-        return blend.gate(signals)
-    if blend.alpha_per_dimension is not None:
-        return np.array(blend.alpha_per_dimension, dtype=np.float32)[None]
-    return blend.alpha
 
 
 def halves(half: Half) -> Iterator[tuple[Half, Half]]:

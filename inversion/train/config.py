@@ -8,6 +8,8 @@ from pydantic.dataclasses import dataclass
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT
 
+INSTALL = "pip install 'unprompt[build,train,cpu]'"
+
 
 @dataclass(frozen=True, config=STRICT)
 class TowerConfig:

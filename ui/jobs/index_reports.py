@@ -6,8 +6,9 @@ from pathlib import Path
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.settings import write_settings
 from unprompt.index.bundle.bundle import INDEX, SEAL, read_bundle
+from unprompt.index.search.effort import Effort
 from unprompt.index.store.export import export_index
-from unprompt.index.store.manifest import MANIFEST, Effort, IndexManifest, read_index_manifest
+from unprompt.index.store.manifest import MANIFEST, IndexManifest, read_index_manifest
 from unprompt.index.store.prompt_index import PromptIndex
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from unprompt.build.config import RenderConfig
+from unprompt.build.pictures.config import RenderConfig
 from unprompt.build.planning.rates import PictureSize
 from unprompt.build.planning.work import render_work
 from unprompt.index.base.settings import write_settings

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from unprompt.build.config import CorpusConfig
+from unprompt.build.corpus.config import CorpusConfig
 from unprompt.build.planning.choose_rate import Need
 from unprompt.build.planning.rates import Rate, Reference
 from unprompt.build.planning.request import PlanRequest

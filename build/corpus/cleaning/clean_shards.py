@@ -1,6 +1,6 @@
 """Chunks of raw prompts of any number and size -> shards of cleaned ones, each finished for good.
 
-FOLDER/00000.parquet, 00000_stats.json   see index/base/row_shards.py; the stats hold the rules' counts
+FOLDER/00000.parquet, 00000_stats.json   see row_shards.py; the stats hold the rules' counts
 FOLDER/00000_examples.parquet            some of the rows that each rule changed or dropped
 """
 

@@ -2,7 +2,7 @@
 
 FOLDER/00000.parquet    what is dropped of rows 0 to ROWS_EACH, then of the next as many
 
-As `drop_near_duplicates` of build/corpus/duplicates/dedupe.py: down the rows, one falls where an earlier, kept one is
+As `drop_near_duplicates` of dedupe.py: down the rows, one falls where an earlier, kept one is
 at or over the threshold, and the nearest such is named. Kept rows come from an index that may
 overlook some, so a few near pairs may both stay; within a block of rows nothing is overlooked.
 """

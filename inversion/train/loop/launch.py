@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unprompt.index.base.errors import MissingDependencyError
-
-INSTALL = "pip install 'unprompt[build,train,cpu]'"
+from unprompt.inversion.train.config import INSTALL
 
 
 class Launch:

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unprompt.index.base.errors import DamagedFileError, MissingDependencyError
-from unprompt.inversion.train.config import TuningConfig
-from unprompt.inversion.train.loop.launch import INSTALL
+from unprompt.inversion.train.config import INSTALL, TuningConfig
 from unprompt.inversion.train.model.low_rank import adapt_attention, merge_attention
 
 

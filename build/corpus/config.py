@@ -1,0 +1,101 @@
+"""The section `corpus:` of a build config: where prompts come from, what is dropped, the split."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from unprompt.build.corpus.cleaning.config import CleanConfig
+from unprompt.build.corpus.duplicates.config import DuplicatesConfig
+from unprompt.build.corpus.folds import FoldsConfig
+from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.kinds import check_collections
+from unprompt.build.corpus.split import SplitConfig
+from unprompt.index.base.durable import digest_json
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT, write_settings
+
+# Settings of a corpus that the first version did not have.
+_LATER = ("collections", "clean", "duplicates", "folds", "fold")
+
+
+@dataclass(frozen=True, config=STRICT)
+class CorpusConfig:
+    """Where prompts come from, which are dropped as near-duplicates, and how they are split."""
+
+    # collections gives prompts to render; pairs their pictures too; embeddings their vectors
+    source: Literal["scenes", "files", "shards", "collections", "pairs", "embeddings"] = "scenes"
+    count: int = 1000  # prompts to sample, for the source `scenes`
+    seed: int = 0
+    paths: tuple[str, ...] = ()  # prompt files, or one folder of image shards
+    column: str | None = None  # of a csv, tsv, parquet or jsonl file
+    collections: tuple[CollectionConfig, ...] = ()  # for collections, pairs, embeddings
+    dedupe_threshold: float | None = 0.8  # MiniLM cosine; none keeps near-duplicates
+    leak_threshold: float = 0.8  # held-out prompts stay under this cosine to all others
+    validation: int = 100
+    test: int = 100
+    max_train: int | None = None  # train prompts kept after the leak filter; none keeps all
+    clean: CleanConfig | None = None  # none leaves prompts as they are written
+    duplicates: DuplicatesConfig = Field(default_factory=DuplicatesConfig)
+    folds: FoldsConfig | None = None
+    fold: int | None = None  # the fold that is held out for validation, in place of `validation`
+
+    def __post_init__(self) -> None:
+        if self.source == "scenes" and self.count < 1:
+            raise ConfigError(f"corpus.count must be >= 1, got {self.count}")
+        check_collections(self.source, self.collections)
+        if self.source in ("files", "shards") and not self.paths:
+            raise ConfigError(f"corpus.source {self.source} needs corpus.paths")
+        if self.source == "shards" and len(self.paths) != 1:
+            raise ConfigError(f"corpus.source shards takes one folder, got {len(self.paths)} paths")
+        if self.max_train is not None and self.max_train < 1:
+            raise ConfigError(f"corpus.max_train must be >= 1, got {self.max_train}")
+        if self.has_pictures and self.clean is not None and self.clean.rewrites:
+            raise ConfigError(
+                f"corpus.source {self.source} has pictures of its prompts as they are written, so "
+                "that corpus.clean may only drop prompts; set tags, flags, weights and "
+                "repeated_phrases to false and urls to keep or drop, artists to keep or drop"
+            )
+        folds = 0 if self.folds is None else self.folds.count
+        if self.fold is not None and not 0 <= self.fold < folds:
+            raise ConfigError(
+                f"corpus.fold must be one of corpus.folds.count = {folds} folds, got {self.fold}; "
+                "set corpus.folds, e.g. {count: 10, threshold: 0.7}"
+            )
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the source brings pictures or their vectors, so that nothing is rendered."""
+        return self.source in ("shards", "pairs", "embeddings")
+
+    @property
+    def held_out_digest(self) -> str:
+        """Names the held-out prompts; the same for every `max_train` of one corpus."""
+        settings = self.written
+        del settings["max_train"]
+        return digest_json(settings)
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The settings as JSON, those that came later only where they are used.
+
+        So that a corpus of an older version keeps its digests.
+        """
+        settings, unused = write_settings(self), write_settings(CorpusConfig())
+        return {
+            name: value
+            for name, value in settings.items()
+            if name not in _LATER or value != unused[name]
+        }
+
+    @property
+    def cosine_threshold(self) -> float | None:
+        """At which MiniLM cosine a prompt falls for an earlier one."""
+        own = self.duplicates.cosine
+        return self.dedupe_threshold if own is None else own
+
+    @property
+    def split(self) -> SplitConfig:
+        """The settings of the split."""
+        validation = self.validation if self.fold is None else 0
+        return SplitConfig(validation, self.test, self.leak_threshold, self.seed)

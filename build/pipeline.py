@@ -23,7 +23,8 @@ from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.settings import write_settings
 from unprompt.index.base.stages import StageLedger
-from unprompt.index.bundle.bundle import ENCODER, FALLBACK, INDEX
+from unprompt.index.bundle.bundle import ENCODER
+from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.index.engines.devices import cuda_devices, load_target_encoder
 from unprompt.index.engines.engine import LOCAL, Demand, EngineConfig
 from unprompt.index.exported.export import DESCRIPTION, read_identity
@@ -70,6 +71,7 @@ class BuildRun:
         engine: EngineConfig = LOCAL,
     ):
         self.folder = folder
+        self.paths = RunFolder(folder)
         self.config = config
         self._towers = towers
         self._progress = progress
@@ -77,36 +79,11 @@ class BuildRun:
         self._ledger = StageLedger(folder)
 
     @property
-    def corpus(self) -> Path:
-        """Prompts and their target vectors."""
-        return self.folder / "corpus"
-
-    @property
     def images(self) -> Path:
         """Image shards, rendered here or brought along."""
         if self.config.corpus.source == "shards":
             return Path(self.config.corpus.paths[0])
-        return self.folder / "images"
-
-    @property
-    def embeddings(self) -> Path:
-        """Vectors of the corpus, one folder a kind of key."""
-        return self.folder / "embeddings"
-
-    @property
-    def image_embeddings(self) -> Path:
-        """Vectors of all pictures, the held-out ones included."""
-        return self.embeddings / "image"
-
-    @property
-    def text_embeddings(self) -> Path:
-        """Vectors of the train prompts by the CLIP's text tower."""
-        return self.embeddings / "text"
-
-    @property
-    def bundle(self) -> Path:
-        """What a query needs."""
-        return self.folder / "bundle"
+        return self.paths.images
 
     def settings(self, stage: str) -> dict[str, Any]:
         """All settings that decide what `stage` writes, those of earlier stages included."""
@@ -182,12 +159,12 @@ class BuildRun:
 
     def _output(self, stage: str) -> Path:
         return {
-            "corpus": self.corpus,
-            "images": self.folder / "images",
-            "encoder": self.bundle / ENCODER,
-            "embed": self.embeddings,
-            "index": self.bundle / INDEX,
-            "fallback": self.bundle / FALLBACK,
+            "corpus": self.paths.corpus,
+            "images": self.paths.images,
+            "encoder": self.paths.encoder,
+            "embed": self.paths.embeddings,
+            "index": self.paths.index,
+            "fallback": self.paths.fallback,
         }[stage]
 
     def _need_earlier(self, stage: str) -> None:
@@ -205,14 +182,16 @@ class BuildRun:
                 )
 
     def _make_corpus(self) -> None:
-        corpus = make_corpus(self.corpus, self.config.corpus, load_target_encoder(), self._progress)
+        corpus = make_corpus(
+            self.paths.corpus, self.config.corpus, load_target_encoder(), self._progress
+        )
         kept = ", ".join(f"{count} {split}" for split, count in corpus.report["kept"].items())
         self._progress.note(f"corpus: {corpus.report['collected']} prompts -> {kept}")
 
     def _render(self, retry_failed: bool) -> int:
         if self.config.corpus.source in ("shards", "embeddings"):
             return 0
-        prompts, render = read_corpus(self.corpus).prompts, self.config.render
+        prompts, render = read_corpus(self.paths.corpus).prompts, self.config.render
         if self.config.corpus.source == "pairs":
             plan = Plan(prompts, self.config.corpus.collections, render.images_per_shard)
             rendered = copy_pairs(self.images, plan, retry_failed, self._progress, self._engine)
@@ -230,20 +209,20 @@ class BuildRun:
     def _export_encoder(self) -> None:
         from unprompt.index.exported.export import copy_encoder, export_encoder
 
-        folder, bundle = self.bundle / ENCODER, self._towers.bundles.get(self.config.encoder.model)
+        folder, bundle = self.paths.encoder, self._towers.bundles.get(self.config.encoder.model)
         if bundle is not None:
             copy_encoder(bundle / ENCODER, folder)
         else:
             export_encoder(self.config.encoder, folder, self._towers.trained)
 
     def _embed(self) -> int:
-        tower = self.bundle / ENCODER
+        tower = self.paths.encoder
         if self.config.corpus.source == "embeddings":
             self._take_embeddings()
             left = 0
         else:
-            prompts = self.corpus / PROMPTS_FILE
-            pictures = EmbedWork(self.images, self.image_embeddings, prompts, tower)
+            prompts = self.paths.corpus / PROMPTS_FILE
+            pictures = EmbedWork(self.images, self.paths.image_embeddings, prompts, tower)
             left = embed_images(pictures, self._progress, self._engine)
         return left + (self.embed_texts() if self.config.embed.keys == "text" else 0)
 
@@ -254,11 +233,11 @@ class BuildRun:
         """
         from unprompt.index.towers.clip_text import load_text_tower
 
-        rows = read_corpus(self.corpus).prompts
+        rows = read_corpus(self.paths.corpus).prompts
         return encode_parts(
-            self.text_embeddings,
+            self.paths.text_embeddings,
             rows.filter(rows["split"] == "train"),
-            EmbeddingsInfo(*read_identity(self.bundle / ENCODER), "text"),
+            EmbeddingsInfo(*read_identity(self.paths.encoder), "text"),
             partial(load_text_tower, self.config.encoder, trained=self._towers.trained),
             self._progress,
             self._engine,
@@ -276,9 +255,9 @@ class BuildRun:
             self._progress.note(f"embed: text vectors made again, lowest cosine {lowest:.3f}")
         take_embeddings(
             collection,
-            self.image_embeddings,
-            read_corpus(self.corpus).prompts,
-            load_encoder(self.bundle / ENCODER),
+            self.paths.image_embeddings,
+            read_corpus(self.paths.corpus).prompts,
+            load_encoder(self.paths.encoder),
             self._progress,
         )
 
@@ -288,20 +267,20 @@ class BuildRun:
         from unprompt.build.keys.fallback import make_fallback
 
         make_fallback(
-            self.bundle / FALLBACK,
+            self.paths.fallback,
             self.images,
-            read_embeddings(self.image_embeddings).rows,
+            read_embeddings(self.paths.image_embeddings).rows,
             load_target_encoder(),
             self.config.fallback,
             self._progress,
         )
 
     def _assemble(self) -> None:
-        corpus = read_corpus(self.corpus)
+        corpus = read_corpus(self.paths.corpus)
         manifest = assemble_index(
-            self.bundle / INDEX,
-            self.embeddings / self.config.embed.keys,
-            self.image_embeddings,
+            self.paths.index,
+            self.paths.embeddings / self.config.embed.keys,
+            self.paths.image_embeddings,
             corpus,
             self.config.index,
             self._progress,

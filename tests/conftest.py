@@ -34,8 +34,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The preset scenes-tiny, built for real. Copy it before damaging it."""
+    from unprompt.ui.jobs.build import build_run
     from unprompt.ui.jobs.config import load_config
-    from unprompt.ui.jobs.workflow import build_run
 
     folder = tmp_path_factory.mktemp("scenes-tiny") / "run"
     build_run(folder, load_config("scenes-tiny"))

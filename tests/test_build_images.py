@@ -38,8 +38,8 @@ from unprompt.index.images.shards import (
     write_shard,
 )
 from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
-from unprompt.ui.jobs.workflow import build_run
 
 LONG = "a fox and an owl " * 12
 COUNT, SHARD, BATCH = 22, 5, 4

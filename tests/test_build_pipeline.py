@@ -18,8 +18,9 @@ from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.manifest import read_index_manifest
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.inverter import Inverter
+from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import RunConfig, load_config
-from unprompt.ui.jobs.workflow import build_run, examine
+from unprompt.ui.jobs.evaluation.examine import examine
 
 OUTSIDE = ["a quixotic zeppelin of regret", "portrait by nobody, 8k"]
 SMALL = (

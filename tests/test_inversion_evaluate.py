@@ -20,8 +20,8 @@ from unprompt.inversion.fit.fit_config import FitConfig
 from unprompt.inversion.fit.tune import MemberKeys, tune_blend
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.jobs.config import load_config
+from unprompt.ui.jobs.evaluation.examine import examine
 from unprompt.ui.jobs.evaluation.report import lengths
-from unprompt.ui.jobs.workflow import examine
 
 METHODS = ("constant", "nearest prompt", "knn", "head", "blend")
 AXES = np.eye(3, dtype=np.float32)

@@ -32,8 +32,8 @@ from unprompt.index.towers.clip import Clip, load_clip
 from unprompt.index.towers.clip_text import ClipTextEncoder
 from unprompt.index.vectors.embeddings import read_embeddings
 from unprompt.inversion.inverter import Inverter
+from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import RunConfig, load_config
-from unprompt.ui.jobs.workflow import build_run
 
 PROMPTS = sample_prompts(60, 5)
 

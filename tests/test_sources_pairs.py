@@ -41,8 +41,8 @@ from unprompt.index.images.shards import (
     verify,
 )
 from unprompt.inversion.inverter import Inverter
+from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
-from unprompt.ui.jobs.workflow import build_run
 
 
 def make_plan(folder: Path, configs: Sequence[CollectionConfig], per_shard: int = 3) -> Plan:

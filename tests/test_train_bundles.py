@@ -28,10 +28,11 @@ from unprompt.index.base.tables import PROMPTS, write_table
 from unprompt.index.exported.export import trained_on
 from unprompt.index.towers.trained_tower import read_result
 from unprompt.inversion.inverter import Inverter
+from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import RunConfig, load_config
+from unprompt.ui.jobs.evaluation.examine import examine
 from unprompt.ui.jobs.train.data import collect_data
 from unprompt.ui.jobs.train.run import train_run
-from unprompt.ui.jobs.workflow import build_run, examine
 
 WITHOUT_TORCH = """
 import sys

@@ -21,9 +21,10 @@ from unprompt.index.base.errors import TrainingDivergedError
 from unprompt.index.towers.trained_tower import read_result
 from unprompt.inversion.train.loop.checkpoints import list_checkpoints, load_checkpoint
 from unprompt.inversion.train.loop.metrics import read_metrics
+from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
+from unprompt.ui.jobs.evaluation.examine import examine
 from unprompt.ui.jobs.train.run import train_run
-from unprompt.ui.jobs.workflow import build_run, examine
 
 LIMIT_SECONDS = 180
 

@@ -43,7 +43,7 @@ def train_head(
       accelerate launch -m unprompt.ui.cli.main train head my.yaml                  # several GPUs
       torchrun --nproc_per_node 2 -m unprompt.ui.cli.main train head my.yaml        # CPU processes
     """
-    from unprompt.ui.jobs.train.commands import run_training
+    from unprompt.ui.jobs.build import run_training
 
     run_training(config, output, settings or [], resume, "train")
 
@@ -65,7 +65,7 @@ def train_clip(
       unprompt train clip my.yaml --set clip.model=efficientnet-lite2
       unprompt train clip my.yaml --set clip.loss=siglip --set clip.lock_text=false
     """
-    from unprompt.ui.jobs.train.commands import run_training
+    from unprompt.ui.jobs.build import run_training
 
     run_training(config, output, settings or [], resume, "clip")
 

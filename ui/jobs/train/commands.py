@@ -1,34 +1,12 @@
 """What the commands under `unprompt train` do."""
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.base.progress import SILENT
-from unprompt.index.base.stages import StageLedger
-from unprompt.ui.jobs.build import run_folder
-from unprompt.ui.jobs.config import TRAIN, load_config
-from unprompt.ui.jobs.progress import choose_progress
-from unprompt.ui.jobs.train.run import export_folder, is_main_process, train_run
-from unprompt.ui.jobs.workflow import BEFORE_TRAINING, build_run
-
-
-def run_training(
-    name: str, output: Path | None, settings: Sequence[str], resume: str, kind: str
-) -> None:
-    """Make what is missing, train, print where the export is."""
-    config = load_config(name, settings)
-    folder = run_folder(output, config)
-    progress = choose_progress() if is_main_process() else SILENT
-    alone = os.environ.get("WORLD_SIZE", "1") == "1"
-    if alone and not StageLedger(folder).is_done(BEFORE_TRAINING[-1]):
-        build_run(folder, config, BEFORE_TRAINING, progress=progress)
-    export = train_run(folder, config, resume, progress, kind)
-    if is_main_process():
-        print(export)
+from unprompt.ui.jobs.config import TRAIN
+from unprompt.ui.jobs.train.run import export_folder
 
 
 def export_clip(run: Path, output: Path) -> None:

@@ -1,0 +1,97 @@
+"""A finished run -> scores of its methods on test pictures, and the leak check of its splits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from unprompt.build.corpus.corpus import Corpus, read_corpus
+from unprompt.build.corpus.leaks import check_leaks
+from unprompt.build.keys.import_rows import rows_near_held_out
+from unprompt.build.pipeline import BuildRun
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.exported.export import trained_on
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.vectors.embeddings import read_embeddings
+from unprompt.inversion.estimate.confidence import calibration_error, measure_reliability
+from unprompt.inversion.fit.evaluate import (
+    Examined,
+    MethodScore,
+    TextBank,
+    examine_run,
+    score_texts,
+)
+from unprompt.inversion.inverter import Inverter
+from unprompt.ui.jobs.build import make_run
+from unprompt.ui.jobs.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found out about a finished run."""
+
+    examined: Examined
+    scores: list[MethodScore]
+    sources: pl.Series  # of each test picture's prompt
+    leaks: dict[str, Any]
+    calibration_error: float | None
+    compose_seconds: float | None  # median of one prompt
+
+
+def examine(folder: Path, config: RunConfig, texts: int = 0, text_bank: bool = False) -> Evaluation:
+    """Scores of a finished run's methods, and the leak check between its splits.
+
+    `texts` is the number of composed prompts to score too; they take a fraction of a second each.
+    `text_bank` encodes the known prompts with the CLIP's text tower and searches them too.
+    """
+    run = make_run(folder, config)
+    corpus = read_corpus(run.paths.corpus)
+    threshold = config.build.corpus.leak_threshold
+    highest = check_leaks(corpus.prompts, to_unit_length(corpus.targets), threshold)
+    bank = _text_bank(run, corpus) if text_bank else None
+    examined = examine_run(run.paths.bundle, run.paths.image_embeddings, corpus.targets_of, bank)
+    scores, seconds = examined.scores(), None
+    if texts:
+        composer = Inverter.load(run.paths.bundle).composer
+        if composer is None:
+            raise ConfigError(
+                f"{run.paths.bundle} has no phrases to compose prompts of: `fit.phrases`"
+            )
+        found, seconds = score_texts(examined, composer, texts)
+        scores.append(found)
+    error = None
+    if examined.expected is not None:
+        error = calibration_error(measure_reliability(examined.expected, examined.cosines))
+    seen = trained_on(run.paths.encoder)
+    foreign = seen is not None and seen != config.build.corpus.held_out_digest
+    near = rows_near_held_out(PromptIndex.load(run.paths.index), corpus)
+    leaks = {
+        "threshold": threshold,
+        "highest_cosine": highest,
+        "rows_near_held_out": len(near),
+        "tower_of_another_corpus": foreign,
+    }
+    sources = examined.rows.select("prompt_id").join(
+        corpus.prompts.select("prompt_id", "source"), on="prompt_id", how="left",
+        maintain_order="left",
+    )["source"]  # fmt: skip
+    kept = corpus.report["kept"]
+    return Evaluation(examined, scores, sources, {**leaks, **kept}, error, seconds)
+
+
+def _text_bank(run: BuildRun, corpus: Corpus) -> TextBank | None:
+    output = run.config.encoder.output
+    if output == "prediction":
+        return None  # the prompts' own vectors are one
+    if output != "embedding":
+        raise ConfigError(
+            "--text-bank needs a tower whose vectors lie in one space with texts: "
+            f"`encoder.output: embedding` or a trained one's `prediction`, this run has {output!r}"
+        )
+    run.embed_texts()
+    found = read_embeddings(run.paths.text_embeddings)
+    keys = to_unit_length(np.asarray(found.vectors))
+    return TextBank(keys, corpus.targets_of(found.rows["prompt_id"]))

@@ -166,7 +166,11 @@ def test_imports_between_the_parts_of_a_folder_run_one_way(folder: Path) -> None
 
 
 def test_the_distribution_holds_every_folder() -> None:
-    code = "import setuptools; setuptools.setup = lambda **k: print(*k['packages']); import setup"
+    code = (
+        "import sys, setuptools; sys.path.insert(0, '')\n"
+        "setuptools.setup = lambda **k: print(*k['packages'])\n"
+        "import setup"
+    )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     with_code = {"unprompt." + ".".join(folder.relative_to(ROOT).parts) for folder in FOLDERS}

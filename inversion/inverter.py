@@ -23,7 +23,7 @@ from unprompt.inversion.compose.settings import ComposeConfig
 from unprompt.inversion.estimate.blend import Blend, load_blend
 from unprompt.inversion.estimate.candidates import heaviest, read_candidates
 from unprompt.inversion.estimate.confidence import Confidence, load_confidence
-from unprompt.inversion.estimate.fallback import Fallback, Outlook, load_fallback
+from unprompt.inversion.estimate.fallback import Fallback, Screening, load_fallback
 from unprompt.inversion.estimate.head import RegressionHead
 from unprompt.inversion.estimate.member import Estimates, Member, estimate_prompts, load_members
 
@@ -147,10 +147,10 @@ class Inverter:
             return self._invert(images, query) if images else []
 
     def _invert(self, images: Sequence[Image.Image], query: Query) -> list[Inversion]:
-        outlook = None
+        screening = None
         if self.fallback is not None:
-            outlook = self.fallback.look(self._encode(self.fallback.encoder, images))
-        if query.compose and (outlook is None or outlook.novelty.min() <= 1.0):
+            screening = self.fallback.screen(self._encode(self.fallback.encoder, images))
+        if query.compose and (screening is None or screening.novelty.min() <= 1.0):
             self._begin_composer()
         keys = [self._encode(member.encoder, images) for member in self.members]
         estimates = self.estimate(keys, query.blend)
@@ -162,7 +162,7 @@ class Inverter:
             answer = self._answer(estimates, place, query)
             if expected is not None:
                 answer = replace(answer, expected_cosine=float(expected[place]))
-            answers.append(self._judge(answer, outlook, place, query))
+            answers.append(self._judge(answer, screening, place, query))
         return answers
 
     def use_gpus(self) -> None:
@@ -197,13 +197,13 @@ class Inverter:
         return answer
 
     def _judge(
-        self, answer: Inversion, outlook: Outlook | None, place: int, query: Query
+        self, answer: Inversion, screening: Screening | None, place: int, query: Query
     ) -> Inversion:
         """The answer with its words; or the classes', where the picture is unlike the corpus."""
-        if outlook is not None:
-            answer = replace(answer, novelty=float(outlook.novelty[place]))
-            if outlook.novelty[place] > 1.0:
-                return self._classes(answer, outlook.keys[place : place + 1], query)
+        if screening is not None:
+            answer = replace(answer, novelty=float(screening.novelty[place]))
+            if screening.novelty[place] > 1.0:
+                return self._classes(answer, screening.keys[place : place + 1], query)
         if query.compose and self.composer is not None:
             rows = [candidate.row for candidate in answer.candidates]
             made = self.composer.compose(answer.vector, rows, query.words)

@@ -1,7 +1,7 @@
-"""A prompt vector (d_prompt,) -> a prompt to read, its own vector as close to it as can be found.
+"""A prompt vector (d_prompt,) -> a readable prompt whose own vector is as near as possible.
 
-Starts from the known prompts whose vectors are nearest, then exchanges, drops and adds phrases: a
-beam search in which phrase vectors propose and the prompt encoder decides.
+The search starts from the known prompts with the nearest vectors. It then replaces, removes and
+adds phrases: a beam search in which phrase vectors propose changes and the prompt encoder decides.
 """
 
 from collections import ChainMap
@@ -14,20 +14,21 @@ from unprompt.index.encoders.protocols import PromptEncoder
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.vectors.float16 import widen
 from unprompt.inversion.compose.ban_list import BanList
-from unprompt.inversion.compose.changes import Offer, propose
+from unprompt.inversion.compose.changes import PhrasePool, propose_changes
 from unprompt.inversion.compose.draft import (
     Draft,
-    Piece,
-    Pieces,
-    join_pieces,
+    SourcedPhrase,
+    SourcedPhrases,
+    text_of,
     without_banned,
     without_repeats,
 )
-from unprompt.inversion.compose.phrase_source import PhraseSource
+from unprompt.inversion.compose.phrase_source import PhrasesByRow, PhraseSource
 from unprompt.inversion.compose.phrases import PhraseBank
 from unprompt.inversion.compose.settings import DEFAULT, ComposeConfig, Composition, Origin
 
-LEAST_GAIN = 1e-4  # of a round, in cosine, to go on
+MIN_GAIN = 1e-4  # cosine that a round must gain for the search to continue
+NEGATIVE_COSINE = 0.6  # phrases of a negative prompt stay under this cosine to each other
 
 
 class _Task(NamedTuple):
@@ -39,9 +40,10 @@ class _Task(NamedTuple):
 
 
 class Composer:
-    """What composing needs, loaded once: the known prompts, the phrase bank, the prompt encoder.
+    """Everything that composing needs, loaded once: known prompts, phrase bank, prompt encoder.
 
-    Without an encoder the nearest known prompt that is allowed is the answer.
+    `fits` tells whether a text has at most so many tokens. Without an encoder the answer is the
+    nearest known prompt that is allowed.
     """
 
     def __init__(
@@ -52,11 +54,11 @@ class Composer:
         fits: Callable[[str, int], bool],
     ):
         self._source = PhraseSource(index, bank, encoder)
-        self._fits_model = fits  # whether a text has at most so many tokens
+        self._fits_model = fits
 
     @property
     def encoder(self) -> PromptEncoder | None:
-        """The prompt encoder, where there is one."""
+        """The prompt encoder, or None."""
         return self._source.encoder
 
     def compose(
@@ -65,111 +67,114 @@ class Composer:
         neighbors: Sequence[int] = (),
         config: ComposeConfig = DEFAULT,
     ) -> Composition:
-        """Text for a unit vector (d_prompt,); `neighbors` are rows whose prompts are considered.
+        """Compose a text for a unit vector (d_prompt,).
 
-        Deterministic. The text is empty where the ban list leaves no phrase.
+        `neighbors` are rows whose prompts are considered in an index that is too large to compare
+        all prompts. The result is deterministic. The text is empty if the ban list leaves no
+        phrase.
         """
         task = _Task(vector, config, config.banned)
-        rows = self._source.near_rows(vector, neighbors)
-        beam = self._start(task, rows)
+        near = self._source.near_phrases(vector, neighbors)
+        beam = self._start(task, near)
         if self.encoder is not None and beam and config.rounds:
-            rare = self._source.encode_rare(rows[: config.beam])
-            offer = self._source.offer(vector, rows, rare, task.banned)
+            rare = self._source.encode_rare(near, config.beam)
+            pool = self._source.pool(vector, near, rare, task.banned)
             known = ChainMap(*self._source.known_vectors(rare))
             for _ in range(config.rounds):
-                better = self._improve(task, beam, offer, known)
-                if better[0].score <= beam[0].score + LEAST_GAIN:
+                better = self._improve(task, beam, pool, known)
+                if better[0].score <= beam[0].score + MIN_GAIN:
                     break
                 beam = better
         return self._finish(beam[0] if beam else None, config)
 
     def negative(self, vector: np.ndarray, config: ComposeConfig, count: int = 8) -> str:
-        """A negative prompt: frequent phrases of the corpus that point away from the vector."""
+        """Compose a negative prompt: frequent phrases of the corpus with the lowest cosine."""
         bank, banned = self._source.bank, config.banned
         scores = bank.vectors @ vector
         chosen: list[int] = []
         for place in np.argsort(scores, kind="stable"):
-            apart = all(bank.vectors[place] @ bank.vectors[other] < 0.6 for other in chosen)
-            if apart and not banned.hits(bank.phrases[place].text):
+            cosines = bank.vectors[chosen] @ bank.vectors[place]
+            if (cosines < NEGATIVE_COSINE).all() and not banned.hits(bank.phrases[place].text):
                 chosen.append(int(place))
             if len(chosen) == count:
                 break
         return ", ".join(bank.phrases[place].text for place in chosen)
 
-    def _start(self, task: _Task, rows: Sequence[int]) -> list[Draft]:
-        """The nearest known prompts as they are, without what is banned, cut to length."""
-        whole: list[Draft] = []
-        changed: list[Pieces] = []
-        for row in rows:
-            pieces = tuple(Piece(phrase, "neighbor", row) for phrase in self._source.phrases(row))
-            allowed = without_repeats(without_banned(pieces, task.banned))
+    def _start(self, task: _Task, near: PhrasesByRow) -> list[Draft]:
+        """The nearest known prompts, without banned phrases and cut to length."""
+        unchanged: list[Draft] = []
+        changed: list[SourcedPhrases] = []
+        for row, phrases in near.items():
+            sourced = tuple(SourcedPhrase(phrase, "neighbor", row) for phrase in phrases)
+            allowed = without_repeats(without_banned(sourced, task.banned))
             allowed = self._shorten(allowed, task.config)
             if not allowed:
                 continue
-            if allowed == pieces:
+            if allowed == sourced:
                 target = widen(self._source.index.targets[row])
-                whole.append(Draft(pieces, target, float(target @ task.wanted)))
+                unchanged.append(Draft(sourced, target, float(target @ task.wanted)))
             else:
                 changed.append(allowed)
-        if len(whole) < task.config.beam and changed:
-            whole += self._evaluate(task, changed[: task.config.tried])
-        return sorted(whole, key=lambda draft: -draft.score)[: task.config.beam]
+        if len(unchanged) < task.config.beam and changed:
+            unchanged += self._encode(task, changed[: task.config.tried])
+        return sorted(unchanged, key=lambda draft: -draft.score)[: task.config.beam]
 
     def _improve(
-        self, task: _Task, beam: list[Draft], offer: Offer, known: Mapping[str, np.ndarray]
+        self, task: _Task, beam: list[Draft], pool: PhrasePool, known: Mapping[str, np.ndarray]
     ) -> list[Draft]:
-        changes = [found for draft in beam for found in propose(draft, task.wanted, offer, known)]
-        changes.sort(key=lambda change: -change.guess)
+        """One round: the best drafts among the beam and its most promising changes."""
+        changes = [
+            change for draft in beam for change in propose_changes(draft, task.wanted, pool, known)
+        ]
+        changes.sort(key=lambda change: -change.predicted)
         seen = {draft.text.lower() for draft in beam}
-        chosen: list[Pieces] = []
+        chosen: list[SourcedPhrases] = []
         for change in changes:
-            pieces = change.pieces
-            text = join_pieces(pieces)
+            phrases = change.phrases
+            text = text_of(phrases)
             if text.lower() in seen:
                 continue
             seen.add(text.lower())
-            if not task.banned.hits(text) and self._fits(pieces, task.config):
-                chosen.append(pieces)
+            if not task.banned.hits(text) and self._fits(phrases, task.config):
+                chosen.append(phrases)
             if len(chosen) == task.config.tried:
                 break
-        joined = beam + (self._evaluate(task, chosen) if chosen else [])
+        joined = beam + (self._encode(task, chosen) if chosen else [])
         return sorted(joined, key=lambda draft: -draft.score)[: task.config.beam]
 
-    def _evaluate(self, task: _Task, texts: Sequence[Pieces]) -> list[Draft]:
+    def _encode(self, task: _Task, texts: Sequence[SourcedPhrases]) -> list[Draft]:
+        """Drafts with their vectors; without an encoder the vectors are unknown."""
         if self.encoder is None:
-            return [Draft(pieces, task.wanted, -1.0) for pieces in texts]
-        vectors = self.encoder.encode([join_pieces(pieces) for pieces in texts])
+            return [Draft(phrases, task.wanted, -1.0) for phrases in texts]
+        vectors = self.encoder.encode([text_of(phrases) for phrases in texts])
         return [
-            Draft(pieces, own, float(own @ task.wanted))
-            for pieces, own in zip(texts, vectors, strict=True)
+            Draft(phrases, own, float(own @ task.wanted))
+            for phrases, own in zip(texts, vectors, strict=True)
         ]
 
-    def _fits(self, pieces: Pieces, config: ComposeConfig) -> bool:
-        return self._fits_model(config.around(join_pieces(pieces)), config.max_tokens)
+    def _fits(self, phrases: SourcedPhrases, config: ComposeConfig) -> bool:
+        return self._fits_model(config.around(text_of(phrases)), config.max_tokens)
 
-    def _shorten(self, pieces: Pieces, config: ComposeConfig) -> Pieces:
-        """Without the last phrases that are too many."""
-        while pieces and not self._fits(pieces, config):
-            pieces = pieces[:-1]
-        return pieces
-
-    def _origin(self, row: int | None) -> tuple[str | None, int | None]:
-        """The prompt that a piece was taken from and its row's id."""
-        if row is None:
-            return None, None
-        there = self._source.index.read_values([row], "prompt", "row_id")
-        return there["prompt"][0], there["row_id"][0]
+    def _shorten(self, phrases: SourcedPhrases, config: ComposeConfig) -> SourcedPhrases:
+        """Drop phrases from the end until the text fits."""
+        while phrases and not self._fits(phrases, config):
+            phrases = phrases[:-1]
+        return phrases
 
     def _finish(self, best: Draft | None, config: ComposeConfig) -> Composition:
+        """The text and its phrases with their origins."""
         if best is None:
             return Composition("", None, ())
+        rows = sorted({sourced.row for sourced in best.phrases if sourced.row is not None})
+        known = self._source.index.read_values(rows, "prompt", "row_id") if rows else {}
+        origin = dict(zip(rows, zip(*known.values(), strict=True), strict=True)) if rows else {}
         origins = []
         if config.prefix:
             origins.append(Origin(f"{config.prefix}, ", "given", None, None))
-        for place, piece in enumerate(best.pieces):
-            joint = (piece.phrase.joint or " ") if place else ""
-            prompt, row_id = self._origin(piece.row)
-            origins.append(Origin(joint + piece.phrase.text, piece.source, prompt, row_id))
+        for place, sourced in enumerate(best.phrases):
+            joint = (sourced.phrase.joint or " ") if place else ""
+            prompt, row_id = (None, None) if sourced.row is None else origin[sourced.row]
+            origins.append(Origin(joint + sourced.phrase.text, sourced.source, prompt, row_id))
         if config.suffix:
             origins.append(Origin(f", {config.suffix}", "given", None, None))
         cosine = None if config.prefix or config.suffix or best.cosine < 0 else best.cosine

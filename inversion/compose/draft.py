@@ -1,6 +1,6 @@
-"""A text in the making: phrases and their origins, the text's vector (d_prompt,), its cosine.
+"""A draft text: phrases with their origins, its vector (d_prompt,), and its cosine to the target.
 
-Here too: what may not stand in a text, banned phrases and words said twice.
+This module also removes phrases that a text must not contain: banned ones and repeated words.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from unprompt.inversion.compose.ban_list import BanList
 from unprompt.inversion.compose.phrases import Phrase, join_phrases, words
 
-PHRASE_COST = 0.003  # of cosine that a phrase must bring to be worth reading
+PHRASE_COST = 0.003  # cosine that a phrase must add to be worth reading
 SMALL_WORDS = frozenset(
     "a an the of in on at by with and or to from as for into is are its his her their next top "
     "front right left behind beside inside under over near between through two three four five "
@@ -20,7 +20,7 @@ SMALL_WORDS = frozenset(
 
 
 @dataclass(frozen=True)
-class Piece:
+class SourcedPhrase:
     """A phrase and its origin: "neighbor" with the row of the known prompt, or "corpus"."""
 
     phrase: Phrase
@@ -28,61 +28,61 @@ class Piece:
     row: int | None
 
 
-Pieces = tuple[Piece, ...]
+SourcedPhrases = tuple[SourcedPhrase, ...]
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A text whose vector is known, and its cosine to the vector that is wanted."""
+    """A text whose vector is known, and the cosine of that vector to the wanted one."""
 
-    pieces: Pieces
+    phrases: SourcedPhrases
     vector: np.ndarray
     cosine: float
 
     @property
     def text(self) -> str:
-        """The phrases joined."""
-        return join_pieces(self.pieces)
+        """The joined phrases."""
+        return text_of(self.phrases)
 
     @property
     def score(self) -> float:
-        """Its cosine, less what its phrases cost the reader."""
-        return self.cosine - PHRASE_COST * len(self.pieces)
+        """The cosine, minus a cost per phrase."""
+        return self.cosine - PHRASE_COST * len(self.phrases)
 
 
-def join_pieces(pieces: Sequence[Piece]) -> str:
-    """Pieces -> text."""
-    return join_phrases([piece.phrase for piece in pieces])
+def text_of(phrases: Sequence[SourcedPhrase]) -> str:
+    """Join phrases to a text."""
+    return join_phrases([sourced.phrase for sourced in phrases])
 
 
 def content_words(text: str) -> list[str]:
-    """The words that must not come twice."""
+    """The words that must not occur twice in a text."""
     return [word for word in words(text) if word not in SMALL_WORDS]
 
 
-def without_banned(pieces: Pieces, banned: BanList) -> Pieces:
-    """Without the phrases that hold a banned term."""
-    kept = [piece for piece in pieces if not banned.hits(piece.phrase.text)]
-    if kept and len(kept) < len(pieces):
-        kept[0] = as_first(kept[0])
-    # a term of several words may lie across phrases
-    while kept and banned.hits(join_pieces(kept)):
-        kept.pop()
-    return tuple(kept)
+def without_banned(phrases: SourcedPhrases, banned: BanList) -> SourcedPhrases:
+    """Drop the phrases that contain a banned term."""
+    allowed = [sourced for sourced in phrases if not banned.hits(sourced.phrase.text)]
+    if allowed and len(allowed) < len(phrases):
+        allowed[0] = as_first(allowed[0])
+    # A term of several words can span phrases.
+    while allowed and banned.hits(text_of(allowed)):
+        allowed.pop()
+    return tuple(allowed)
 
 
-def without_repeats(pieces: Pieces) -> Pieces:
-    """Without the phrases that only say again what was said."""
-    kept: list[Piece] = []
+def without_repeats(phrases: SourcedPhrases) -> SourcedPhrases:
+    """Drop the phrases that repeat a content word."""
+    distinct: list[SourcedPhrase] = []
     seen: set[str] = set()
-    for piece in pieces:
-        own = content_words(piece.phrase.text)
+    for sourced in phrases:
+        own = content_words(sourced.phrase.text)
         if not seen & set(own) and len(own) == len(set(own)):
-            kept.append(piece)
+            distinct.append(sourced)
             seen |= set(own)
-    return tuple(kept)
+    return tuple(distinct)
 
 
-def as_first(piece: Piece) -> Piece:
-    """The piece with nothing before it."""
-    return Piece(piece.phrase._replace(joint=""), piece.source, piece.row)
+def as_first(sourced: SourcedPhrase) -> SourcedPhrase:
+    """The phrase without the joint before it, for the start of a text."""
+    return SourcedPhrase(sourced.phrase._replace(joint=""), sourced.source, sourced.row)

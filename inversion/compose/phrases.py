@@ -1,7 +1,7 @@
-"""Prompts -> the phrases they are made of, and a bank of a corpus' phrases with their vectors.
+"""Prompts -> their phrases, and a bank of the phrases of a corpus with their vectors.
 
-A phrase begins at a comma or at a connector ("in", "next to", "in the style of"), so that phrases
-can be exchanged and the text still reads.
+A phrase begins at a comma or at a connector ("in", "next to", "in the style of"). So phrases can be
+exchanged and the text remains readable.
 """
 
 import json
@@ -39,10 +39,10 @@ _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
 
 class Phrase(NamedTuple):
-    """A piece of a prompt: what joins it to the text before, its connector, and the rest."""
+    """A part of a prompt: the joint to the text before it, its connector, and the rest."""
 
-    joint: str  # ", " or " ", "" at the start
-    connector: str  # "" where it has none
+    joint: str  # ", " or " "; "" at the start
+    connector: str  # "" if it has none
     body: str
 
     @property
@@ -52,7 +52,7 @@ class Phrase(NamedTuple):
 
 
 def split_phrases(prompt: str) -> tuple[Phrase, ...]:
-    """The phrases of a prompt; joined again they give its words back."""
+    """Split a prompt into phrases. Joined again, they give the words of the prompt."""
     prompt = " ".join(prompt.split())
     first = _START.match(prompt)
     joint, connector, start = "", first[0] if first else "", first.end() if first else 0
@@ -69,7 +69,7 @@ def split_phrases(prompt: str) -> tuple[Phrase, ...]:
 
 
 def join_phrases(phrases: Sequence[Phrase]) -> str:
-    """Phrases -> a prompt."""
+    """Join phrases to a prompt."""
     parts = [
         (phrase.joint or " " if place else "") + phrase.text for place, phrase in enumerate(phrases)
     ]
@@ -77,34 +77,34 @@ def join_phrases(phrases: Sequence[Phrase]) -> str:
 
 
 def as_entry(phrase: Phrase) -> Phrase:
-    """The phrase as a bank holds it: without a joint, its article small."""
+    """The phrase as stored in a bank: without a joint, with a lower-case article."""
     first, _, rest = phrase.body.partition(" ")
     body = f"{first.lower()} {rest}" if rest and first in ARTICLES else phrase.body
     return Phrase("", phrase.connector.lower(), body)
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words, in order."""
+    """The lower-case words of a text, in order."""
     return [match[0].lower() for match in _WORD.finditer(text)]
 
 
 class PhraseBank(NamedTuple):
-    """The phrases that a corpus uses most, and their vectors."""
+    """The most frequent phrases of a corpus, and their vectors."""
 
     phrases: tuple[Phrase, ...]
-    counts: np.ndarray  # (p,) prompts that hold each
+    counts: np.ndarray  # (p,) number of prompts with the phrase
     vectors: np.ndarray  # (p, d_prompt) float32 unit length
 
 
 def make_bank(
     prompts: Iterable[str], encoder: PromptEncoder, size: int, least: int = 2
 ) -> PhraseBank:
-    """The `size` most frequent phrases of the prompts, each in at least `least` of them."""
+    """Collect the `size` most frequent phrases that occur in at least `least` prompts."""
     counter: Counter[Phrase] = Counter()
     for prompt in prompts:
         counter.update({as_entry(phrase) for phrase in split_phrases(prompt)})
     kept = [(phrase, count) for phrase, count in counter.most_common() if count >= least]
-    # ties in alphabetical order: the same corpus gives the same bank
+    # ties in alphabetical order, so that the bank depends on the corpus only
     kept = sorted(kept, key=lambda item: (-item[1], item[0]))[:size]
     phrases = tuple(phrase for phrase, _ in kept)
     counts = np.array([count for _, count in kept], dtype=np.int64)
@@ -124,7 +124,7 @@ def save_bank(folder: Path, bank: PhraseBank) -> None:
 
 
 def load_bank(folder: Path) -> PhraseBank:
-    """Read a bank back; raises DamagedFileError where list and vectors do not fit."""
+    """Read a bank. Raises DamagedFileError if the list and the vectors do not match."""
     listed = read_json(folder / LIST)
     try:
         phrases = tuple(Phrase("", connector, body) for connector, body, _ in listed)

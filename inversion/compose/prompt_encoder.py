@@ -1,6 +1,6 @@
-"""The prompt encoder that a query can have, if it made the index' targets.
+"""A bundle -> the prompt encoder for its queries, if it is the one that made the targets.
 
-The one that the bundle carries, which needs no torch, or the installed one.
+This is the encoder that the bundle carries, which needs no torch, or the installed one.
 """
 
 import sys
@@ -16,9 +16,9 @@ TYPICAL = "a red fox in the snow at dawn, an oil painting, warm light"
 def load_matching_encoder(
     target_space: str, threads: int | None = None, bundle: Path | None = None
 ) -> PromptEncoder | None:
-    """The prompt encoder, ready for its first text.
+    """Load the prompt encoder and run it once, so that the first query is fast.
 
-    None where there is none, or where the targets come from another.
+    Returns None if there is no encoder, or if another encoder made the targets.
     """
     from unprompt.index.prompt_encoders.target_encoder import (
         load_prompt_runtime,
@@ -35,10 +35,10 @@ def load_matching_encoder(
         return None
     if encoder.space != target_space:
         print(
-            f"unprompt: the index' targets are of space {target_space}, the prompt encoder of "
-            f"{encoder.space}; prompts are taken from the index as they are",
+            f"unprompt: the targets of the index have space {target_space}, the prompt encoder "
+            f"has {encoder.space}; prompts are not composed but taken from the index",
             file=sys.stderr,
         )
         return None
-    encoder.encode([TYPICAL] * 8)  # OpenVINO takes several times as long for the first texts
+    encoder.encode([TYPICAL] * 8)  # OpenVINO needs several times as long for the first texts
     return encoder

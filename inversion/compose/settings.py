@@ -1,4 +1,4 @@
-"""What composing a prompt takes and gives: settings, the text, and where each phrase comes from."""
+"""Settings of composing a prompt, and its result: the text and the origin of each phrase."""
 
 from typing import NamedTuple
 
@@ -11,23 +11,23 @@ from unprompt.inversion.compose.ban_list import BanList
 
 @dataclass(frozen=True, config=STRICT)
 class ComposeConfig:
-    """How long the text may be, what must not be in it, and how hard to search."""
+    """Maximum length of the text, banned terms, and the effort of the search."""
 
-    max_tokens: int = Field(default=77, ge=1)  # of the target model's tokenizer, start and end too
+    max_tokens: int = Field(default=77, ge=1)  # CLIP tokens, with start and end
     ban: tuple[str, ...] = ()
     prefix: str = ""
     suffix: str = ""
     beam: int = Field(default=3, ge=1)
     rounds: int = Field(default=4, ge=0)
-    tried: int = Field(default=8, ge=1)  # texts a round that the prompt encoder looks at
+    tried: int = Field(default=8, ge=1)  # texts per round that the prompt encoder encodes
 
     @property
     def banned(self) -> BanList:
-        """What must not be in it, ready to search with."""
+        """The banned terms as a `BanList`."""
         return BanList(self.ban)
 
     def around(self, text: str) -> str:
-        """The text with prefix and suffix."""
+        """The text with the prefix and the suffix."""
         return ", ".join(part for part in (self.prefix, text, self.suffix) if part)
 
 
@@ -35,17 +35,17 @@ DEFAULT = ComposeConfig()
 
 
 class Origin(NamedTuple):
-    """A phrase of the text and where it comes from."""
+    """A phrase of the text and its origin."""
 
-    text: str  # with the joint before it: the phrases in order are the text
+    text: str  # with the joint before it; the phrases in order give the text
     source: str  # "neighbor", "corpus" or "given"
-    prompt: str | None  # the known prompt it was taken from
+    prompt: str | None  # the known prompt with this phrase
     row_id: int | None
 
 
 class Composition(NamedTuple):
-    """The text, how close its vector is to the one wanted, and its phrases."""
+    """The text, the cosine of its vector to the wanted vector, and its phrases."""
 
     text: str
-    cosine: float | None  # None where nothing could be composed, or with words given around it
+    cosine: float | None  # None if nothing was composed, or with a prefix or suffix
     phrases: tuple[Origin, ...]

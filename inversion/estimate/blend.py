@@ -1,7 +1,7 @@
 """kNN and head estimates (q, d_prompt) of one or more members -> one vector a query.
 
-A member is an encoder with its index and its head. Every estimate is brought to unit length before
-it is weighted, as 1st to 3rd place of the competition blended theirs.
+A member is an encoder with its index and its head. Every estimate is scaled to unit length before
+it is weighted, as in the blends of the competition's 1st to 3rd place.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.inversion.estimate.gate import Gate
 from unprompt.inversion.estimate.knn import KnnConfig
 
-MAIN = "main"  # the member whose index gives candidates and evidence
+MAIN = "main"  # the member whose index supplies candidates and evidence
 
 
 @dataclass(frozen=True, config=STRICT)
 class MemberShare:
-    """What one member's estimates weigh among the members' estimates of their kind."""
+    """The weights of one member's estimates among those of all members."""
 
     name: str
     knn: KnnConfig
@@ -33,26 +33,26 @@ class MemberShare:
 
 @dataclass(frozen=True, config=STRICT)
 class Trial:
-    """One thing that tuning tried, and what it gained on validation pictures."""
+    """A variant that tuning tried, and its gain on validation pictures."""
 
     what: str
     validation_cosine: float  # fitted and measured on the same pictures
-    gain: float  # over the choice before it; cross-fitted where more than a grid was searched
+    gain: float  # over the previous choice; cross-fitted unless only a grid was searched
     kept: bool
 
 
 @dataclass(frozen=True, config=STRICT)
 class Blend:
-    """The tuned settings of a query, and what they scored on validation."""
+    """The tuned settings of a query, and their score on validation."""
 
-    alpha: float  # weight of the kNN estimate; the head has 1 - alpha
+    alpha: float  # weight of the kNN estimate; the head's weight is 1 - alpha
     knn: KnnConfig
     validation_cosine: float
     validation_queries: int
-    prior: float = 0.0  # weight of the corpus' mean vector beside the two
-    gate: Gate | None = None  # makes alpha depend on the query
+    prior: float = 0.0  # weight of the corpus' mean vector, added to both
+    gate: Gate | None = None  # computes alpha per query
     alpha_per_dimension: tuple[float, ...] | None = None  # 5th place's variant
-    knn_alone: KnnConfig | None = None  # what serves kNN best without a head
+    knn_alone: KnnConfig | None = None  # the best settings for kNN without a head
     members: tuple[MemberShare, ...] = ()  # of an ensemble, `main` first
     tried: tuple[Trial, ...] = ()
 
@@ -64,18 +64,18 @@ class Blend:
 
     @property
     def shares(self) -> tuple[MemberShare, ...]:
-        """All members; a bundle that is no ensemble has one."""
+        """All members. A bundle that is not an ensemble has one."""
         return self.members or (MemberShare(MAIN, self.knn, 1.0, 1.0),)
 
     def with_knn(self, knn: KnnConfig) -> "Blend":
-        """The same with other settings of the main member's neighbours."""
+        """A copy with other kNN settings for the main member."""
         members = tuple(
             replace(member, knn=knn) if member.name == MAIN else member for member in self.members
         )
         return replace(self, knn=knn, members=members)
 
     def with_alpha(self, alpha: float) -> "Blend":
-        """The same with one alpha for every query."""
+        """A copy with one alpha for every query."""
         return replace(self, alpha=alpha, gate=None, alpha_per_dimension=None)
 
 
@@ -86,10 +86,10 @@ def mix(
     prior: float = 0.0,
     mean: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Both estimates at unit length, weighted alpha to 1 - alpha, at unit length again.
+    """Blend both estimates (q, d): alpha times kNN plus 1 - alpha times head, at unit length.
 
-    `alpha` is one number, one a query (q,), or one a dimension (1, d). `prior` times the corpus'
-    `mean` vector (d,) is added.
+    `alpha` is one number, one per query (q,), or one per dimension (1, d). If `mean` (d,), the
+    mean vector of the corpus, is given, `prior` times that vector is added.
     """
     shares = np.asarray(alpha, dtype=np.float32)
     shares = shares[:, None] if shares.ndim == 1 else shares
@@ -98,7 +98,7 @@ def mix(
 
 
 def combine(estimates: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
-    """Estimates (q, d) of one kind by several members -> their weighted mean, at unit length."""
+    """The weighted mean of several members' estimates (q, d) of one kind, at unit length."""
     if len(estimates) == 1:
         return to_unit_length(estimates[0])
     parts = [
@@ -119,12 +119,12 @@ def save_blend(path: Path, blend: Blend) -> None:
 
 
 def load_blend(path: Path) -> Blend:
-    """Read a blend back; raises DamagedFileError or ConfigError where it is not one."""
+    """Read a blend. Raises DamagedFileError or ConfigError if the file holds no blend."""
     return read_settings(Blend, read_json(path), str(path))
 
 
 def query_alpha(blend: Blend, signals: np.ndarray) -> float | np.ndarray:
-    """What `mix` takes as alpha: one number, one a query (q,), or one a dimension (1, d)."""
+    """The alpha for `mix`: one number, one per query (q,), or one per dimension (1, d)."""
     if blend.gate is not None:
         return blend.gate(signals)
     if blend.alpha_per_dimension is not None:

@@ -1,4 +1,4 @@
-"""Neighbours of a query -> the candidates of an answer: their prompts, scores and weights."""
+"""The neighbors of a query -> the candidates of an answer: prompts, scores and weights."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from unprompt.inversion.estimate.knn import KnnEstimate
 def read_candidates(
     index: PromptIndex, knn: KnnEstimate, place: int, vector: np.ndarray
 ) -> list[Candidate]:
-    """The neighbours of one query, scored against the answer."""
+    """The neighbors of query number `place`, scored by cosine to the answer (d_prompt,)."""
     places = np.flatnonzero(knn.neighbors.rows[place] >= 0)
     rows = knn.neighbors.rows[place][places]
     scores = widen(index.targets[rows]) @ vector
@@ -32,5 +32,5 @@ def read_candidates(
 
 
 def heaviest(found: Sequence[Candidate], count: int) -> tuple[Candidate, ...]:
-    """The `count` candidates that weigh most."""
+    """The `count` candidates with the largest weights."""
     return tuple(sorted(found, key=lambda candidate: -candidate.weight)[:count])

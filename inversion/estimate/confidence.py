@@ -1,7 +1,7 @@
-"""Signals (q, s) of an answer -> the cosine to expect between it and the true prompt's vector.
+"""Signals (q, s) of an answer -> the expected cosine between its vector and the true prompt's.
 
-A ridge regression on the signals and their squares, fitted on validation; how well it is calibrated
-is measured on halves that it was not fitted on.
+The model is a ridge regression on the signals and their squares, fitted on validation pictures. Its
+calibration is measured on halves that it was not fitted on.
 """
 
 from pathlib import Path
@@ -13,16 +13,16 @@ from pydantic.dataclasses import dataclass
 from unprompt.index.base.durable import read_json, write_json
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT, read_settings, write_settings
-from unprompt.inversion.estimate.gate import SIGNALS, standardise
+from unprompt.inversion.estimate.gate import SIGNALS, standardize
 
-PENALTY = 1.0  # beside sums over all validation pictures
+PENALTY = 1.0  # relative to sums over all validation pictures
 BINS = 10
 FOLDS = 2
 
 
 @dataclass(frozen=True, config=STRICT)
 class Reliability:
-    """One bin of the reliability plot: pictures of a like expectation."""
+    """One bin of the reliability plot: pictures with a similar expected cosine."""
 
     expected: float
     found: float
@@ -31,13 +31,13 @@ class Reliability:
 
 @dataclass(frozen=True, config=STRICT)
 class Confidence:
-    """expected cosine = bias + weights . (z, z^2), z the standardised signals; within `range`."""
+    """expected cosine = bias + weights . (z, z^2), z the standardized signals; clipped."""
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     weights: tuple[float, ...]
     bias: float
-    range: tuple[float, float]  # the expectations that occurred on validation
+    range: tuple[float, float]  # lowest and highest expectation on validation
     calibration_error: float  # mean |expected - found| over the bins, weighted by pictures
     pictures: int
     reliability: tuple[Reliability, ...] = ()
@@ -59,8 +59,8 @@ class _Line(NamedTuple):
 
 
 def fit_confidence(signals: np.ndarray, cosines: np.ndarray) -> Confidence:
-    """Fit on the signals (n, s) and cosines (n,) of answers to validation pictures."""
-    scaled = standardise(signals)
+    """Fit on the signals (n, s) and the cosines (n,) of answers to validation pictures."""
+    scaled = standardize(signals)
     columns = np.concatenate([scaled.values, scaled.values**2], axis=1)
     line = _ridge(columns, cosines)
     unseen = np.empty(len(cosines))
@@ -83,7 +83,7 @@ def fit_confidence(signals: np.ndarray, cosines: np.ndarray) -> Confidence:
 
 
 def measure_reliability(expected: np.ndarray, found: np.ndarray) -> tuple[Reliability, ...]:
-    """Pictures sorted by expectation, in bins of equal size: what was expected, what was found."""
+    """Sort pictures by expectation into bins of equal size, with the mean of both per bin."""
     order = np.argsort(expected, kind="stable")
     parts = np.array_split(order, min(BINS, max(1, len(order))))
     return tuple(
@@ -94,28 +94,28 @@ def measure_reliability(expected: np.ndarray, found: np.ndarray) -> tuple[Reliab
 
 
 def calibration_error(bins: tuple[Reliability, ...]) -> float:
-    """Mean absolute difference of expectation and finding, weighted by pictures."""
+    """Mean absolute difference between expected and found cosine, weighted by pictures."""
     total = sum(part.pictures for part in bins)
     wrong = sum(abs(part.expected - part.found) * part.pictures for part in bins)
     return float(wrong / max(1, total))
 
 
 def save_confidence(path: Path, confidence: Confidence) -> None:
-    """Write it as JSON."""
+    """Write the confidence as JSON."""
     write_json(path, write_settings(confidence))
 
 
 def load_confidence(path: Path) -> Confidence:
-    """Read it back; raises DamagedFileError or ConfigError where it is not one."""
+    """Read a confidence. Raises DamagedFileError or ConfigError if the file holds none."""
     return read_settings(Confidence, read_json(path), str(path))
 
 
 def _ridge(columns: np.ndarray, values: np.ndarray) -> _Line:
-    """Least squares with a penalty on the weights, none on the bias."""
+    """Least squares with a penalty on the weights but not on the bias."""
     if not len(values):
         return _Line(np.zeros(columns.shape[1]), 0.0)
-    centre, mean = columns.mean(axis=0), float(values.mean())
-    shifted = columns - centre
+    center, mean = columns.mean(axis=0), float(values.mean())
+    shifted = columns - center
     gram = shifted.T @ shifted + PENALTY * np.eye(columns.shape[1])
     weights = np.linalg.solve(gram, shifted.T @ (values - mean))
-    return _Line(weights, mean - float(centre @ weights))
+    return _Line(weights, mean - float(center @ weights))

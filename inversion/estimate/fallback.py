@@ -1,7 +1,7 @@
-"""Pictures unlike the corpus: keys of a frozen tower -> is it outside, and which class is it.
+"""Keys of a frozen tower -> whether a picture lies outside the corpus, and its ImageNet class.
 
-The 1,000 ImageNet classes are an index of prompts whose keys are the classifier's rows, so that the
-answer is a kNN estimate like any other.
+The 1,000 ImageNet classes form an index of prompts whose keys are the classifier's rows. The answer
+is therefore a kNN estimate like any other.
 """
 
 from concurrent.futures import Executor
@@ -21,15 +21,15 @@ from unprompt.inversion.estimate.knn import KnnConfig, KnnEstimate, estimate
 CLASSES = KnnConfig(k=10, temperature=1 / 35)
 
 
-class Outlook(NamedTuple):
-    """What the frozen tower makes of some pictures."""
+class Screening(NamedTuple):
+    """How far some pictures lie from the corpus, by the frozen tower."""
 
-    novelty: np.ndarray  # (q,) residual as a multiple of the threshold: over 1 is outside
+    novelty: np.ndarray  # (q,) residual as a multiple of the threshold; over 1 is outside
     keys: np.ndarray  # (q, d)
 
 
 class Fallback:
-    """A frozen tower, its classes, and the line around the corpus."""
+    """A frozen tower, its classes, and the threshold for pictures outside the corpus."""
 
     def __init__(self, encoder: ImageEncoder, classes: PromptIndex, novelty: Novelty):
         classes.check_encoder(encoder.space)
@@ -37,21 +37,21 @@ class Fallback:
         self.classes = classes
         self.novelty = novelty
 
-    def look(self, keys: np.ndarray) -> Outlook:
-        """How unlike the corpus the pictures are whose keys (q, d) by `encoder` these are."""
-        return Outlook(self.novelty.measure(keys), keys)
+    def screen(self, keys: np.ndarray) -> Screening:
+        """Measure the novelty of pictures by their keys (q, d) of `encoder`."""
+        return Screening(self.novelty.measure(keys), keys)
 
     def classify(self, keys: np.ndarray) -> KnnEstimate:
-        """The classes of pictures (q, d), as neighbours and a prompt vector."""
+        """Classify pictures by keys (q, d): class prompts as neighbors, and a prompt vector."""
         return estimate(self.classes, keys, CLASSES)
 
 
 def load_fallback(
     bundle: Path, threads: int | None = None, towers: Executor | None = None
 ) -> Fallback | None:
-    """The fallback of a bundle, None where it was built without one.
+    """Load the fallback of a bundle, or return None if the bundle has none.
 
-    `towers` get the tower ready while the rest is loaded.
+    `towers` loads the tower in the background.
     """
     folder = bundle / FALLBACK
     if not (folder / DESCRIPTION).is_file():

@@ -1,4 +1,4 @@
-"""Signals (q, s) of a query -> its own alpha: neighbours count where they are near and agree."""
+"""Signals (q, s) of a query -> its own alpha: near, agreeing neighbors get more weight."""
 
 from typing import NamedTuple
 
@@ -36,8 +36,8 @@ class Gate:
         return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
 
 
-class Standardised(NamedTuple):
-    """Signals with zero mean and unit variance, and what made them so."""
+class Standardized(NamedTuple):
+    """Signals with zero mean and unit variance, and the mean and scale that were removed."""
 
     values: np.ndarray  # (q, s)
     mean: np.ndarray  # (s,)
@@ -45,10 +45,11 @@ class Standardised(NamedTuple):
 
 
 def measure_signals(knn: KnnEstimate, head: np.ndarray) -> np.ndarray:
-    """(q, 5) float64, in the order of SIGNALS; zeros where no neighbour was found.
+    """Signals (q, 5) float64 in the order of SIGNALS; zeros for a query without neighbors.
 
-    Best score; best minus mean score; share of the neighbours that effectively count (exp of the
-    weights' entropy over k); length of their weighted mean target; cosine of the two estimates.
+    They are: the best score; the best minus the mean score; the effective share of the neighbors
+    (exp of the weights' entropy, divided by k); the length of their weighted mean target; the
+    cosine between the two estimates.
     """
     found = knn.neighbors.rows >= 0
     scores = np.where(found, knn.neighbors.scores.astype(np.float64), 0.0)
@@ -62,8 +63,8 @@ def measure_signals(knn: KnnEstimate, head: np.ndarray) -> np.ndarray:
     return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
 
 
-def standardise(signals: np.ndarray) -> Standardised:
-    """Signals (q, s) with zero mean and unit variance; a constant one stays at zero."""
+def standardize(signals: np.ndarray) -> Standardized:
+    """Scale signals (q, s) to zero mean and unit variance; a constant signal becomes zero."""
     mean, scale = signals.mean(axis=0), signals.std(axis=0)
     scale = np.where(scale > 1e-9, scale, 1.0)
-    return Standardised((signals - mean) / scale, mean, scale)
+    return Standardized((signals - mean) / scale, mean, scale)

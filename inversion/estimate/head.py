@@ -1,8 +1,8 @@
-"""Tower features (q, d_image) -> prompt vectors (q, d_prompt), straight, without neighbours.
+"""Tower features (q, d_image) -> prompt vectors (q, d_prompt), by regression, without neighbors.
 
-A head saves itself as `config.json` and `head.safetensors`, and says which encoder's features it
-takes. `ridge` is fitted in closed form, `trained` was learned together with the tower, `encoder`
-means that the encoder's own vector is the prediction.
+A head is saved as `config.json` and `head.safetensors`, with the encoder whose features it takes.
+`ridge` is fitted in closed form, `trained` is learned together with the tower, and `encoder` means
+that the encoder's own vector is the prediction.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ REMEDY = "Fit the head again: `unprompt build CONFIG --stage fit`."
 
 @dataclass(frozen=True, config=STRICT)
 class HeadConfig:
-    """Ridge penalties to try, relative to the mean variance of a feature; validation decides."""
+    """Ridge penalties to try, relative to the mean variance of a feature. Validation chooses."""
 
     penalties: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
@@ -34,7 +34,7 @@ class HeadConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class HeadDescription:
-    """What a saved head is."""
+    """The description of a saved head."""
 
     kind: Literal["ridge", "trained", "encoder"]
     space: str
@@ -45,7 +45,7 @@ class HeadDescription:
 
 
 class RegressionHead(Protocol):
-    """Anything that predicts prompt vectors from the features of one encoder."""
+    """A head that predicts prompt vectors from the features of one encoder."""
 
     @property
     def space(self) -> str:
@@ -53,17 +53,17 @@ class RegressionHead(Protocol):
 
     @property
     def description(self) -> HeadDescription:
-        """What it is, and how good it was on validation."""
+        """The kind of head, its spaces, and its validation cosine."""
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Features (q, d_image) -> unit vectors (q, d_prompt)."""
 
     def save(self, folder: Path) -> None:
-        """Write it so that `load_head` reads it back."""
+        """Write the head to a folder for `load_head`."""
 
 
 class LinearHead:
-    """One matrix and a bias."""
+    """A head with one matrix and a bias."""
 
     def __init__(self, weight: np.ndarray, bias: np.ndarray, description: HeadDescription):
         self._weight = weight  # (d_image, d_prompt) float32
@@ -80,13 +80,13 @@ class LinearHead:
         return to_unit_length(np.asarray(features, dtype=np.float32) @ self._weight + self._bias)
 
     def save(self, folder: Path) -> None:
-        """Write weights (fp16), then the config that says they are complete."""
+        """Write the weights (fp16), then the config, which marks them as complete."""
         tensors = {"weight": self._weight.astype(np.float16), "bias": self._bias}
         _save(folder, tensors, self.description)
 
 
 class HiddenLayerHead:
-    """Two matrices with a ReLU between them, as a trained `mlp` head is folded."""
+    """A head with two matrices and a ReLU between them: a trained `mlp` head after folding."""
 
     def __init__(self, matrices: Mapping[str, np.ndarray], description: HeadDescription):
         self._matrices = matrices
@@ -104,7 +104,7 @@ class HiddenLayerHead:
         return to_unit_length(np.maximum(hidden, 0.0) @ own["weight_2"] + own["bias_2"])
 
     def save(self, folder: Path) -> None:
-        """Write weights (matrices fp16), then the config that says they are complete."""
+        """Write the weights (matrices fp16), then the config, which marks them as complete."""
         tensors = {
             name: matrix.astype(np.float16) if matrix.ndim == 2 else matrix
             for name, matrix in self._matrices.items()
@@ -113,7 +113,7 @@ class HiddenLayerHead:
 
 
 class EncoderHead:
-    """The encoder's own vector: its output is the prediction of a trained head."""
+    """A head for encoders whose output already is the prediction of a trained head."""
 
     def __init__(self, description: HeadDescription):
         self.description = description
@@ -124,25 +124,28 @@ class EncoderHead:
         return self.description.space
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Predictions (q, d_prompt) -> the same at unit length."""
+        """Scale predictions (q, d_prompt) to unit length."""
         return to_unit_length(features)
 
     def save(self, folder: Path) -> None:
-        """Write the config alone."""
+        """Write the config; there are no weights."""
         write_json(folder / CONFIG, write_settings(self.description))
 
 
 def trained_head(
     matrices: Mapping[str, np.ndarray], description: HeadDescription
 ) -> RegressionHead:
-    """The head of a trained tower, from the matrices that `read_head` gives."""
+    """Make the head of a trained tower from the matrices that `read_head` returns."""
     if "weight_1" in matrices:
         return HiddenLayerHead(matrices, description)
     return LinearHead(matrices["weight_2"], matrices["bias_2"], description)
 
 
 def load_head(folder: Path, space: str) -> RegressionHead:
-    """The head saved in `folder`; refuses one whose features come from another encoder."""
+    """Load the head in `folder`.
+
+    Raises SpaceMismatchError if its features come from an encoder other than `space`.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -167,6 +170,6 @@ def _save(folder: Path, tensors: dict[str, np.ndarray], description: HeadDescrip
     from safetensors.numpy import save
 
     with write_atomically(folder / WEIGHTS) as temporary:
-        # safetensors' own save_file makes a file that only its owner may read
+        # save_file of safetensors makes a file that only its owner can read
         temporary.write_bytes(save(tensors))
     write_json(folder / CONFIG, write_settings(description))

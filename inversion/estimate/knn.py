@@ -1,4 +1,4 @@
-"""Neighbours to an estimate of the prompt vector: (q, k) rows and scores -> (q, d_prompt)."""
+"""Neighbors -> an estimate of the prompt vector: (q, k) rows and scores -> (q, d_prompt)."""
 
 from typing import Literal, NamedTuple
 
@@ -17,12 +17,12 @@ RIDGE_BLOCK = 64  # queries whose (k, k) matrices are in memory at a time
 
 @dataclass(frozen=True, config=STRICT)
 class KnnConfig:
-    """How many neighbours count, and how much each.
+    """The number of neighbors and their weighting.
 
     `softmax` weights by exp(score / temperature). `inverse_power` is the weighting of the public
-    Kaggle notebooks: 1 / (distance ** power + 1e-4), distance = 1 - score. `local_ridge` fits a
-    ridge regression from keys to targets on the neighbours of each query alone; `penalty` is its
-    regularisation.
+    Kaggle notebooks: 1 / (distance ** power + 1e-4), distance = 1 - score. `local_ridge` fits, for
+    each query, a ridge regression from keys to targets on its neighbors; `penalty` is the
+    regularization.
     """
 
     k: int = 50
@@ -40,28 +40,28 @@ class KnnConfig:
 
 
 class KnnEstimate(NamedTuple):
-    """The weighted mean of the neighbours' target vectors, and who contributed how much."""
+    """The weighted mean of the neighbors' target vectors, and the weights."""
 
     vectors: np.ndarray  # (q, d_prompt) unit length
-    weights: np.ndarray  # (q, k) sums to one a query; of local ridge some are below zero
-    neighbors: Neighbors  # (q, k), one row a prompt
-    concentration: np.ndarray  # (q,) length of the weighted mean target: 1 where all agree
+    weights: np.ndarray  # (q, k) sum to one per query; local ridge gives some negative weights
+    neighbors: Neighbors  # (q, k), one row per prompt
+    concentration: np.ndarray  # (q,) length of the weighted mean target; 1 if all targets agree
 
 
 def find_prompts(index: PromptIndex, keys: np.ndarray, k: int) -> Neighbors:
-    """The k nearest distinct prompts of each key: of a prompt's renders only the best counts."""
+    """Find the k nearest distinct prompts of each key; each prompt counts by its best render."""
     manifest = index.manifest
     renders = -(-manifest.ntotal // max(1, manifest.prompts))
     found = index.search(keys, k * renders)
-    if renders == 1:  # every row is a prompt of its own
+    if renders == 1:  # each row has its own prompt
         return found
     return distinct_prompts(found, index.prompt_ids_of(found.rows), k)
 
 
 def distinct_prompts(neighbors: Neighbors, prompt_ids: np.ndarray, k: int) -> Neighbors:
-    """Keep the best-scored row of each prompt, at most k a query, padded with -1.
+    """Keep the best row of each prompt, at most k per query, padded with -1.
 
-    `prompt_ids` (q, n) are those of the rows (q, n).
+    `prompt_ids` (q, n) belong to the rows (q, n).
     """
     count = len(neighbors.rows)
     scores = np.full((count, k), -np.inf, dtype=np.float32)
@@ -79,18 +79,18 @@ def distinct_prompts(neighbors: Neighbors, prompt_ids: np.ndarray, k: int) -> Ne
 def neighbor_weights(
     neighbors: Neighbors, config: KnnConfig, keys: np.ndarray | None = None
 ) -> np.ndarray:
-    """Weights (q, k) that sum to one a query; missing neighbours weigh nothing.
+    """Weights (q, k) that sum to one per query; missing neighbors get weight zero.
 
-    `keys` (q, k, d) are the neighbours' own keys, which local ridge needs.
+    `keys` (q, k, d) are the keys of the neighbors; only local ridge needs them.
     """
     scores = neighbors.scores[:, : config.k].astype(np.float64)
     missing = neighbors.rows[:, : config.k] < 0
     if config.weighting == "local_ridge":
         if keys is None:
-            raise ConfigError("local ridge needs the neighbours' keys")
+            raise ConfigError("local ridge needs the neighbors' keys")
         return _ridge_weights(scores, missing, keys[:, : config.k], config.penalty)
     if config.weighting == "softmax":
-        best = scores.max(axis=1, keepdims=True, initial=-2.0)  # finite where none was found
+        best = scores.max(axis=1, keepdims=True, initial=-2.0)  # finite without neighbors
         raw = np.exp((scores - best) / config.temperature)
     else:
         raw = 1.0 / (np.maximum(1.0 - scores, 0.0) ** config.power + 1e-4)
@@ -102,10 +102,10 @@ def neighbor_weights(
 def _ridge_weights(
     scores: np.ndarray, missing: np.ndarray, keys: np.ndarray, penalty: float
 ) -> np.ndarray:
-    """Weights whose sum over targets is the prediction of a ridge with intercept at the query.
+    """Weights whose weighted sum of targets is a ridge regression with intercept, at the query.
 
-    In its dual form: with K the neighbours' centred Gram matrix and s the query's centred scores,
-    1/k + (K + penalty I)^-1 s; the weights sum to one.
+    Dual form: with K the centered Gram matrix of the neighbors and s the centered scores of the
+    query, the weights are 1/k + (K + penalty I)^-1 s. They sum to one.
     """
     blocks = [np.zeros((0, scores.shape[1]), dtype=np.float32)]
     for start in range(0, len(scores), RIDGE_BLOCK):
@@ -122,12 +122,12 @@ def _ridge_block(
     count = np.maximum(present.sum(axis=1), 1.0)[:, None]
     even = present / count
     gram = keys @ keys.transpose(0, 2, 1)
-    # P = I - 1 1'/k over the neighbours that are there
-    centring = present[:, :, None] * (np.eye(keys.shape[1]) - even[:, None, :])
-    centred = centring @ gram @ centring.transpose(0, 2, 1)
+    # P = I - 1 1'/k over the neighbors that exist
+    centering = present[:, :, None] * (np.eye(keys.shape[1]) - even[:, None, :])
+    centered = centering @ gram @ centering.transpose(0, 2, 1)
     seen = np.where(missing, 0.0, scores)[..., None] - gram @ even[..., None]
-    solved = np.linalg.solve(centred + penalty * np.eye(keys.shape[1]), centring @ seen)
-    weights = even + (centring.transpose(0, 2, 1) @ solved)[..., 0]
+    solved = np.linalg.solve(centered + penalty * np.eye(keys.shape[1]), centering @ seen)
+    weights = even + (centering.transpose(0, 2, 1) @ solved)[..., 0]
     return weights.astype(np.float32)
 
 
@@ -137,11 +137,11 @@ def estimate_from_neighbors(
     config: KnnConfig,
     keys: np.ndarray | None = None,
 ) -> KnnEstimate:
-    """Weighted sum of the target vectors (n, d_prompt) of distinct neighbours, unit length."""
+    """Weighted sum of the targets (n, d_prompt) of distinct neighbors, at unit length."""
     weights = neighbor_weights(neighbors, config, keys)
     kept = Neighbors(neighbors.scores[:, : config.k], neighbors.rows[:, : config.k])
     mean = np.empty((len(weights), targets.shape[1]), dtype=np.float32)
-    # a query at a time: its targets stay in the processor's cache until they are weighted
+    # one query at a time, so that its targets stay in the processor's cache
     for own, rows, out in zip(weights, np.maximum(kept.rows, 0), mean, strict=True):
         np.matmul(own, widen(targets[rows]), out=out)
     return KnnEstimate(to_unit_length(mean), weights, kept, np.linalg.norm(mean, axis=1))

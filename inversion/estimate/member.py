@@ -1,4 +1,4 @@
-"""A member: an encoder with its index and its head. Keys (q, d_image) -> its two estimates."""
+"""A member: an encoder with its index and head. Keys (q, d_image) -> kNN and head estimates."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -19,19 +19,19 @@ from unprompt.inversion.estimate.knn import KnnEstimate, estimate
 
 
 class Estimates(NamedTuple):
-    """The prompt vectors (q, d_prompt) of a batch, by method."""
+    """Prompt vectors (q, d_prompt) of a batch, by method."""
 
-    knn: KnnEstimate  # of the main member, whose rows are the evidence
-    knn_vectors: np.ndarray  # of all members together
+    knn: KnnEstimate  # of the main member; its rows are the evidence
+    knn_vectors: np.ndarray  # of all members combined
     head: np.ndarray
     blend: np.ndarray
-    alpha: np.ndarray  # (q,) weight of the neighbours' part
+    alpha: np.ndarray  # (q,) weight of the kNN estimate
     signals: np.ndarray  # (q, s), in the order of gate.SIGNALS
 
 
 @dataclass(frozen=True)
 class Member:
-    """One of the parts that a blend weighs."""
+    """One encoder with its index and head; a blend weighs the members' estimates."""
 
     name: str
     encoder: ImageEncoder
@@ -45,10 +45,10 @@ class Member:
 def load_members(
     bundle: Path, blend: Blend, threads: int | None = None, towers: Executor | None = None
 ) -> tuple[Member, ...]:
-    """The members that a bundle's blend names, `main` first.
+    """Load the members that the blend of a bundle names, `main` first.
 
-    `towers` get the towers ready while the rest is loaded. Raises SpaceMismatchError where the
-    members answer in different target spaces.
+    `towers` loads the towers in the background. Raises SpaceMismatchError if the members have
+    different target spaces.
     """
     members = [
         _load(share.name, member_folder(bundle, share.name), threads, towers)
@@ -66,7 +66,7 @@ def load_members(
 
 
 def member_folder(bundle: Path, name: str) -> Path:
-    """Where a member's encoder, index and head lie."""
+    """The folder of a member's encoder, index and head."""
     return bundle if name == MAIN else bundle / MEMBERS / name
 
 
@@ -81,7 +81,7 @@ def estimate_prompts(
     keys: Sequence[np.ndarray],
     blend: Blend,
 ) -> Estimates:
-    """Keys (q, d_image) for each member, in the blend's order -> prompt vectors by every method."""
+    """Keys (q, d_image) per member, in the order of the blend -> estimates by every method."""
     shares = blend.shares
     found = [
         estimate(index, own, share.knn)

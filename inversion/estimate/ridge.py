@@ -10,16 +10,16 @@ from unprompt.inversion.estimate.head import HeadDescription, LinearHead
 
 
 class RidgeProblem:
-    """Training features and targets reduced to what every penalty shares."""
+    """The part of the solution that all penalties share."""
 
     def __init__(self, features: np.ndarray, targets: np.ndarray):
         features = np.asarray(features, dtype=np.float64)
         targets = np.asarray(targets, dtype=np.float64)
         self._feature_mean = features.mean(axis=0)
         self._target_mean = targets.mean(axis=0)
-        centred = features - self._feature_mean
-        self._values, self._basis = np.linalg.eigh(centred.T @ centred / len(features))
-        self._cross = self._basis.T @ (centred.T @ (targets - self._target_mean)) / len(features)
+        centered = features - self._feature_mean
+        self._values, self._basis = np.linalg.eigh(centered.T @ centered / len(features))
+        self._cross = self._basis.T @ (centered.T @ (targets - self._target_mean)) / len(features)
 
     def solve(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
         """Weight (d_image, d_prompt) and bias (d_prompt,) float32 for one relative penalty."""
@@ -35,9 +35,9 @@ def fit_ridge(
     spaces: tuple[str, str],
     penalties: Sequence[float],
 ) -> LinearHead:
-    """Fit on (features, targets) of `train`; keep the penalty with the best validation cosine.
+    """Fit on (features, targets) of `train`; choose the penalty with the best validation cosine.
 
-    `spaces` are those of the image encoder and of the prompt encoder.
+    `spaces` are the spaces of the image encoder and the prompt encoder.
     """
     problem = RidgeProblem(*train)
     features, truth = (np.asarray(part, dtype=np.float32) for part in validation)
@@ -49,5 +49,5 @@ def fit_ridge(
             description = HeadDescription("ridge", *spaces, penalty, len(train[0]), cosine)
             best = LinearHead(weight, bias, description)
     if best is None:
-        raise ConfigError("fit_ridge was given no penalty to try")
+        raise ConfigError("fit_ridge needs at least one penalty, got none; set fit.head.penalties")
     return best

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unprompt.inversion.estimate.blend import Blend, mix, query_alpha
-from unprompt.inversion.estimate.gate import Gate, standardise
+from unprompt.inversion.estimate.gate import Gate, standardize
 
 FOLDS = 2
 ADAM_STEPS, ADAM_RATE, SMOOTHING = 300, 0.03, 0.02
@@ -97,7 +97,7 @@ def fit_prior(half: Half, blend: Blend) -> Blend:
 
 def fit_gate(half: Half, blend: Blend) -> Blend:
     """A gate over the signals, started at the one alpha for all."""
-    scaled = standardise(half.signals)
+    scaled = standardize(half.signals)
     alpha = min(max(blend.alpha, 0.01), 0.99)
 
     def gated(point: np.ndarray) -> Blend:

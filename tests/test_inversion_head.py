@@ -75,7 +75,7 @@ def test_no_penalties() -> None:
     for penalties in ((), (0.0,), (1.0, -1.0)):
         with pytest.raises(ConfigError, match="head.penalties"):
             HeadConfig(penalties)
-    with pytest.raises(ConfigError, match="no penalty"):
+    with pytest.raises(ConfigError, match="at least one penalty"):
         fit_ridge((FEATURES, UNIT), (FEATURES, UNIT), SPACES, ())
 
 

@@ -70,7 +70,7 @@ def test_local_ridge_passes_over_missing_neighbours() -> None:
     found = neighbor_weights(neighbors(scores, [0, 1, -1]), config, keys)
     pair = neighbor_weights(neighbors(scores[:2], [0, 1]), config, keys[:, :2])
     np.testing.assert_allclose(found[0], [*pair[0], 0.0], atol=1e-6)
-    with pytest.raises(ConfigError, match="needs the neighbours' keys"):
+    with pytest.raises(ConfigError, match="needs the neighbors' keys"):
         neighbor_weights(neighbors(scores, [0, 1, -1]), config)
 
 

@@ -1,1 +1,1 @@
-"""The page."""
+"""The web page of `unprompt demo`, built with Gradio."""

@@ -1,4 +1,4 @@
-"""An Inversion -> the answer as HTML, every text escaped: prompt, trust, parts, candidates."""
+"""An Inversion -> HTML with every text escaped: prompt, confidence, weights, candidates."""
 
 from collections.abc import Sequence
 from html import escape
@@ -9,31 +9,29 @@ from unprompt.inversion.answer import Candidate, Inversion
 from unprompt.inversion.compose.settings import Origin
 from unprompt.ui.page.html import copy_button, inline_picture, percent, weight
 
-SHOWN_WEIGHTS = 12
-
 
 def write_answer(inversion: Inversion, truth: str | None = None) -> str:
-    """The prompt, large, how far to trust it, and the known prompts nearest to it.
+    """The prompt, the expected cosine, the weights of the estimates, and the candidates.
 
-    `truth` is the prompt that a picture was drawn from, where the page knows it.
+    `truth` is the prompt that the picture was rendered from. The page knows it for its examples.
     """
-    rows = "".join(_candidate(place, c) for place, c in enumerate(inversion.candidates, 1))
-    drawn_from = f'<p class="up-truth">Drawn from: {escape(truth)}</p>' if truth else ""
+    rows = "".join(_candidate(rank, c) for rank, c in enumerate(inversion.candidates, 1))
+    true_prompt = f'<p class="up-truth">Rendered from: {escape(truth)}</p>' if truth else ""
     return (
         '<section class="up-answer" aria-live="polite">'
-        f"{_written(inversion)}<h2>Prompt</h2>"
+        f"{_metadata_prompt(inversion)}<h2>Prompt</h2>"
         f'<div class="up-prompt" data-copied><p class="up-text">{_phrases(inversion)}</p>'
         f"{copy_button(inversion.prompt, 'Copy the prompt')}</div>"
-        f"{_trust(inversion)}{drawn_from}{_parts(inversion)}"
+        f"{_confidence(inversion)}{true_prompt}{_weights(inversion)}"
         f'<h2>Candidates</h2><ol class="up-candidates">{rows}</ol>'
-        '<p class="up-note">Score: cosine of the known prompt&#x27;s vector to the recovered one. '
-        "Weight: what it counts in the nearest-neighbour estimate, below zero where it counts "
-        "against.</p></section>"
+        '<p class="up-note">Score: cosine between the vector of the known prompt and the recovered '
+        "vector. Weight: share of the known prompt in the kNN estimate; a negative weight counts "
+        "against it.</p></section>"
     )
 
 
 def write_neighbors(neighbors: Sequence[tuple[Candidate, Image.Image | None]]) -> str:
-    """The evidence: the known pictures most like the query, heaviest first."""
+    """The neighbors with their pictures (None: not available), largest weight first."""
     if not neighbors:
         return ""
     tiles = "".join(_tile(neighbor, picture) for neighbor, picture in neighbors)
@@ -43,14 +41,14 @@ def write_neighbors(neighbors: Sequence[tuple[Candidate, Image.Image | None]]) -
     )
 
 
-def _written(inversion: Inversion) -> str:
+def _metadata_prompt(inversion: Inversion) -> str:
     found = inversion.metadata_prompt
     if found is None:
         return ""
     return (
-        f"<h2>Written in the file by {escape(found.generator)}</h2>"
-        f'<div class="up-prompt up-written" data-copied><p class="up-text">{escape(found.prompt)}'
-        f"</p>{copy_button(found.prompt, 'Copy the prompt of the file')}</div>"
+        f"<h2>Prompt in the file, written by {escape(found.generator)}</h2>"
+        f'<div class="up-prompt up-metadata" data-copied><p class="up-text">{escape(found.prompt)}'
+        f"</p>{copy_button(found.prompt, 'Copy the prompt in the file')}</div>"
     )
 
 
@@ -64,8 +62,8 @@ def _phrase(origin: Origin) -> str:
     joint = origin.text[: len(origin.text) - len(origin.text.lstrip(", "))]
     sources = {
         "neighbor": f"from the known prompt: {origin.prompt}",
-        "corpus": "a phrase that the corpus uses often",
-        "given": "as asked for",
+        "corpus": "a frequent phrase of the corpus",
+        "given": "given by the query",
     }
     return (
         f'{escape(joint)}<span class="up-phrase up-{origin.source}" '
@@ -73,57 +71,57 @@ def _phrase(origin: Origin) -> str:
     )
 
 
-def _trust(inversion: Inversion) -> str:
+def _confidence(inversion: Inversion) -> str:
     if inversion.outside:
         return (
-            '<p class="up-trust up-outside"><b>Outside what this index knows.</b> The prompt names '
-            "what a photo classifier sees; it was not recovered.</p>"
+            '<p class="up-confidence up-outside"><b>Outside the index.</b> No known picture is similar. '
+            "The prompt names what an image classifier sees; it is not a recovered prompt.</p>"
         )
     if inversion.expected_cosine is None:
         return ""
     value = inversion.expected_cosine
     width = 100 * max(0.0, value)
     return (
-        '<div class="up-trust" role="meter" aria-label="Expected cosine" aria-valuemin="0" '
+        '<div class="up-confidence" role="meter" aria-label="Expected cosine" aria-valuemin="0" '
         f'aria-valuemax="1" aria-valuenow="{value:.2f}"><span>Expected cosine to the true prompt'
         f'</span><b>{value:.2f}</b><i><u style="width:{width:.0f}%"></u></i></div>'
     )
 
 
-def _parts(inversion: Inversion) -> str:
-    """Who contributed what: neighbours and head, and each neighbour's weight."""
+def _weights(inversion: Inversion) -> str:
+    """The weight of the kNN estimate and of the regression head, and a bar per neighbor."""
     if inversion.outside:
         return ""
     alpha = inversion.alpha
-    most = max((abs(n.weight) for n in inversion.neighbors), default=0.0) or 1.0
+    largest = max((abs(n.weight) for n in inversion.neighbors), default=0.0) or 1.0
     bars = "".join(
-        f"<u{' class=up-against' if n.weight < 0 else ''} "
-        f'style="height:{max(4.0, 100 * abs(n.weight) / most):.0f}%" '
+        f"<u{' class=up-negative' if n.weight < 0 else ''} "
+        f'style="height:{max(4.0, 100 * abs(n.weight) / largest):.0f}%" '
         f'title="{escape(f"{weight(n.weight)}: {n.prompt}")}"></u>'
-        for n in inversion.neighbors[:SHOWN_WEIGHTS]
+        for n in inversion.neighbors
     )
     return (
-        '<div class="up-parts"><div class="up-share" role="img" aria-label="Neighbours '
+        '<div class="up-estimates"><div class="up-share" role="img" aria-label="Neighbors '
         f'{percent(alpha)}, regression {percent(1 - alpha)}">'
-        f'<span style="flex-grow:{alpha:.3f}">neighbours {percent(alpha)}</span>'
+        f'<span style="flex-grow:{alpha:.3f}">neighbors {percent(alpha)}</span>'
         f'<span style="flex-grow:{1 - alpha:.3f}">regression {percent(1 - alpha)}</span></div>'
-        f'<div class="up-weights" role="img" aria-label="Weights of the neighbours">{bars}</div>'
+        f'<div class="up-weights" role="img" aria-label="Weights of the neighbors">{bars}</div>'
         "</div>"
     )
 
 
-def _candidate(place: int, candidate: Candidate) -> str:
+def _candidate(rank: int, candidate: Candidate) -> str:
     return (
-        f'<li data-copied><span class="up-place">{place}</span>'
+        f'<li data-copied><span class="up-rank">{rank}</span>'
         f'<div><span class="up-text">{escape(candidate.prompt)}</span>'
         f"<small>score {candidate.score:.3f} · weight {weight(candidate.weight)}</small></div>"
-        f"{copy_button(candidate.prompt, f'Copy candidate {place}')}</li>"
+        f"{copy_button(candidate.prompt, f'Copy candidate {rank}')}</li>"
     )
 
 
 def _tile(neighbor: Candidate, picture: Image.Image | None) -> str:
     shown = (
-        '<div class="up-blank">no picture stored</div>'
+        '<div class="up-blank">no picture available</div>'
         if picture is None
         else f'<img src="{inline_picture(picture)}" alt="">'
     )

@@ -1,4 +1,4 @@
-"""A folder -> example pictures drawn into it; none where the extra `scenes` is missing."""
+"""A folder -> example pictures, rendered into it; none without the extra `scenes`."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +8,8 @@ from PIL import Image
 from unprompt.index.base.errors import MissingDependencyError
 
 SIZE_PX = 256
-# From `sample_prompts(60, seed=2024)`; corpora use other seeds, and rows' seeds are 64-bit digests.
+# From `sample_prompts(60, seed=2024)`. No corpus holds them: corpora use other seeds for prompts,
+# and the seeds of their pictures are 64-bit digests.
 SCENES = (
     ("a moka pot behind a hot dog in a field of flowers.", 7),
     ("a neon sign of three strawberries beside a hibiscus in the woods", 7),
@@ -20,7 +21,7 @@ SCENES = (
 
 
 class Example(NamedTuple):
-    """A picture to click on."""
+    """A picture that a visitor can click, with its true prompt."""
 
     prompt: str
     picture: Image.Image
@@ -28,7 +29,7 @@ class Example(NamedTuple):
 
 
 def draw_examples(folder: Path) -> list[Example]:
-    """Render the example scenes into `folder`."""
+    """Render SCENES into `folder` as PNG; an empty list without the extra `scenes`."""
     try:
         from unprompt.build.scenes.renderer import ScenesRenderer
 

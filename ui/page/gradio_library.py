@@ -1,4 +1,4 @@
-"""The one place that imports Gradio: nothing in, the module out, told to stay off the network."""
+"""The only import of Gradio: returns the module, configured to stay off the network."""
 
 import os
 from types import ModuleType
@@ -15,8 +15,8 @@ LOOPBACK = "127.0.0.1,localhost"
 
 def load_gradio() -> ModuleType:
     """The module `gradio`; raises MissingDependencyError without the extra `demo`."""
-    os.environ.update(OFFLINE)  # read when it is imported
-    _go_around_proxies()
+    os.environ.update(OFFLINE)  # Gradio reads them at import
+    _bypass_proxies()
     try:
         import gradio
     except ImportError as error:
@@ -27,8 +27,8 @@ def load_gradio() -> ModuleType:
     return gradio
 
 
-def _go_around_proxies() -> None:
-    """Gradio asks its own server whether it is up, which no proxy could answer."""
+def _bypass_proxies() -> None:
+    """Exclude the loopback interface: Gradio sends itself a request to see that it is up."""
     before = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if LOOPBACK not in before:
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{before},{LOOPBACK}".lstrip(",")

@@ -1,10 +1,11 @@
-"""What the page shows -> HTML fragments, every text escaped: Inversion, pictures -> str."""
+"""Texts and pictures -> HTML fragments with every text escaped; and the page's CSS and scripts."""
 
 import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.resources import files
 
 from PIL import Image
 
@@ -12,78 +13,81 @@ from unprompt.index.store.manifest import Recall
 
 TILE_PX = 320
 TILE_QUALITY = 85
+# Calls of the functions in scripts.js, for `script`.
+COPY = "listenForCopy(element)"
+EXAMPLES = "listenForExamples(element, trigger)"
+PASTE = "listenForPaste()"
 
 
 @dataclass(frozen=True)
-class LoadedBundle:
-    """What the page says about the bundle behind it."""
+class BundleSummary:
+    """The facts about the loaded bundle that the page shows."""
 
     name: str
     rows: int
     prompts: int
     recall: Recall | None
-    draws_scenes: bool  # its pictures come from the scenes renderer
+    draws_scenes: bool  # all its pictures come from the scenes renderer
 
 
-def write_header(loaded: LoadedBundle) -> str:
-    """The product's name, what it does and what it has loaded."""
-    facts = [f"{loaded.rows:,} {_plural('picture', loaded.rows)}"]
-    facts.append(f"{loaded.prompts:,} {_plural('prompt', loaded.prompts)}")
-    if loaded.recall:
-        facts.append(f"index recall@{loaded.recall.k} {loaded.recall.value:.3f}")
+def write_header(bundle: BundleSummary) -> str:
+    """The name of the product, its purpose, and the loaded bundle."""
+    facts = [f"{bundle.rows:,} {_plural('picture', bundle.rows)}"]
+    facts.append(f"{bundle.prompts:,} {_plural('prompt', bundle.prompts)}")
+    if bundle.recall:
+        facts.append(f"index recall@{bundle.recall.k} {bundle.recall.value:.3f}")
     return (
         '<header class="up-head"><h1>unprompt</h1>'
         '<p class="up-lead">Recover the prompt behind a generated picture.</p>'
-        f'<p class="up-loaded">Loaded <b>{escape(loaded.name)}</b>'
+        f'<p class="up-loaded">Loaded <b>{escape(bundle.name)}</b>'
         f" · {' · '.join(facts)}</p></header>"
     )
 
 
-def write_footer(loaded: LoadedBundle) -> str:
-    """The limits of what is loaded, and whose drawings it shows."""
+def write_footer(bundle: BundleSummary) -> str:
+    """The limits of the bundle, the privacy of uploads, and the license of the drawings."""
     lines = []
-    if loaded.draws_scenes:
+    if bundle.draws_scenes:
         lines.append(
-            "This bundle knows the drawn scenes world only, which stands in for Stable Diffusion "
-            "pictures: any other picture is said to be outside it."
+            "This bundle covers the drawn scenes world only, a stand-in for Stable Diffusion "
+            "pictures. The page marks any other picture as outside the index."
         )
-    lines.append("Pictures stay on this machine and are deleted when the page's server stops.")
-    if loaded.draws_scenes:
+    lines.append("Uploaded pictures stay on this machine. The server deletes them when it stops.")
+    if bundle.draws_scenes:
         lines.append("Drawings: OpenMoji, CC BY-SA 4.0")
     return f'<footer class="up-foot">{"".join(f"<p>{line}</p>" for line in lines)}</footer>'
 
 
-def write_invitation() -> str:
-    """The answer's place before there is one."""
+def write_placeholder() -> str:
+    """The text that stands where the answer will appear."""
     return '<div class="up-empty">The prompt appears here.</div>'
 
 
 def write_examples(pictures: Sequence[Image.Image]) -> str:
-    """Pictures to click on; the script of the component reports which."""
+    """One button per example; `listenForExamples` reports the number of the clicked one."""
     tiles = "".join(
-        f'<button type="button" data-example="{place}" aria-label="Example {place + 1}">'
+        f'<button type="button" data-example="{number}" aria-label="Example {number + 1}">'
         f'<img src="{inline_picture(picture)}" alt=""></button>'
-        for place, picture in enumerate(pictures)
+        for number, picture in enumerate(pictures)
     )
     return f'<div class="up-examples"><h2>Or try one of these</h2><div>{tiles}</div></div>'
 
 
-def write_fault(message: str) -> str:
-    """Why there is no answer."""
-    return f'<div class="up-fault" role="alert">{escape(message[:1].upper() + message[1:])}</div>'
+def write_error(message: str) -> str:
+    """An error message in the place of the answer."""
+    return f'<div class="up-error" role="alert">{escape(message[:1].upper() + message[1:])}</div>'
 
 
 def copy_button(text: str, label: str) -> str:
-    """A button that puts `text` on the clipboard; COPY_SCRIPT answers it."""
+    """A button that copies `text` to the clipboard with `listenForCopy`; `label` is plain text."""
     return (
         f'<button type="button" class="up-copy" data-copy="{escape(text)}" '
-        f'aria-label="{label}">Copy</button>'
+        f'aria-label="{escape(label)}">Copy</button>'
     )
 
 
 def inline_picture(picture: Image.Image) -> str:
-    """The picture, small, as a data URL."""
-    # inline, so that no file of a query is left behind and nothing else has to be served
+    """A thumbnail of at most TILE_PX x TILE_PX as a WebP data URL, so that no file is served."""
     tile, buffer = picture.convert("RGB"), io.BytesIO()
     tile.thumbnail((TILE_PX, TILE_PX))
     tile.save(buffer, "WEBP", quality=TILE_QUALITY)
@@ -91,13 +95,23 @@ def inline_picture(picture: Image.Image) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as text."""
+    """A share of 0 to 1 as a percentage, escaped."""
     return "&lt;1 %" if 0 < share < 0.01 else f"{share * 100:.0f} %"
 
 
 def weight(share: float) -> str:
-    """A neighbour's weight as text, its sign with it: local ridge weighs some below zero."""
+    """A neighbor's weight as a signed percentage; local ridge regression gives negative ones."""
     return f"{'−' if share <= -0.0005 else ''}{abs(share) * 100:.1f} %"
+
+
+def read_asset(name: str) -> str:
+    """The text of a file beside this module: style.css or scripts.js."""
+    return files("unprompt.ui.page").joinpath(name).read_text("utf-8")
+
+
+def script(call: str) -> str:
+    """The functions of scripts.js and one call: the `js_on_load` of a component."""
+    return f"{read_asset('scripts.js')}\n{call};"
 
 
 def _plural(noun: str, count: int) -> str:

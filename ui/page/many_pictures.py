@@ -1,4 +1,4 @@
-"""The tab for many pictures: uploaded files -> a table, and the same as CSV or parquet."""
+"""The tab for many pictures: uploads -> a table of prompts, and CSV and parquet downloads."""
 
 import shutil
 import tempfile
@@ -13,25 +13,26 @@ from unprompt.inversion.batch.results import ResultsLog, append_record
 from unprompt.inversion.batch.run import BatchRecord, invert_pictures
 from unprompt.inversion.inverter import Query
 from unprompt.inversion.metadata.picture_metadata import read_metadata
-from unprompt.ui.page.one_picture import RAW, Answering
+from unprompt.ui.page.backend import Backend, original_name
+from unprompt.ui.page.one_picture import RAW
 
-MOST_FILES = 500
-HEADERS = ["file", "prompt", "expected cosine", "note"]
-SMALL_BATCH = 8  # so that a picture of somebody else waits for a few only
+MAX_FILES = 500
+COLUMNS = ["file", "prompt", "expected cosine", "note"]
+BATCH = 8  # pictures; the other tabs wait for one batch at most
 
 
-def add_batch(gr: Any, answering: Answering) -> None:
-    """Files, a button, a table and two downloads."""
+def add_many_pictures(gr: Any, backend: Backend) -> None:
+    """Add the uploads, the button, the table and the two downloads."""
     with gr.Row(elem_id="up-batch"):
         with gr.Column(scale=2, min_width=280):
             files = gr.File(
                 file_count="multiple", file_types=["image"], label="pictures", show_label=False,
                 height=220, elem_id="up-files",
             )  # fmt: skip
-            start = gr.Button("Invert them all", variant="primary", elem_id="up-start")
+            start = gr.Button("Recover the prompts", variant="primary", elem_id="up-start")
         with gr.Column(scale=3, min_width=300):
             table = gr.Dataframe(
-                headers=HEADERS, datatype=["str", "str", "str", "str"], interactive=False,
+                headers=COLUMNS, datatype=["str", "str", "str", "str"], interactive=False,
                 wrap=True, elem_id="up-table", column_widths=["18%", "46%", "16%", "20%"],
             )  # fmt: skip
             with gr.Row():
@@ -45,20 +46,22 @@ def add_batch(gr: Any, answering: Answering) -> None:
     def invert_all(
         uploads: Sequence[dict[str, Any]] | None, progress: Any = tracker
     ) -> tuple[Any, ...]:
-        pictures = _inputs(answering, uploads or [])
+        pictures = _inputs(backend, uploads or [])
         if not pictures:
-            raise gr.Error("No picture arrived; choose some first", print_exception=False)
-        if len(pictures) > MOST_FILES:
             raise gr.Error(
-                f"{len(pictures)} files are too many for the page ({MOST_FILES} at most); use "
+                "no picture was uploaded; select some pictures first", print_exception=False
+            )
+        if len(pictures) > MAX_FILES:
+            raise gr.Error(
+                f"the page takes at most {MAX_FILES} files, got {len(pictures)}; for more run "
                 "`unprompt invert FOLDER --output prompts.parquet`",
                 print_exception=False,
             )
         records = []
-        for record in _records(answering, pictures):
+        for record in _records(backend, pictures):
             records.append(record)
-            progress((len(records), len(pictures)), desc="Inverting", unit="pictures")
-        written = _write(answering.uploads, records)
+            progress((len(records), len(pictures)), desc="Recovering prompts", unit="pictures")
+        written = _write(backend.uploads, records)
         downloads = [gr.DownloadButton(value=str(path), interactive=True) for path in written]
         return [_row(record) for record in records], *downloads
 
@@ -69,21 +72,21 @@ def add_batch(gr: Any, answering: Answering) -> None:
     )  # fmt: skip
 
 
-def _inputs(answering: Answering, uploads: Sequence[dict[str, Any]]) -> list[PictureInput]:
+def _inputs(backend: Backend, uploads: Sequence[dict[str, Any]]) -> list[PictureInput]:
     found = []
     for upload in uploads:
-        path = answering.path(upload)
-        name = str(upload.get("orig_name") or path.name)
-        load, written = partial(open_picture, path, name), partial(read_metadata, path)
-        found.append(PictureInput(name, path, load, written))
+        path = backend.path(upload)
+        name = original_name(upload, path)
+        load, metadata = partial(open_picture, path, name), partial(read_metadata, path)
+        found.append(PictureInput(name, path, load, metadata))
     return found
 
 
-def _records(answering: Answering, pictures: Sequence[PictureInput]) -> Iterator[BatchRecord]:
-    for first in range(0, len(pictures), SMALL_BATCH):
-        part = pictures[first : first + SMALL_BATCH]
-        with answering.lock:
-            done = list(invert_pictures(answering.inverter, part, Query(), SMALL_BATCH))
+def _records(backend: Backend, pictures: Sequence[PictureInput]) -> Iterator[BatchRecord]:
+    for first in range(0, len(pictures), BATCH):
+        batch = pictures[first : first + BATCH]
+        with backend.lock:
+            done = list(invert_pictures(backend.inverter, batch, Query(), BATCH))
         yield from done
 
 
@@ -93,15 +96,15 @@ def _row(record: BatchRecord) -> list[str]:
         return [record.image, "", "", record.error_message or "failed"]
     notes = []
     if answer.metadata_prompt:
-        notes.append(f"the file says: {answer.metadata_prompt.prompt}")
+        notes.append(f"prompt in the file: {answer.metadata_prompt.prompt}")
     if answer.outside:
-        notes.append("outside what this index knows")
+        notes.append("outside the index")
     expected = "" if answer.expected_cosine is None else f"{answer.expected_cosine:.2f}"
     return [record.image, answer.prompt, expected, "; ".join(notes)]
 
 
 def _write(uploads: Path, records: Sequence[BatchRecord]) -> list[Path]:
-    """The results as prompts.csv and prompts.parquet, in the folder that Gradio may serve."""
+    """Write prompts.csv and prompts.parquet into `uploads`, which Gradio may serve."""
     uploads.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=uploads))
     written = []

@@ -1,4 +1,4 @@
-"""A row of an index -> its picture, (h, w, 3) RGB, or none where it cannot be seen again."""
+"""A row of an index -> its picture as an RGB image, or None where it is not available."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -20,7 +20,11 @@ CACHED_SHARDS = 32
 
 
 class NeighborPictures:
-    """Pictures of a bundle's rows: from the run's shards, else drawn again, else none."""
+    """Pictures for the rows of a bundle.
+
+    A picture comes from the shards of the run beside the bundle. Without them the scenes renderer
+    draws it again from its prompt and seed. Any other row has no picture.
+    """
 
     def __init__(self, bundle: Path) -> None:
         folder = bundle.resolve().parent / IMAGES_FOLDER
@@ -31,7 +35,7 @@ class NeighborPictures:
         self._renderer: Renderer | None = None
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image | None:
-        """The picture of one of ROWS; a neighbour whose picture is gone is still a neighbour."""
+        """The picture for one row of the index table, as a mapping of column to value."""
         return self._stored(row) or self._drawn(row)
 
     def _stored(self, row: Mapping[str, Any]) -> Image.Image | None:
@@ -39,7 +43,7 @@ class NeighborPictures:
         if self._folder is None or len(key) != 9 or not key.isdecimal():
             return None
         try:
-            # The folder beside a copied bundle may be another run's, with the same keys.
+            # The folder beside a copied bundle may belong to another run with the same keys.
             if self._image_ids(int(key[:5])).get(key) != row["image_id"]:
                 return None
             return open_picture(self._shards.image(key), key)
@@ -61,7 +65,7 @@ class NeighborPictures:
 
             self._renderer = ScenesRenderer()
         if self._renderer.generator != generator:
-            return None  # another version of the renderer draws another picture
+            return None  # another version of the renderer draws a different picture
         return self._renderer.draw([prompt], [seed])[0].picture
 
     def _read_image_ids(self, shard: int) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""`unprompt demo`: a bundle and a port -> the page served on 127.0.0.1 until Ctrl-C."""
+"""A bundle and a port -> the page, served on 127.0.0.1 until Ctrl-C: `unprompt demo`."""
 
 import os
 import signal
@@ -10,34 +10,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from unprompt.index.base.errors import ConfigError, UnpromptError
-from unprompt.index.bundle.bundle import read_bundle
-from unprompt.index.vectors.transforms import sample_rows
 from unprompt.inversion.inverter import STARTER, Inverter
-from unprompt.ui.page.examples import draw_examples
+from unprompt.ui.page.backend import make_backend
 from unprompt.ui.page.gradio_library import load_gradio
-from unprompt.ui.page.html import LoadedBundle
-from unprompt.ui.page.neighbor_pictures import SCENES, NeighborPictures
-from unprompt.ui.page.one_picture import Answering
-from unprompt.ui.page.page import HOST, build_page, launch_page
+from unprompt.ui.page.html import read_asset
+from unprompt.ui.page.page import build_page, make_theme
 
+HOST = "127.0.0.1"
+MAX_UPLOAD = "20mb"
 POLL_SECONDS = 0.2
-SEEN = 1000  # rows, evenly spaced, that tell where the pictures of an index come from
 
 
 def run_demo(bundle: Path | None, port: int, open_browser: bool, auth: str | None = None) -> None:
-    """Load a bundle (the starter if None) and serve its page until interrupted.
+    """Load a bundle (the starter if None) and serve its page until SIGINT or SIGTERM.
 
-    Raises UnpromptError for a port that cannot be used, MissingDependencyError without Gradio.
+    `auth` is NAME:PASSWORD. Raises UnpromptError for a port that is in use,
+    MissingDependencyError without Gradio.
     """
     chosen, login = choose_port(port), _read_login(auth)
     load_gradio()
     folder = STARTER if bundle is None else bundle
     inverter = Inverter.load(folder)
-    _ = inverter.composer  # loaded now, not while the first visitor waits
-    with _own_temporary_folder() as temporary:
-        page = build_page(*describe(folder, inverter, temporary))
+    _ = inverter.composer  # loaded before the first visitor comes
+    with _temporary_folder() as uploads:
+        page = build_page(make_backend(folder, inverter, uploads))
         try:
             url = launch_page(page, chosen, login)
             print(f"unprompt is running at {url} (stop it with Ctrl-C)", flush=True)
@@ -48,20 +47,35 @@ def run_demo(bundle: Path | None, port: int, open_browser: bool, auth: str | Non
             page.close(verbose=False)
 
 
-def describe(folder: Path, inverter: Inverter, temporary: Path) -> tuple[Answering, LoadedBundle]:
-    """What the page needs to know of a loaded bundle; `temporary` is Gradio's folder of files."""
-    manifest = inverter.index.manifest
-    some = inverter.index.read_rows(sample_rows(manifest.ntotal, SEEN), "generator")
-    draws_scenes = bool(some["generator"].str.starts_with(SCENES).all())
-    loaded = LoadedBundle(
-        name=read_bundle(folder).name,
-        rows=manifest.ntotal,
-        prompts=manifest.prompts,
-        recall=manifest.recall,
-        draws_scenes=draws_scenes,
-    )
-    examples = draw_examples(temporary / "examples") if draws_scenes else []
-    return Answering(inverter, NeighborPictures(folder), examples, temporary), loaded
+def launch_page(page: Any, port: int, auth: tuple[str, str] | None = None) -> str:
+    """Serve the page on the loopback interface in a background thread; returns its URL.
+
+    With `auth`, a name and a password, every visitor must log in first.
+    """
+    try:
+        _, url, _ = page.launch(
+            server_name=HOST,
+            server_port=port,
+            auth=auth,
+            share=False,
+            prevent_thread_lock=True,
+            quiet=True,
+            show_error=False,
+            max_file_size=MAX_UPLOAD,
+            allowed_paths=[],
+            strict_cors=True,
+            ssr_mode=False,
+            mcp_server=False,
+            pwa=False,
+            run_history=False,
+            enable_monitoring=False,
+            footer_links=[],
+            theme=make_theme(),
+            css=read_asset("style.css"),
+        )
+    except OSError as error:
+        raise _unusable_port(port, error) from error
+    return url
 
 
 def _read_login(auth: str | None) -> tuple[str, str] | None:
@@ -69,12 +83,12 @@ def _read_login(auth: str | None) -> tuple[str, str] | None:
         return None
     name, separator, password = auth.partition(":")
     if not (name and separator and password):
-        raise ConfigError("--auth takes NAME:PASSWORD")
+        raise ConfigError("--auth must be NAME:PASSWORD, both not empty")
     return name, password
 
 
 def choose_port(port: int) -> int:
-    """`port` if it is free, any free one for 0; raises UnpromptError for one in use."""
+    """`port` if it is free, or any free port for 0; raises UnpromptError for a port in use."""
     if not 0 <= port <= 65535:
         raise ConfigError(f"--port must be from 0 to 65535, got {port}")
     with socket.socket() as probe:
@@ -82,16 +96,20 @@ def choose_port(port: int) -> int:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise UnpromptError(
-                f"port {port} of {HOST} cannot be used ({error.strerror or error}); choose another "
-                "with `--port`, or `--port 0` for any free one"
-            ) from error
+            raise _unusable_port(port, error) from error
         return int(probe.getsockname()[1])
 
 
+def _unusable_port(port: int, error: OSError) -> UnpromptError:
+    return UnpromptError(
+        f"cannot listen on port {port} of {HOST} ({error.strerror or error}); choose another port "
+        "with `--port`, or any free one with `--port 0`"
+    )
+
+
 @contextmanager
-def _own_temporary_folder() -> Iterator[Path]:
-    """Where Gradio keeps uploads, removed at the end: nothing of the user's stays behind."""
+def _temporary_folder() -> Iterator[Path]:
+    """The folder for Gradio's uploads; its removal deletes every picture of the users."""
     with tempfile.TemporaryDirectory(prefix="unprompt-demo-", ignore_cleanup_errors=True) as name:
         before = os.environ.get("GRADIO_TEMP_DIR")
         os.environ["GRADIO_TEMP_DIR"] = name
@@ -105,7 +123,7 @@ def _own_temporary_folder() -> Iterator[Path]:
 
 
 def _wait_for_signal() -> None:
-    """Return on Ctrl-C or `kill`, so that the files are removed after either."""
+    """Return on SIGINT or SIGTERM, so that the caller can remove its files."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:

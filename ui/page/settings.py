@@ -1,93 +1,173 @@
-"""The page's controls -> the query that a picture is answered with; and back to what was tuned."""
+"""The controls of the page: one table that says how each looks and what it changes in a query.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+A new control is one entry in CONTROLS. Gradio passes the values by position; only `Settings.query`
+pairs them with the table.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unprompt.index.base.terms import read_terms
+from unprompt.index.base.terms import ARTISTS, read_terms
 from unprompt.inversion.compose.settings import ComposeConfig
 from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.inverter import Query
 
-SHOWN = 8  # candidates, and neighbours
-WEIGHTINGS = [
-    ("ridge on the neighbours", "local_ridge"),
-    ("softmax of the similarity", "softmax"),
-    ("1 / (d^6 + 1e-4)", "inverse_power"),
-]
-MOST_NEIGHBORS, MOST_TOKENS = 200, 77
+CANDIDATES = 8  # candidates and neighbors on the page and in the answer of `/invert`
+EVENTS = {  # by component: the events that mean the value is final
+    "Checkbox": ("input",),
+    "Dropdown": ("input",),
+    "Slider": ("release",),
+    "Textbox": ("blur", "submit"),
+}
 
 
 @dataclass(frozen=True)
-class Controls:
-    """The components of the settings, in the order of `values`."""
+class Control:
+    """One control: its looks, its default, and the part of a query that its value changes."""
 
-    k: Any
-    weighting: Any
-    temperature: Any
-    alpha: Any
-    tokens: Any
-    ban: Any
-    artists: Any
-    reset: Any
+    name: str  # the element id is up-NAME
+    component: str  # class of gradio, a key of EVENTS
+    label: str
+    default: Callable[[Blend], Any]  # the value that stands for the tuned settings
+    info: str | None = None  # help below the label
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the component: range, choices
+    blend: Callable[[Blend, Any], Blend] | None = None  # the blend with this value
+    words: Callable[[ComposeConfig, Any], ComposeConfig] | None = None  # the same for composing
+
+
+def _ban(words: ComposeConfig, *terms: str) -> ComposeConfig:
+    return replace(words, ban=(*words.ban, *terms))
+
+
+def _split_terms(text: str) -> list[str]:
+    terms = (term.strip() for term in text.replace("\n", ",").split(","))
+    return [term for term in terms if term]
+
+
+CONTROLS = (
+    Control(
+        name="ban",
+        component="Textbox",
+        label="Banned words",
+        info="The prompt contains none of these words or phrases. Separate them with commas.",
+        default=lambda tuned: "",
+        options={"placeholder": "close-up, neon"},
+        words=lambda words, text: _ban(words, *_split_terms(text)),
+    ),
+    Control(
+        name="artists",
+        component="Checkbox",
+        label="Ban artists' names",
+        default=lambda tuned: False,
+        words=lambda words, banned: _ban(words, *read_terms([ARTISTS])),
+    ),
+    Control(
+        name="tokens",
+        component="Slider",
+        label="Maximum length in CLIP tokens",
+        default=lambda tuned: ComposeConfig().max_tokens,
+        options={"minimum": 8, "maximum": 77, "step": 1},
+        words=lambda words, count: replace(words, max_tokens=int(count)),
+    ),
+    Control(
+        name="k",
+        component="Slider",
+        label="Neighbors (k)",
+        default=lambda tuned: tuned.knn.k,
+        options={"minimum": 1, "maximum": 200, "step": 1},
+        blend=lambda blend, k: blend.with_knn(replace(blend.knn, k=int(k))),
+    ),
+    Control(
+        name="weighting",
+        component="Dropdown",
+        label="Neighbor weights",
+        default=lambda tuned: tuned.knn.weighting,
+        options={
+            "choices": [
+                ("local ridge regression", "local_ridge"),
+                ("softmax of the similarity", "softmax"),
+                ("1 / (distance^6 + 1e-4)", "inverse_power"),
+            ]
+        },
+        blend=lambda blend, name: blend.with_knn(replace(blend.knn, weighting=name)),
+    ),
+    Control(
+        name="temperature",
+        component="Slider",
+        label="Softmax temperature",
+        info="Used only by the softmax weights.",
+        default=lambda tuned: round(tuned.knn.temperature, 2),
+        options={"minimum": 0.01, "maximum": 0.5, "step": 0.01},
+        blend=lambda blend, heat: blend.with_knn(replace(blend.knn, temperature=float(heat))),
+    ),
+    Control(
+        name="alpha",
+        component="Slider",
+        label="Weight of the kNN estimate (alpha)",
+        info="The regression head gets the rest.",
+        default=lambda tuned: round(tuned.alpha, 2),
+        options={"minimum": 0.0, "maximum": 1.0, "step": 0.01},
+        blend=lambda blend, alpha: blend.with_alpha(float(alpha)),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The components of CONTROLS on the page, in the same order, and the tuned blend."""
+
+    tuned: Blend
+    components: list[Any]
+    reset: Any  # the button that restores the defaults
 
     @property
-    def values(self) -> list[Any]:
-        """What an event reads."""
-        return [
-            self.k, self.weighting, self.temperature, self.alpha, self.tokens, self.ban,
-            self.artists,
-        ]  # fmt: skip
+    def defaults(self) -> list[Any]:
+        """The value of every control before a user changes it."""
+        return [control.default(self.tuned) for control in CONTROLS]
+
+    def changes(self) -> Iterator[Any]:
+        """Every event listener that means a user has changed a value."""
+        for control, component in zip(CONTROLS, self.components, strict=True):
+            for event in EVENTS[control.component]:
+                yield getattr(component, event)
+
+    def query(self, values: tuple[Any, ...]) -> Query:
+        """The query for the values of `components`, in their order."""
+        names = (control.name for control in CONTROLS)
+        return make_query(self.tuned, dict(zip(names, values, strict=True)))
 
 
-def add_controls(gr: Any, tuned: Blend) -> Controls:
-    """Sliders and fields that start at what was tuned."""
-    k, weighting, temperature, alpha, tokens, ban, artists = tuned_values(tuned)
+def add_settings(gr: Any, tuned: Blend) -> Settings:
+    """Add the controls to the page; each starts at its default."""
     with gr.Accordion("Settings", open=False, elem_id="up-settings"):
-        ban_field = gr.Textbox(
-            ban, label="Words to keep out", placeholder="close-up, neon", elem_id="up-ban",
-            info="Separated by commas",
-        )  # fmt: skip
-        artist_box = gr.Checkbox(artists, label="Keep artists' names out", elem_id="up-artists")
-        token_slider = gr.Slider(
-            8, MOST_TOKENS, tokens, step=1, label="CLIP tokens at most", elem_id="up-tokens"
-        )
-        k_slider = gr.Slider(1, MOST_NEIGHBORS, k, step=1, label="Neighbours", elem_id="up-k")
-        choice = gr.Dropdown(
-            WEIGHTINGS, value=weighting, label="Weight of a neighbour", elem_id="up-weighting"
-        )
-        heat = gr.Slider(
-            0.01, 0.5, temperature, step=0.01, label="Temperature of the softmax", elem_id="up-heat"
-        )
-        share = gr.Slider(
-            0.0, 1.0, alpha, step=0.01, label="Share of the neighbours (alpha)",
-            info="The regression head has the rest", elem_id="up-alpha",
-        )  # fmt: skip
-        reset = gr.Button("Reset to tuned", size="sm", elem_id="up-reset")
-    return Controls(k_slider, choice, heat, share, token_slider, ban_field, artist_box, reset)
+        components = [
+            getattr(gr, control.component)(
+                value=control.default(tuned),
+                label=control.label,
+                info=control.info,
+                elem_id=f"up-{control.name}",
+                **control.options,
+            )
+            for control in CONTROLS
+        ]
+        reset = gr.Button("Reset to tuned values", size="sm", elem_id="up-reset")
+    return Settings(tuned, components, reset)
 
 
-def tuned_values(tuned: Blend) -> tuple[Any, ...]:
-    """What the controls show when nothing was moved."""
-    knn = tuned.knn
-    return (
-        knn.k, knn.weighting, round(knn.temperature, 2), round(tuned.alpha, 2), MOST_TOKENS, "",
-        False,
-    )  # fmt: skip
+def make_query(tuned: Blend, values: Mapping[str, Any]) -> Query:
+    """The query for named control values.
 
-
-def make_query(tuned: Blend, values: Sequence[Any]) -> Query:
-    """The query of moved controls; what was not moved stays as it was tuned, gate included."""
-    k, weighting, temperature, alpha, tokens, ban, artists = values
-    unmoved = tuned_values(tuned)
-    blend = tuned
-    if (k, weighting, temperature) != unmoved[:3]:
-        moved: dict[str, Any] = {"weighting": weighting, "temperature": float(temperature)}
-        blend = blend.with_knn(replace(tuned.knn, k=int(k), **moved))
-    if alpha != unmoved[3]:
-        blend = blend.with_alpha(float(alpha))
-    terms = [term.strip() for term in str(ban or "").replace("\n", ",").split(",")]
-    names = read_terms(["artists"]) if artists else ()
-    banned = (*(term for term in terms if term), *names)
-    words = ComposeConfig(max_tokens=int(tokens), ban=banned)
-    return Query(SHOWN, blend=None if blend is tuned else blend, words=words)
+    A control that is missing or at its default changes nothing: the tuned blend keeps its gate
+    and its exact values.
+    """
+    blend, words = tuned, ComposeConfig()
+    for control in CONTROLS:
+        value = values.get(control.name)
+        if value is None or value == control.default(tuned):
+            continue
+        if control.blend is not None:
+            blend = control.blend(blend, value)
+        if control.words is not None:
+            words = control.words(words, value)
+    return Query(CANDIDATES, blend=blend, words=words)

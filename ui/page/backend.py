@@ -1,0 +1,95 @@
+"""An uploaded file and a query -> the inversion, and its answer as HTML. Shared by all tabs."""
+
+import filecmp
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from unprompt.index.base.errors import UnreadableImageError
+from unprompt.index.bundle.bundle import read_bundle
+from unprompt.index.images.pictures import open_picture
+from unprompt.index.vectors.transforms import sample_rows
+from unprompt.inversion.answer import Inversion
+from unprompt.inversion.inverter import Inverter, Query
+from unprompt.inversion.metadata.picture_metadata import read_metadata
+from unprompt.ui.page.answer import write_answer, write_neighbors
+from unprompt.ui.page.examples import Example, draw_examples
+from unprompt.ui.page.html import BundleSummary
+from unprompt.ui.page.neighbor_pictures import SCENES, NeighborPictures
+
+SAMPLED_ROWS = 1000  # evenly spaced; they show whether all pictures come from the scenes renderer
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A loaded bundle, the examples on the page, and the folder that holds the uploads.
+
+    Handlers run in several threads. `lock` admits one of them at a time to the inverter.
+    """
+
+    inverter: Inverter
+    bundle: BundleSummary
+    pictures: NeighborPictures
+    examples: Sequence[Example]
+    uploads: Path
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def path(self, upload: dict[str, Any] | None) -> Path:
+        """The path of an uploaded file; raises UnreadableImageError for any other file."""
+        path = Path(str((upload or {}).get("path") or "/")).resolve()
+        # The client names the path, and an error message may quote the first bytes of the file.
+        if not upload or not path.is_relative_to(self.uploads.resolve()):
+            raise UnreadableImageError(
+                "no picture was uploaded; drop, paste or select a picture on the page, or pass "
+                "`handle_file(PATH)` from gradio_client"
+            )
+        return path
+
+    def invert(self, upload: dict[str, Any] | None, query: Query) -> Inversion:
+        """The answer for one uploaded picture, with the prompt from the file's own metadata."""
+        path = self.path(upload)
+        picture = open_picture(path, original_name(upload, path))
+        with self.lock:
+            [inversion] = self.inverter.invert([picture], query)
+        return replace(inversion, metadata_prompt=read_metadata(path))
+
+    def answer(self, upload: dict[str, Any] | None, query: Query) -> tuple[str, str]:
+        """The answer and the neighbors with their pictures, both as HTML."""
+        inversion = self.invert(upload, query)
+        path = self.path(upload)  # of an example, it is Gradio's copy
+        same = (e.prompt for e in self.examples if filecmp.cmp(path, e.path, shallow=False))
+        return write_answer(inversion, next(same, None)), write_neighbors(
+            self._neighbors(inversion)
+        )
+
+    def _neighbors(self, inversion: Inversion) -> list[Any]:
+        if inversion.outside:
+            return []  # the fallback's neighbors are class names without pictures
+        rows = self.inverter.index.read_rows([near.row for near in inversion.neighbors])
+        return [
+            (neighbor, self.pictures.picture(row))
+            for neighbor, row in zip(inversion.neighbors, rows.iter_rows(named=True), strict=True)
+        ]
+
+
+def make_backend(folder: Path, inverter: Inverter, uploads: Path) -> Backend:
+    """The backend for a loaded bundle in `folder`; `uploads` is Gradio's folder of files."""
+    manifest = inverter.index.manifest
+    sample = inverter.index.read_rows(sample_rows(manifest.ntotal, SAMPLED_ROWS), "generator")
+    draws_scenes = bool(sample["generator"].str.starts_with(SCENES).all())
+    bundle = BundleSummary(
+        name=read_bundle(folder).name,
+        rows=manifest.ntotal,
+        prompts=manifest.prompts,
+        recall=manifest.recall,
+        draws_scenes=draws_scenes,
+    )
+    examples = draw_examples(uploads / "examples") if draws_scenes else []
+    return Backend(inverter, bundle, NeighborPictures(folder), examples, uploads)
+
+
+def original_name(upload: dict[str, Any] | None, path: Path) -> str:
+    """The name that the file has on the user's machine, for messages and tables."""
+    return str((upload or {}).get("orig_name") or path.name)

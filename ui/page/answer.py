@@ -74,8 +74,9 @@ def _phrase(origin: Origin) -> str:
 def _confidence(inversion: Inversion) -> str:
     if inversion.outside:
         return (
-            '<p class="up-confidence up-outside"><b>Outside the index.</b> No known picture is similar. '
-            "The prompt names what an image classifier sees; it is not a recovered prompt.</p>"
+            '<p class="up-confidence up-outside"><b>Outside the index.</b> No known picture is '
+            "similar. The prompt names what an image classifier sees; it is not a recovered "
+            "prompt.</p>"
         )
     if inversion.expected_cosine is None:
         return ""

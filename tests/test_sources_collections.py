@@ -4,6 +4,7 @@ import json
 import os
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,11 @@ def test_tables_are_streamed(tmp_path: Path) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
     ),
@@ -168,28 +173,35 @@ def test_items_of_a_nested_array_are_those_that_json_reads(
     document = {**before, "annotations": items, "after": [1]}
     text = json.dumps(document, indent=indent, ensure_ascii=ascii_only)
     path = tmp_path_factory.mktemp("json") / "a.json"
-    path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    whole = json.loads(path.read_text("utf-8", "surrogateescape"))
+    path.write_bytes(text.encode("utf-8"))
+    whole = json.loads(path.read_text("utf-8"), parse_float=Decimal)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_items, "PIECE", piece)
+        patch.setattr(json_items, "BUFFER_BYTES", piece)
         assert list(stream_items(path, "annotations")) == whole["annotations"]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"annotations": [{"caption": "a"}, {"capt', "no whole JSON"),
-        ('{"annotations": [{"caption": "a"}', "the file ends"),
-        ('{"annotations": [1 2]}', "wanted a comma"),
-        ("[1, 2]", "wanted a JSON object, got '\\['"),
-        ('{"images": []}', r"no array 'annotations'; its top-level keys are: images"),
-        ("", "the file ends"),
+        ('{"annotations": [{"caption": "a"}, {"capt', "not valid JSON, after item 1 of 'annotat"),
+        ('{"annotations": [{"caption": "a"}', "not valid JSON, after item 1 .*fetch the file"),
+        ('{"annotations": [1 2]}', r"not valid JSON, after item 1 .*\[1 2\]"),
+        ('{"annotations": ["\udcff"]}', "not valid JSON, after item 0"),
+        ("[1, 2]", "no array 'annotations'; its top-level keys are: none"),
+        ('{"images": []}', "no array 'annotations'; its top-level keys are: images"),
+        ('{"annotations": 1}', "no array 'annotations'; its top-level keys are: annotations"),
+        ("", "not valid JSON, after item 0"),
     ],
 )
 def test_a_damaged_document_is_named(tmp_path: Path, text: str, said: str) -> None:
-    path = write(tmp_path / "captions_x.json", text)
+    path = write(tmp_path / "captions_x.json", text.encode("utf-8", "surrogateescape"))
     with pytest.raises(CorpusError, match=rf"captions_x\.json.*{said}"):
         prompts_of(CollectionConfig("coco", str(path)), tmp_path / "spool")
+
+
+def test_items_lie_behind_a_byte_order_mark_in_a_gz_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json.gz", '\ufeff{"annotations": ["caf\u00e9", 2]}')
+    assert list(stream_items(path, "annotations")) == ["caf\u00e9", 2]
 
 
 csv_text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
@@ -269,7 +281,7 @@ def write_parquet(path: Path, **columns: Any) -> Path:
         ("file", lambda d: write(d / "a.csv", "n,m\n1,2\n"), "no column prompt or caption or text"),
         ("file", lambda d: write(d / "a.txt", " \n"), "gives no prompt: 1 rows read, dropped 1 bl"),
         ("file", lambda d: write(d / "a.doc", "x"), "unknown suffix '.doc'"),
-        ("file", lambda d: cut(write(d / "a.txt.gz", "abc\n" * 99)), "no whole .gz file"),
+        ("file", lambda d: cut(write(d / "a.txt.gz", "abc\n" * 99)), "not a whole .gz file"),
         ("file", lambda d: write(d / "a.parquet", "no"), "not a readable parquet"),
         ("file", lambda d: d, "holds none of the files"),
         (

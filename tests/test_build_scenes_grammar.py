@@ -9,8 +9,7 @@ from unprompt.build.scenes.grammar import (
     sample_prompts,
     write_prompt,
 )
-from unprompt.build.scenes.sampling import sample_scene
-from unprompt.build.scenes.stable_seed import make_generator
+from unprompt.build.scenes.sampling import make_generator, sample_scene
 from unprompt.build.scenes.words.colours import COLOURS
 from unprompt.build.scenes.words.phrases import (
     FRAMINGS,

@@ -14,9 +14,9 @@ from unprompt.build.scenes.composition import compose
 from unprompt.build.scenes.grammar import Thing, parse_prompt, sample_prompts
 from unprompt.build.scenes.picture import Picture
 from unprompt.build.scenes.renderer import ScenesRenderer
+from unprompt.build.scenes.sampling import make_generator
 from unprompt.build.scenes.settings.all_settings import PAINTERS
 from unprompt.build.scenes.sprites import SpriteSheet
-from unprompt.build.scenes.stable_seed import make_generator
 from unprompt.build.scenes.styles.all_styles import FILTERS
 from unprompt.build.scenes.words.colours import COLOURS
 from unprompt.build.scenes.words.phrases import SETTINGS

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from unprompt.build.scenes.parsing import parse_prompt
-from unprompt.build.scenes.sampling import sample_scene
+from unprompt.build.scenes.sampling import make_generator, sample_scene
 from unprompt.build.scenes.scene import Scene, Thing
-from unprompt.build.scenes.stable_seed import make_generator
 from unprompt.build.scenes.words.nouns import choose_article
 from unprompt.build.scenes.words.phrases import (
     COUNTS,

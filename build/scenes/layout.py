@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unprompt.build.scenes.groups import Group, choose_group
 from unprompt.build.scenes.scene import Scene, Thing
 
 
@@ -33,6 +32,33 @@ class Box:
     floating: bool = False
 
 
+@dataclass(frozen=True)
+class Group:
+    """`spots` are (x, rise) in shares of the box, back row first; a copy fits (width, height)."""
+
+    spots: tuple[tuple[float, float], ...]
+    width: float
+    height: float
+
+
+WIDE_ASPECT = 1.35
+TALL_ASPECT = 0.68
+SINGLE = Group(((0.0, 0.0),), 1.0, 1.0)
+EVEN = {
+    2: Group(((-0.27, 0.05), (0.27, 0.0)), 0.53, 0.74),
+    3: Group(((0.0, 0.43), (-0.27, 0.02), (0.27, 0.0)), 0.5, 0.5),
+    4: Group(((-0.25, 0.48), (0.26, 0.46), (-0.28, 0.02), (0.25, 0.0)), 0.48, 0.46),
+}
+WIDE = {
+    2: Group(((-0.08, 0.48), (0.08, 0.0)), 0.86, 0.5),
+    3: Group(((0.1, 0.62), (-0.1, 0.31), (0.08, 0.0)), 0.78, 0.38),
+    4: Group(((-0.24, 0.46), (0.26, 0.4), (-0.27, 0.04), (0.23, 0.0)), 0.56, 0.5),
+}
+TALL = {
+    2: Group(((-0.22, 0.04), (0.22, 0.0)), 0.6, 0.94),
+    3: Group(((0.0, 0.1), (-0.3, 0.02), (0.3, 0.0)), 0.5, 0.84),
+    4: Group(((-0.14, 0.16), (0.16, 0.14), (-0.36, 0.02), (0.36, 0.0)), 0.42, 0.76),
+}
 SIZE_FACTORS = {"tiny": 0.55, "giant": 1.3}
 FRAMING_FACTORS = {"close-up": 1.24, "wide": 0.66}
 FREE_EDGE = 0.015
@@ -52,7 +78,7 @@ def lay_out(scene: Scene, aspects: list[float], rng: np.random.Generator) -> lis
         order = [2, *order[:2]]
     placements: list[Placement] = []
     for index in order:
-        group = choose_group(scene.things[index].count, aspects[index])
+        group = _choose_group(scene.things[index].count, aspects[index])
         placements += _arrange_copies(index, scene.things[index], boxes[index], group, rng)
     return placements
 
@@ -80,6 +106,15 @@ def _choose_boxes(scene: Scene, aspects: list[float], rng: np.random.Generator) 
     if scene.relation == "on top of":
         grown[0] = replace(grown[0], base=_find_top(grown[1], scene.things[1], aspects[1]))
     return grown
+
+
+def _choose_group(count: int, aspect: float) -> Group:
+    """The arrangement of `count` copies of a drawing that is `aspect` times as wide as high."""
+    if count == 1:
+        return SINGLE
+    if aspect > WIDE_ASPECT:
+        return WIDE[count]
+    return (TALL if aspect < TALL_ASPECT else EVEN)[count]
 
 
 def _relate(scene: Scene, aspects: list[float], base: float, rng: np.random.Generator) -> list[Box]:
@@ -138,7 +173,7 @@ def _resize(box: Box, thing: Thing, factor: float) -> Box:
 
 
 def _ink_height(box: Box, thing: Thing, aspect: float) -> float:
-    group = choose_group(thing.count, aspect)
+    group = _choose_group(thing.count, aspect)
     top = max(rise for _, rise in group.spots)
     return min(box.height * group.height, box.width * group.width / aspect) + top * box.height
 

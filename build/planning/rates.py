@@ -113,7 +113,7 @@ class RatesFile:
 @cache
 def reference() -> Reference:
     """The table that ships with the package."""
-    text = (files("unprompt.build") / "rates.yaml").read_text(encoding="utf-8")
+    text = (files("unprompt.build.planning") / "rates.yaml").read_text(encoding="utf-8")
     return read_settings(Reference, yaml.safe_load(text), "rates.yaml")
 
 

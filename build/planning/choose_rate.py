@@ -1,109 +1,81 @@
-"""What a stage needs and the rates that there are -> the rates that serve it, best first."""
+"""One item of a stage and all known rates -> the rates that serve it, scaled to it, best first."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from unprompt.build.planning.rates import Rate, Reference, Setting, Stage
-from unprompt.build.planning.work import work_of
-from unprompt.index.base.errors import ConfigError
+from unprompt.build.planning.rates import Costs, Rate
+from unprompt.build.planning.work import Item
 
-UNSTATED = "unstated"  # kind of a GPU that a source does not name
-USUAL = "A100"  # the kind that most is published about: counted with where none is asked for
+USUAL_GPU = "A100"  # most published rates are of this kind
 SCALED_BETWEEN_SUBJECTS = ("embed", "train")  # a GFLOP of one tower stands for one of another
 
 
 @dataclass(frozen=True)
-class Need:
-    """One item of a stage."""
-
-    stage: Stage
-    subject: str
-    work: float | None = None
-    unit: str = ""  # of the work
-    settings: Mapping[str, Setting] = field(default_factory=dict)
-    family: str | None = None  # of a tower
-    recipe: str | None = None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A rate and what an item takes by it, on its own device."""
+class ScaledRate:
+    """A rate, scaled to an item."""
 
     rate: Rate
-    seconds: float
-    how: str  # the arithmetic, for people
-    exact: bool  # the same thing was timed, nothing was scaled
+    seconds: float  # per item, on the device of the rate
+    arithmetic: str  # how `seconds` follows from the rate, as text
+    exact: bool  # the rate is of the same item, nothing is scaled
 
 
-def choose(
-    need: Need, rates: Sequence[Rate], known: Reference, gpu: str | None = None
-) -> list[Choice]:
-    """Every rate that serves the need, the best first.
+def choose_rates(item: Item, costs: Costs, gpu: str | None = None) -> list[ScaledRate]:
+    """All rates that serve an item, best first; rates of the GPU kind `gpu` come before others.
 
-    A recipe's own rate comes first, then what was measured here, then what is published: about
-    the same thing before another tower, about the usual GPU before others. A kind of GPU that is
-    asked for goes before all that.
+    The order is then: rates that the item's recipe states, rates measured by `unprompt bench`,
+    published rates. Published rates of the usual GPU come before those of other GPUs, rates of the
+    same subject before those of another tower.
     """
-    found = []
-    for place, rate in enumerate(rates):
-        choice = _serve(need, rate, known)
-        if choice is not None:
-            asked = gpu is not None and rate.gpu != gpu
-            found.append(((asked, *_rank(need, choice, known), place), choice))
-    return [choice for _, choice in sorted(found, key=lambda item: item[0])]
-
-
-def gpu_kinds(rates: Sequence[Rate]) -> list[str]:
-    """The kinds of GPU that the rates speak of, in their order."""
-    kinds = dict.fromkeys(rate.gpu for rate in rates if rate.gpu not in (None, UNSTATED))
-    return [kind for kind in kinds if kind is not None]
-
-
-def check_gpu(gpu: str | None, rates: Sequence[Rate]) -> str | None:
-    """The kind as the rates spell it; raises ConfigError for one that none speaks of."""
-    if gpu is None:
-        return None
-    kinds = gpu_kinds(rates)
-    for kind in kinds:
-        if kind.lower() == gpu.strip().lower():
-            return kind
-    raise ConfigError(
-        f"no rate of a GPU {gpu!r}; there are rates of {', '.join(kinds)}. `unprompt bench` "
-        "measures your own"
+    scaled = [found for rate in costs.rates if (found := _scale(item, rate, costs)) is not None]
+    return sorted(
+        scaled,
+        key=lambda found: (
+            gpu is not None and found.rate.gpu != gpu,
+            *_rank(item, found, costs),
+        ),
     )
 
 
-def _serve(need: Need, rate: Rate, known: Reference) -> Choice | None:
-    if rate.stage != need.stage or (rate.recipe and rate.recipe != need.recipe):
+def _scale(item: Item, rate: Rate, costs: Costs) -> ScaledRate | None:
+    """The rate for one item; None where it does not serve."""
+    if rate.stage != item.stage or (rate.recipe and rate.recipe != item.recipe):
         return None
-    same = rate.subject == need.subject
-    if same and rate.measured and dict(rate.settings) == dict(need.settings):
-        return Choice(rate, rate.seconds, f"{_seconds(rate.seconds)} as measured", True)
-    work = work_of(rate, known)
-    if need.work is not None and work is not None:
-        if not same and need.stage not in SCALED_BETWEEN_SUBJECTS:
-            return None
-        seconds = rate.seconds * need.work / work
-        if abs(need.work / work - 1) < 1e-6:
-            return Choice(rate, seconds, f"{_seconds(rate.seconds)} as stated", True)
-        how = f"{_seconds(rate.seconds)} x {need.work:.4g} / {work:.4g} {need.unit}"
-        return Choice(rate, seconds, how if same else f"{how} of {rate.subject}", False)
-    if same and need.work is None and work is None:
-        return Choice(rate, rate.seconds, f"{_seconds(rate.seconds)} as stated", True)
-    return None
+    if item.recipe_only and not rate.recipe:
+        return None
+    same, stated = rate.subject == item.subject, _show_seconds(rate.seconds)
+    if same and rate.measured and dict(rate.settings) == dict(item.settings):
+        return ScaledRate(rate, rate.seconds, f"{stated} as measured", True)
+    work = costs.work_per_item(rate)
+    if same and item.work is None and work is None:
+        return ScaledRate(rate, rate.seconds, f"{stated} as stated", True)
+    scales = same or item.stage in SCALED_BETWEEN_SUBJECTS
+    if item.work is None or work is None or not scales:
+        return None
+    seconds = rate.seconds * item.work / work
+    if abs(item.work / work - 1) < 1e-6:
+        return ScaledRate(rate, seconds, f"{stated} as stated", True)
+    arithmetic = f"{stated} x {item.work:.4g} / {work:.4g} {item.unit}"
+    if not same:
+        arithmetic += f" of {rate.subject}"
+    return ScaledRate(rate, seconds, arithmetic, False)
 
 
-def _rank(need: Need, choice: Choice, known: Reference) -> tuple[bool, bool, bool, bool, int]:
-    """A recipe's own; measured; no CPU by another tower's rate; the usual GPU; nearest subject."""
-    rate = choice.rate
-    same, cpu = rate.subject == need.subject, rate.gpu is None
-    tower = known.towers.get(rate.subject)
+def _rank(item: Item, found: ScaledRate, costs: Costs) -> tuple[bool, bool, bool, bool, int]:
+    """Sort key: recipe's rate, measured, not another tower's CPU rate, usual GPU, subject."""
+    rate = found.rate
+    same, on_cpu = rate.subject == item.subject, rate.gpu is None
+    tower = costs.towers.get(rate.subject)
     family = rate.settings.get("family") or (tower.family if tower else None)
-    near = (0 if choice.exact else 1) if same else 2 if family == need.family else 3
-    stretched = cpu and not same
-    unusual = not cpu and rate.gpu != USUAL
-    return rate.recipe is None, not rate.measured or stretched, stretched, unusual, near
+    distance = (0 if found.exact else 1) if same else 2 if family == item.family else 3
+    cpu_of_another = on_cpu and not same
+    return (
+        rate.recipe is None,
+        not rate.measured or cpu_of_another,
+        cpu_of_another,
+        not on_cpu and rate.gpu != USUAL_GPU,
+        distance,
+    )
 
 
-def _seconds(value: float) -> str:
+def _show_seconds(value: float) -> str:
     return f"{value:.3g} s" if value >= 0.1 else f"{1000 * value:.3g} ms"

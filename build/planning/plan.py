@@ -1,199 +1,175 @@
-"""What is to be made and the rates that are known -> what it costs: time, bytes, money.
+"""Counts of a build and known rates -> what it costs: time, GPU-days, money, disk and memory.
 
-Pure arithmetic: nothing is rendered, loaded or downloaded. Every line names the rate it used.
+This is arithmetic alone: it renders, loads and downloads nothing. Every line names its rate.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
-from unprompt.build.planning.choose_rate import Choice, choose
-from unprompt.build.planning.rates import PictureSize, Rate, Reference
-from unprompt.build.planning.request import Piece, PlanOptions, PlanRequest, pieces_of
-from unprompt.build.planning.storage import DiskLine, choose_picture_size, disk_lines, image_line
-from unprompt.build.planning.work import index_gflop
+from unprompt.build.planning.choose_rate import ScaledRate, choose_rates
+from unprompt.build.planning.rates import Costs
+from unprompt.build.planning.storage import DiskLine, disk_lines
+from unprompt.build.planning.work import PlanRequest, Work, index_gflop
 from unprompt.index.search.factory import IndexChoice, choose_factory, choose_index
 from unprompt.index.search.memory import index_size
 
-DAY = 86_400.0
+DAY = 86_400.0  # seconds
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """Devices that a build runs on, and their price."""
+
+    cores: int = 1  # CPU cores
+    gpus: int = 1
+    gpu: str | None = None  # preferred GPU kind
+    price: float | None = None  # per GPU-hour
+    first: int = 20  # image shards in the first index
 
 
 @dataclass(frozen=True)
 class PlanLine:
-    """One piece of work by one rate."""
+    """The cost of one piece of work by one rate."""
 
-    stage: str
-    label: str
-    items: float
-    unit: str
-    choice: Choice | None  # none: no rate is known
-    seconds: float  # all of it, on one GPU or on the machine's cores
+    work: Work
+    rate: ScaledRate | None  # None: no rate is known
+    seconds: float  # in total, on one GPU or on all CPU cores
+    others: tuple["PlanLine", ...] = ()  # the same work by other rates, not counted
 
     @property
     def gpu(self) -> str | None:
-        """The kind of GPU, None for work of the CPU."""
-        return self.choice.rate.gpu if self.choice else None
+        """GPU kind; None for work on the CPU."""
+        return self.rate.rate.gpu if self.rate else None
 
     @property
     def gpu_days(self) -> float:
-        """0 for what runs on the CPU."""
+        """0 for work on the CPU."""
         return self.seconds / DAY if self.gpu else 0.0
 
 
 @dataclass(frozen=True)
-class Work:
-    """A piece of work with every rate that serves it: the first is counted."""
-
-    counted: PlanLine
-    others: tuple[PlanLine, ...] = ()
-
-
-@dataclass(frozen=True)
 class Plan:
-    """All of it."""
+    """The cost of a build."""
 
     request: PlanRequest
     options: PlanOptions
-    works: tuple[Work, ...]
+    lines: tuple[PlanLine, ...]
     disk: tuple[DiskLine, ...]
-    factory: str
-    index_memory: tuple[tuple[str, int], ...]  # factory string -> bytes loaded; the first is chosen
-    first_index_seconds: float
-    missing: tuple[str, ...] = field(default=())  # stages without a rate
+    factory: str  # of the index
+    index_memory: dict[str, int]  # factory string -> bytes of the loaded index; the first is chosen
     lists_on_disk: bool = False  # of the chosen index
 
     @property
     def gpu_days(self) -> float:
-        """Over all work that is counted."""
-        return sum(work.counted.gpu_days for work in self.works)
+        """Sum over all lines."""
+        return sum(line.gpu_days for line in self.lines)
 
     @property
     def cost(self) -> float | None:
-        """Money for the GPU-days, None without a price."""
+        """Price of the GPU-days; None without a price per hour."""
         price = self.options.price
         return None if price is None else 24 * self.gpu_days * price
 
     @property
     def wall_seconds(self) -> float:
-        """One stage after the other, the GPUs' work shared evenly."""
-        return sum(_wall(work.counted, self.options) for work in self.works)
+        """Time of all stages one after the other, GPU work shared evenly between the GPUs."""
+        return sum(
+            line.seconds / self.options.gpus if line.gpu else line.seconds for line in self.lines
+        )
 
     @property
     def disk_bytes(self) -> int:
-        """Over all lines."""
+        """Sum over all kinds of file."""
         return sum(line.bytes for line in self.disk)
 
+    @property
+    def missing(self) -> list[PlanLine]:
+        """Lines without a rate."""
+        return [line for line in self.lines if line.rate is None]
 
-def make_plan(
-    request: PlanRequest,
-    options: PlanOptions,
-    rates: Sequence[Rate],
-    pictures: Sequence[PictureSize],
-    known: Reference,
-) -> Plan:
-    """Plan a build; raises ConfigError where a setting cannot be planned at all."""
+    @property
+    def first_shards(self) -> int:
+        """Image shards in the first index."""
+        return min(self.options.first, self.request.shards)
+
+    @property
+    def first_images(self) -> int:
+        """Images in the first index."""
+        return min(self.request.images, self.first_shards * self.request.images_per_shard)
+
+    @property
+    def first_index_seconds(self) -> float:
+        """Time until the first shards are rendered, embedded and indexed, after the whole corpus.
+
+        A GPU renders whole shards: n shards on k GPUs take n / k rounds, rounded up.
+        """
+        request, images = self.request, self.first_images
+        rounds = math.ceil(self.first_shards / self.options.gpus)
+        seconds = 0.0
+        for line in self.lines:
+            if line.work.stage == "corpus":
+                seconds += line.seconds
+            elif line.work.stage in ("render", "embed"):
+                per_gpu = min(rounds * request.images_per_shard, images)
+                share = line.seconds / max(request.images, 1)
+                seconds += share * (per_gpu if line.gpu else images)
+            elif line.work.stage == "index" and line.rate is not None:
+                rows = max(1, min(images, request.rows))
+                factory = choose_factory(rows, request.dim, request.index)
+                gflop = index_gflop(factory, rows, request.dim, request.held_out)
+                seconds += _total_seconds(line.rate, gflop, self.options.cores)
+        return seconds
+
+
+def make_plan(request: PlanRequest, options: PlanOptions, costs: Costs) -> Plan:
+    """Plan a build; raises ConfigError where the index or the image format has no known size."""
     factory = choose_factory(request.rows, request.dim, request.index)
-    works = []
-    for variants in pieces_of(request, factory):
-        lines = [line for piece in variants for line in _lines(piece, rates, known, options)]
-        works.append(Work(lines[0], tuple(_others(lines))))
-    kept = request.index.keep_keys
-    disk = disk_lines(request.prompts, request.images, request.rows, request.dim, factory, kept)
-    for render in request.renders[:1]:
-        size = choose_picture_size(pictures, render.kind, request.format, request.quality)
-        disk.insert(0, image_line(request.images, render.stored_px, size))
+    disk = disk_lines(request, factory, costs.pictures)
     chosen = choose_index(request.rows, request.dim, request.index)[0]
-    missing = tuple(work.counted.label for work in works if work.counted.choice is None)
-    return Plan(
-        request,
-        options,
-        tuple(works),
-        tuple(disk),
-        factory,
-        _index_memory(request, factory, chosen),
-        _first_index_seconds(request, options, works),
-        missing,
-        chosen.on_disk,
-    )
+    lines = []
+    for alternatives in request.works(factory):
+        first, *others = (line for work in alternatives for line in _lines(work, options, costs))
+        lines.append(replace(first, others=_worth_showing(first, others)))
+    memory = _index_memory(request, factory, chosen)
+    return Plan(request, options, tuple(lines), tuple(disk), factory, memory, chosen.on_disk)
 
 
-def _lines(
-    piece: Piece, rates: Sequence[Rate], known: Reference, options: PlanOptions
-) -> list[PlanLine]:
-    """A piece by every rate that serves it, best first; one line without a rate if none does."""
-    lines = [
-        PlanLine(
-            piece.stage, piece.label, piece.items, piece.unit, choice,
-            _total(choice, piece.items, options.cores),
-        )
-        for choice in choose(piece.need, rates, known, options.gpu)
-        if choice.rate.recipe is not None or not piece.own_rate
-    ]  # fmt: skip
-    return lines or [PlanLine(piece.stage, piece.label, piece.items, piece.unit, None, 0.0)]
+def _lines(work: Work, options: PlanOptions, costs: Costs) -> list[PlanLine]:
+    """One line per rate that serves, best first; a line without a rate where none serves."""
+    found = [
+        PlanLine(work, rate, _total_seconds(rate, work.items, options.cores))
+        for rate in choose_rates(work.item, costs, options.gpu)
+    ]
+    return found or [PlanLine(work, None, 0.0)]
 
 
-def _total(choice: Choice, items: float, cores: int) -> float:
-    """Seconds on one device; a rate of some cores of a CPU is spread over those there are."""
-    share = choice.rate.cores / cores if choice.rate.cores else 1.0
-    return choice.seconds * items * share
+def _total_seconds(rate: ScaledRate, items: float, cores: int) -> float:
+    """Seconds on one GPU, or on `cores` CPU cores that share the work evenly."""
+    share = rate.rate.cores / cores if rate.rate.cores else 1.0
+    return rate.seconds * items * share
 
 
-def _others(lines: Sequence[PlanLine]) -> list[PlanLine]:
-    """Of rendering every other rate, of the rest the best one of every other device."""
-    everything = lines[0].stage == "render"
-    seen = {lines[0].gpu}
-    others = []
-    for line in lines[1:]:
-        stretched = line.gpu is None and not (line.choice and line.choice.exact)
-        if not stretched and (everything or line.gpu not in seen):
-            others.append(line)
+def _worth_showing(first: PlanLine, others: Sequence[PlanLine]) -> tuple[PlanLine, ...]:
+    """Of rendering all other lines, of other stages the best line of each other device."""
+    seen, shown = {first.gpu}, []
+    for line in others:
+        scaled_on_cpu = line.gpu is None and not (line.rate and line.rate.exact)
+        if not scaled_on_cpu and (first.work.stage == "render" or line.gpu not in seen):
+            shown.append(line)
             seen.add(line.gpu)
-    return others
+    return tuple(shown)
 
 
-def _wall(line: PlanLine, options: PlanOptions) -> float:
-    return line.seconds / options.gpus if line.gpu else line.seconds
-
-
-def _first_index_seconds(
-    request: PlanRequest, options: PlanOptions, works: Sequence[Work]
-) -> float:
-    """Until the first shards are drawn, embedded and indexed; the corpus is made whole before.
-
-    A GPU draws whole shards, so that N shards on k GPUs take N / k rounds, rounded up.
-    """
-    shards = min(options.first, request.shards)
-    images = min(request.images, shards * request.images_per_shard)
-    rounds = math.ceil(shards / options.gpus)
-    seconds = 0.0
-    for work in works:
-        line = work.counted
-        if line.stage == "corpus":
-            seconds += line.seconds
-        elif line.stage in ("render", "embed"):
-            share = line.seconds / max(request.images, 1)
-            seconds += share * (
-                min(rounds * request.images_per_shard, images) if line.gpu else images
-            )
-        elif line.stage == "index" and line.choice is not None:
-            rows = max(1, min(images, request.rows))
-            factory = choose_factory(rows, request.dim, request.index)
-            gflop = index_gflop(factory, rows, request.dim, request.held_out)
-            seconds += _total(line.choice, gflop, options.cores)
-    return seconds
-
-
-def _index_memory(
-    request: PlanRequest, factory: str, chosen: IndexChoice
-) -> tuple[tuple[str, int], ...]:
-    """Bytes of the chosen index, and of others of the same rows for comparison."""
+def _index_memory(request: PlanRequest, factory: str, chosen: IndexChoice) -> dict[str, int]:
+    """Bytes of the chosen index, and of other kinds over the same rows for comparison."""
     lists = 1 << (round(4 * request.rows**0.5) - 1).bit_length()
-    pieces = max(1, request.dim // 4)
+    codes = max(1, request.dim // 4)
     kinds = (
         factory, "Flat", "SQ8", f"IVF{lists},Flat", f"IVF{lists},SQ8", "HNSW32",
-        f"IVF{lists},PQ{pieces}x4fs", f"IVF{lists},RaBitQ",
+        f"IVF{lists},PQ{codes}x4fs", f"IVF{lists},RaBitQ",
     )  # fmt: skip
     sizes = {kind: index_size(kind, request.rows, request.dim).memory_bytes for kind in kinds}
     if chosen.memory_bytes is not None:  # less than its size where its lists stay on disk
         sizes[factory] = chosen.memory_bytes
-    return tuple(sizes.items())
+    return sizes

@@ -1,15 +1,15 @@
-"""Counts of prompts, pictures and rows -> bytes on disk, file kind by file kind."""
+"""Counts of prompts, images and index rows -> bytes on disk per kind of file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unprompt.build.planning.rates import PictureSize
-from unprompt.build.planning.work import PROMPT_DIM
+from unprompt.build.planning.work import PROMPT_DIM, PlanRequest
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.search.memory import index_size
 
-HALF = 2  # bytes of a float16
-# Measured on runs of our own, a row: tar headers with prompt and JSON, and the tables' columns.
+FLOAT16 = 2  # bytes
+# Bytes per row, measured on runs of this project: tar headers with prompt and JSON, table columns.
 TAR_ROW, IMAGES_ROW, METADATA_ROW, ROWS_ROW, PROMPTS_ROW = 3100, 130, 80, 80, 60
 
 
@@ -25,55 +25,69 @@ class DiskLine:
 def choose_picture_size(
     sizes: Sequence[PictureSize], kind: str, format: str, quality: int | str
 ) -> PictureSize:
-    """The stored size that is known of such pictures, or of the nearest quality.
+    """The known size of stored images that is nearest: first by kind, then by quality.
 
-    Measured sizes come first in `sizes`. Raises ConfigError where the format is not known at all.
+    The first of several equally near sizes is taken, so measured sizes should come first. Raises
+    ConfigError where no size of the format serves.
     """
     wanted = None if format == "png" else quality
-    # scenes are drawn; where only diffusion's size of a format is known it is the nearest there is
-    for candidates in (
-        [s for s in sizes if s.kind == kind and s.format == format],
-        [s for s in sizes if s.format == format],
-    ):
-        same = [size for size in candidates if size.quality == wanted]
-        numbers = [s for s in candidates if isinstance(s.quality, int)]
-        if same:
-            return same[0]
-        if numbers and isinstance(wanted, int):
-            return min(numbers, key=lambda s: abs(int(str(s.quality)) - wanted))
-    raise ConfigError(
-        f"nothing is known about the size of {format} pictures of quality {quality}; "
-        "`unprompt bench render --config CONFIG` measures it"
-    )
+
+    def quality_gap(size: PictureSize) -> int | None:
+        if size.quality == wanted:
+            return 0
+        numbers = isinstance(size.quality, int) and isinstance(wanted, int)
+        return abs(int(str(size.quality)) - int(str(wanted))) if numbers else None
+
+    gaps = [
+        (size.kind != kind, gap, place)
+        for place, size in enumerate(sizes)
+        if size.format == format and (gap := quality_gap(size)) is not None
+    ]
+    if not gaps:
+        raise ConfigError(
+            f"nothing is known about the size of {format} pictures of quality {quality}; "
+            "`unprompt bench render --config CONFIG` measures it"
+        )
+    return sizes[min(gaps)[-1]]
 
 
-def image_line(count: int, side_px: int, size: PictureSize) -> DiskLine:
-    """Pictures in tar shards with their tables."""
-    picture = size.bytes_per_pixel * side_px**2
+def disk_lines(
+    request: PlanRequest, factory: str, pictures: Sequence[PictureSize]
+) -> list[DiskLine]:
+    """Files of a run: images where they are rendered, corpus, embeddings and index."""
+    images, rows, dim = request.images, request.rows, request.dim
+    vector = FLOAT16 * PROMPT_DIM
+    lines = [
+        DiskLine(
+            "prompts, targets",
+            request.prompts * (2 * vector + PROMPTS_ROW + METADATA_ROW),
+            f"{vector} bytes of vector twice, and the text",
+        ),
+        DiskLine(
+            "embeddings",
+            images * (FLOAT16 * dim + METADATA_ROW),
+            f"float16, {dim} numbers an image",
+        ),
+        DiskLine("index.faiss", index_size(factory, rows, dim).file_bytes, factory),
+        DiskLine(
+            "rows, targets", rows * (vector + ROWS_ROW), "beside the index, mapped into memory"
+        ),
+    ]
+    if request.index.keep_keys:
+        keys = DiskLine("keys", rows * FLOAT16 * dim, "beside the index, for exact scores")
+        lines.append(keys)
+    for render in request.renders[:1]:
+        size = choose_picture_size(pictures, render.kind, request.format, request.quality)
+        lines.insert(0, _image_line(images, render.stored_px, size))
+    return lines
+
+
+def _image_line(count: int, side_px: int, size: PictureSize) -> DiskLine:
+    """Images in tar shards with their tables."""
+    each = size.bytes_per_pixel * side_px**2 + TAR_ROW + IMAGES_ROW
     quality = "" if size.quality is None else f" {size.quality}"
     how = (
         f"{side_px} px, {size.format}{quality}: {size.bytes_per_pixel:.2f} bytes a pixel "
         f"({size.source}, {size.date}); {TAR_ROW + IMAGES_ROW:,} bytes of tar and table each"
     )
-    return DiskLine("images", round(count * (picture + TAR_ROW + IMAGES_ROW)), how)
-
-
-def disk_lines(
-    prompts: int, images: int, rows: int, dim: int, factory: str, keep_keys: bool
-) -> list[DiskLine]:
-    """All but the pictures: corpus, embeddings (`images` of them) and an index of `rows`."""
-    targets = HALF * PROMPT_DIM
-    corpus = prompts * (2 * targets + PROMPTS_ROW + METADATA_ROW)
-    index = index_size(factory, rows, dim).file_bytes
-    keys = [DiskLine("keys", rows * HALF * dim, "beside the index, for exact scores")]
-    return [
-        DiskLine("prompts, targets", corpus, f"{targets} bytes of vector twice, and the text"),
-        DiskLine(
-            "embeddings", images * (HALF * dim + METADATA_ROW), f"float16, {dim} numbers an image"
-        ),
-        DiskLine("index.faiss", index, factory),
-        DiskLine(
-            "rows, targets", rows * (targets + ROWS_ROW), "beside the index, mapped into memory"
-        ),
-        *(keys if keep_keys else []),
-    ]
+    return DiskLine("images", round(count * each), how)

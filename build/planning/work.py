@@ -1,6 +1,7 @@
-"""Settings of a stage -> how much work one item of it is, in the unit that rates are scaled by.
+"""Counts and settings of a build -> its work: how many items, and how much work one item is.
 
-Images of a pipeline: TFLOP. Scenes: pixels. Towers: GFLOP. Index and near-duplicates: GFLOP.
+Work per item is in the unit that rates are scaled by: TFLOP for a diffusion image, pixels for a
+scene, GFLOP for towers, index building and near-duplicates.
 """
 
 import math
@@ -11,69 +12,133 @@ from typing import Any
 
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
 from unprompt.build.corpus.duplicates.growing_index import POINTS_EACH, ROUNDS, cell_count
-from unprompt.build.planning.rates import Rate, Reference, Setting
+from unprompt.build.planning.rates import Costs, RateStage, Setting
+from unprompt.index.search.factory import IndexConfig
 from unprompt.index.search.training import LIST_ROUNDS, LIST_SAMPLE
 
+ENCODER, DISTANCES = "all-MiniLM-L6-v2", "exact distances"  # subjects of rates
 PROMPT_DIM = 384
-KMEANS_ROUNDS, KMEANS_POINTS = LIST_ROUNDS, LIST_SAMPLE  # rounds, training rows a list
+KMEANS_ROUNDS, KMEANS_POINTS = LIST_ROUNDS, LIST_SAMPLE  # rounds, training rows per list
 CODEBOOK_ROUNDS = 25
-PCA_ROWS = 1000  # training rows a dimension
+PCA_ROWS = 1000  # training rows per dimension
 OPQ_ROUNDS, OPQ_ROWS = 50, 65_536
-CODES_A_DISTANCE = 10  # fast-scan codes are looked through in the time of one exact distance
+CODES_PER_DISTANCE = 10  # fast-scan codes that take the time of one exact distance
 # 34 CPU-seconds for 100,000 rows of 512 numbers (HNSW32, measured by this project), in GFLOP of
-# exact distances at their rate, a row and number; it grows with the logarithm of the rows.
+# exact distances at their rate, per row and number. It grows with the logarithm of the rows.
 HNSW_GFLOP = 34 * 140 / (100_000 * 512)
 
 
 @dataclass(frozen=True)
-class RenderWork:
-    """One picture to draw."""
+class Item:
+    """One item of a stage, as rates are looked up for it."""
 
-    subject: str  # scenes, a pipeline that is known, or the model as it is named
-    kind: str  # scenes | diffusion
-    size_px: int  # drawn
-    stored_px: int
-    work: float | None  # None where the pipeline is not known
-    what: str  # for people
-    settings: Mapping[str, Setting] = field(default_factory=dict)  # all that a rate depends on
+    stage: RateStage
+    subject: str
+    work: float | None = None  # None: unknown, only a rate of the same item serves
+    unit: str = ""  # of `work`
+    settings: Mapping[str, Setting] = field(default_factory=dict)  # all that its time depends on
+    family: str | None = None  # of a tower
+    recipe: str | None = None  # rates that this recipe states serve too
+    recipe_only: bool = False  # and no other rates
+
+
+@dataclass(frozen=True)
+class Work:
+    """All items of one kind in a build."""
+
+    stage: str
+    label: str
+    items: float
+    unit: str  # of `items`: prompts, images or GFLOP
+    item: Item
+
+
+@dataclass(frozen=True)
+class RenderItem:
+    """One image to render."""
+
+    item: Item
+    label: str
+    stored_px: int  # side of the stored image
     note: str | None = None
-    own_rate: bool = False  # a recipe's own settings, of interest by its own rate alone
+
+    @property
+    def kind(self) -> str:
+        """Kind of `PictureSize`: scenes or diffusion."""
+        return "scenes" if self.item.subject == "scenes" else "diffusion"
 
 
-def render_work(render: Mapping[str, Any], known: Reference) -> RenderWork:
-    """The work of one picture of the section `render:` of a config, as plain settings."""
+@dataclass(frozen=True)
+class PlanRequest:
+    """Counts and settings of a build."""
+
+    name: str
+    prompts: int
+    held_out: int
+    images: int
+    rows: int  # of the index
+    images_per_shard: int
+    format: str
+    quality: int | str
+    renders: tuple[RenderItem, ...]  # alternatives, the first is counted; empty: images exist
+    embed: Item | None  # None: embeddings exist
+    dim: int  # of the index keys, before the transforms of the index
+    index: IndexConfig
+    training: tuple[Work, ...] = ()
+    duplicates: DuplicatesConfig | None = None  # None: near-duplicates stay
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shards(self) -> int:
+        """Number of image shards."""
+        return -(-self.images // self.images_per_shard)
+
+    def works(self, factory: str) -> list[list[Work]]:
+        """All work in order; each entry lists alternatives of which the first is counted."""
+        distances = Item("index", DISTANCES)
+        pairs = near_duplicates_gflop(self.prompts, self.held_out, self.duplicates)
+        gflop = index_gflop(factory, self.rows, self.dim, self.held_out)
+        works = [
+            [Work("corpus", "prompt vectors", self.prompts, "prompts", Item("prompts", ENCODER))],
+            [Work("corpus", "near-duplicates", pairs, "GFLOP", distances)],
+            [
+                Work("render", f"render, {render.label}", self.images, "images", render.item)
+                for render in self.renders
+            ],
+            *([training] for training in self.training),
+            [Work("index", f"index, {factory}", gflop, "GFLOP", distances)],
+        ]
+        if self.embed is not None:
+            label = f"embed, {self.embed.subject}"
+            works.insert(-1, [Work("embed", label, self.images, "images", self.embed)])
+        return [alternatives for alternatives in works if alternatives]
+
+
+def render_item(render: Mapping[str, Any], costs: Costs) -> RenderItem:
+    """One image of the section `render:` of a config, given as plain settings."""
     stored = render.get("output_px")
     if render["renderer"] == "scenes":
         size = int(render["size_px"])
-        what = f"scenes at {size} px"
-        settings = {"size_px": size}
-        return RenderWork("scenes", "scenes", size, stored or size, float(size**2), what, settings)
-    diffusion = dict(render.get("diffusion") or {})
+        item = Item("render", "scenes", float(size**2), "pixels", {"size_px": size})
+        return RenderItem(item, f"scenes at {size} px", stored or size)
+    diffusion = render.get("diffusion") or {}
     model, steps = str(diffusion.get("model")), int(diffusion.get("steps") or 1)
-    guidance, name = diffusion.get("guidance"), find_pipeline(model, known)
-    passes = 1 if guidance is not None and guidance <= 1 else 2
-    side = diffusion.get("height") or diffusion.get("width")
-    note = None
+    guidance, name = diffusion.get("guidance"), costs.find_pipeline(model)
+    guided = guidance is None or guidance > 1  # two UNet passes per step
+    side, note = diffusion.get("height") or diffusion.get("width"), None
     if side is None:
         side = 1024 if name == "stable-diffusion-xl" else 512
         note = f"the picture's size is the model's own; {side} px are assumed"
     work = None
     if name is not None:
-        work = known.pipelines[name].tflop(steps * passes / 2, int(side))
-    return RenderWork(
-        name or model,
-        "diffusion",
-        int(side),
-        int(stored or side),
-        work,
-        f"{steps} steps at {side} px" + ("" if passes == 2 else ", no guidance"),
-        _flat(diffusion),
-        note,
-    )
+        work = costs.pipelines[name].tflop(steps if guided else steps / 2, int(side))
+    item = Item("render", name or model, work, "TFLOP", _flat(diffusion))
+    label = f"{steps} steps at {side} px" + ("" if guided else ", no guidance")
+    return RenderItem(item, label, int(stored or side), note)
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Setting]:
-    """Scalars by name; those of inner sections under `section.name`."""
+    """Scalar settings by name; those of inner sections as `section.name`."""
     flat: dict[str, Setting] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
@@ -83,31 +148,6 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Setting]:
     return flat
 
 
-def find_pipeline(model: str, known: Reference) -> str | None:
-    """The pipeline whose arithmetic a model of this name has."""
-    lowered = model.lower()
-    for name, pipeline in known.pipelines.items():
-        if any(word in lowered for word in pipeline.words):
-            return name
-    return None
-
-
-def work_of(rate: Rate, known: Reference) -> float | None:
-    """What one item of a rate was, in the same unit; None where it cannot be told."""
-    if rate.work is not None:
-        return rate.work
-    settings = rate.settings
-    size = settings.get("size_px")
-    if rate.stage == "render" and rate.subject == "scenes":
-        return float(int(str(size)) ** 2)
-    if rate.stage == "render" and rate.subject in known.pipelines and "steps" in settings:
-        steps, once = float(str(settings["steps"])), bool(settings.get("once", True))
-        return known.pipelines[rate.subject].tflop(steps, int(str(size)), once)
-    if rate.stage == "embed" and rate.subject in known.towers:
-        return known.towers[rate.subject].forward_gflop(int(str(size)) if size else None)
-    return None
-
-
 def training_passes(
     frozen: float,
     lora: float,
@@ -115,11 +155,12 @@ def training_passes(
     head_only: bool = False,
     cached: bool = False,
 ) -> float:
-    """Forward passes that a training step of one image is worth; training everything is 3.
+    """Forward passes that a training step costs per image; 3 where every block is trained.
 
-    The gradient of what a block gives costs a forward pass of it, that of its weights another.
-    Frozen blocks need neither, blocks with LoRA only the first; checkpointing runs what is trained
-    forward once more. LP-FT reads the tower alone.
+    `frozen` and `lora` are shares of the blocks. A block's backward pass costs one forward pass for
+    the gradient of its input and one for that of its weights. Frozen blocks need neither, blocks
+    with LoRA only the first. Checkpointing repeats the forward pass of the trained blocks. A cache
+    holds the output of the frozen blocks. Epochs that train only the head run the tower forward.
     """
     trained, full = 1.0 - frozen, max(0.0, 1.0 - frozen - lora)
     forward = trained if cached else 1.0
@@ -166,5 +207,5 @@ def near_duplicates_gflop(prompts: int, held_out: int, how: DuplicatesConfig | N
         cells = cell_count(prompts)
         sample = min(prompts, max(cells * POINTS_EACH, 10_000))
         codes = min(how.probe, cells) * prompts / 2 / cells
-        pairs += ROUNDS * sample * cells + prompts * (2 * cells + codes / CODES_A_DISTANCE)
+        pairs += ROUNDS * sample * cells + prompts * (2 * cells + codes / CODES_PER_DISTANCE)
     return 2 * PROMPT_DIM * pairs / 1e9

@@ -48,7 +48,7 @@ def plan(
       unprompt plan my-corpus.yaml --gpu A100
       unprompt plan starter --json
     """
-    from unprompt.build.planning.request import PlanOptions
+    from unprompt.build.planning.plan import PlanOptions
     from unprompt.ui.planning.plan import run_plan
 
     options = PlanOptions(cores, gpus, gpu, price, first)

@@ -1,26 +1,22 @@
-"""`unprompt plan`: a config's or recipe's name and options -> what it costs, as a page or JSON."""
+"""`unprompt plan`: the name of a config or recipe, and options -> its cost as a page or as JSON."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from unprompt.build.planning.choose_rate import check_gpu
-from unprompt.build.planning.plan import Plan, PlanLine, make_plan
-from unprompt.build.planning.rates import RatesFile, read_rates, reference
-from unprompt.build.planning.request import PlanOptions, PlanRequest
+from unprompt.build.planning.plan import Plan, PlanLine, PlanOptions, make_plan
+from unprompt.build.planning.rates import RatesFile, published_costs, read_rates
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.machine import own_cores
 from unprompt.index.runtime.cache import cache_folder
 from unprompt.ui.planning.request import plan_request
 
-RATES = "rates.json"
-
 
 def rates_path(asked: Path | None) -> Path:
-    """Where the rates of one's own device are kept."""
-    return asked or cache_folder() / RATES
+    """The rates file that is asked for, or the default one of this machine."""
+    return asked or cache_folder() / "rates.json"
 
 
 def run_plan(
@@ -32,8 +28,10 @@ def run_plan(
     as_json: bool,
     plot: Path | None,
 ) -> None:
-    """Print what a corpus costs; raises ConfigError for what cannot be planned."""
-    plan = plan_of(name, settings, prompts, options, _own_rates(rates))
+    """Print the cost of a corpus; raises ConfigError where it cannot be planned."""
+    path = rates_path(rates)
+    measured = read_rates(path) if rates is not None or path.is_file() else None
+    plan = plan_of(name, settings, prompts, options, measured)
     if plot is not None:
         from unprompt.ui.planning.plot import draw_plan
 
@@ -51,39 +49,28 @@ def plan_of(
     settings: Sequence[str],
     prompts: int | None,
     options: PlanOptions,
-    own: RatesFile | None,
+    measured: RatesFile | None,
 ) -> Plan:
-    """The plan of a config or recipe by measured rates, where there are some, and published ones.
+    """The plan of a config or recipe, by measured rates first and published ones second.
 
-    `options.cores` of 0 stands for the cores of the machine that was measured, or of this one.
+    `options.cores` of 0 stands for the cores of the measured machine, or else of this one.
     """
     if prompts is not None and prompts < 1:
         raise ConfigError(f"--prompts must be >= 1, got {prompts}")
-    known = reference()
-    measured = own.rates if own else ()
-    rates = (*measured, *known.rates)
-    pictures = (*(own.pictures if own else ()), *known.pictures)
-    gpu = check_gpu(options.gpu, rates)
-    cores = options.cores or (own.cores if own else own_cores())
-    chosen = replace(options, gpu=gpu, cores=cores)
-    request = _in_order(plan_request(name, settings, prompts, rates, known), gpu)
-    return make_plan(request, chosen, rates, pictures, known)
-
-
-def _in_order(request: PlanRequest, gpu: str | None) -> PlanRequest:
-    """A recipe's own rate is of a GPU not stated: where one is asked for, our settings count."""
-    if gpu is None or len(request.renders) < 2:
-        return request
-    return replace(request, renders=request.renders[::-1])
-
-
-def _own_rates(asked: Path | None) -> RatesFile | None:
-    path = rates_path(asked)
-    return read_rates(path) if asked is not None or path.is_file() else None
+    costs = published_costs()
+    cores = options.cores or (measured.cores if measured else own_cores())
+    if measured:
+        rates, pictures = measured.rates + costs.rates, measured.pictures + costs.pictures
+        costs = replace(costs, rates=rates, pictures=pictures)
+    gpu = None if options.gpu is None else costs.find_gpu(options.gpu)
+    request = plan_request(name, settings, prompts, costs)
+    if gpu is not None:  # the rate that a recipe states is of an unstated GPU: count our settings
+        request = replace(request, renders=request.renders[::-1])
+    return make_plan(request, replace(options, gpu=gpu, cores=cores), costs)
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan with all its figures, in seconds, bytes and GPU-days."""
+    """The plan as JSON-ready values, in seconds, bytes and GPU-days."""
     request, options = plan.request, plan.options
     return {
         "name": request.name,
@@ -94,8 +81,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             "index_rows": request.rows,
         },
         "works": [
-            {**_line(work.counted), "others": [_line(line) for line in work.others]}
-            for work in plan.works
+            {**_line_json(line), "others": [_line_json(other) for other in line.others]}
+            for line in plan.lines
         ],
         "gpu_days": plan.gpu_days,
         "gpus": options.gpus,
@@ -103,38 +90,36 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "price_per_gpu_hour": options.price,
         "cost": plan.cost,
         "wall_seconds": plan.wall_seconds,
-        "first_index": {
-            "shards": min(options.first, request.shards),
-            "seconds": plan.first_index_seconds,
-        },
-        "disk": [{"what": line.what, "bytes": line.bytes, "how": line.how} for line in plan.disk],
+        "first_index": {"shards": plan.first_shards, "seconds": plan.first_index_seconds},
+        "disk": [asdict(line) for line in plan.disk],
         "disk_bytes": plan.disk_bytes,
         "index": {
             "factory": plan.factory,
-            "memory_bytes": dict(plan.index_memory),
+            "memory_bytes": plan.index_memory,
             "lists_on_disk": plan.lists_on_disk,
         },
         "notes": list(request.notes),
-        "missing": list(plan.missing),
+        "missing": [line.work.label for line in plan.missing],
     }
 
 
-def _line(line: PlanLine) -> dict[str, Any]:
-    found: dict[str, Any] = {"stage": line.stage, "label": line.label, line.unit: line.items}
-    if line.choice is None:
+def _line_json(line: PlanLine) -> dict[str, Any]:
+    work, scaled = line.work, line.rate
+    found: dict[str, Any] = {"stage": work.stage, "label": work.label, work.unit: work.items}
+    if scaled is None:
         return {**found, "rate": None}
-    rate = line.choice.rate
+    rate = scaled.rate
     return {
         **found,
-        "seconds_each": line.choice.seconds,
+        "seconds_each": scaled.seconds,
         "seconds": line.seconds,
         "gpu_days": line.gpu_days,
         "rate": {
             "device": rate.device,
             "gpu": rate.gpu,
             "cores": rate.cores,
-            "arithmetic": line.choice.how,
-            "exact": line.choice.exact,
+            "arithmetic": scaled.arithmetic,
+            "exact": scaled.exact,
             "source": rate.source,
             "date": rate.date,
             "measured": rate.measured,

@@ -1,84 +1,88 @@
-"""A preset or config file -> what `build.plan` needs to know of it; recipes: plan_recipe."""
+"""A preset, config file or winner's recipe -> the counts and settings that a plan is made from."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from unprompt.build.corpus.config import CorpusConfig
-from unprompt.build.planning.choose_rate import Need
-from unprompt.build.planning.rates import Rate, Reference
-from unprompt.build.planning.request import PlanRequest
-from unprompt.build.planning.work import PROMPT_DIM, RenderWork, render_work
+from unprompt.build.corpus.duplicates.config import DuplicatesConfig
+from unprompt.build.planning.rates import Costs
+from unprompt.build.planning.work import PROMPT_DIM, PlanRequest, RenderItem, render_item
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import write_settings
 from unprompt.index.encoders.protocols import EncoderConfig
+from unprompt.index.search.factory import IndexConfig
+from unprompt.inversion.train.config import StageConfig, TrainConfig
 from unprompt.inversion.train.recipes import load_recipe, recipe_names
 from unprompt.ui.jobs.config import RunConfig, load_config, preset_names
-from unprompt.ui.planning.recipe import recipe_request
-from unprompt.ui.planning.training_work import encoder_need, tower_name, training_work
+from unprompt.ui.planning.items import encoder_item, tower_item, tower_name, training_work
 
 STARTER_NAME = "starter"
+OUR_STEPS, OUR_SIDE_PX, OUR_SHARD = 16, 512, 500  # how this project renders a recipe
 
 
 def plan_request(
-    name: str, settings: Sequence[str], prompts: int | None, rates: Sequence[Rate], known: Reference
+    name: str,
+    settings: Sequence[str],
+    prompts: int | None,
+    costs: Costs,
 ) -> PlanRequest:
-    """What is to be made; raises ConfigError for a name that is neither config nor recipe."""
+    """Counts of a config or recipe; raises ConfigError for a name that is neither."""
     if name in recipe_names():
         if settings:
             raise ConfigError(f"--set changes a config; {name} is a recipe")
-        return recipe_request(name, load_recipe(name), prompts, rates, known)
+        return recipe_request(name, prompts, costs)
     if Path(name).suffix not in (".yaml", ".yml") and name not in preset_names():
         raise ConfigError(
             f"{name!r} is neither a preset ({', '.join(preset_names())}), a recipe "
             f"({', '.join(recipe_names())}) nor a .yaml file"
         )
-    return config_request(load_config(name, settings), prompts, known)
+    return config_request(load_config(name, settings), prompts, costs)
 
 
-def config_request(config: RunConfig, prompts: int | None, known: Reference) -> PlanRequest:
-    """A run of ours. Near-duplicates that the corpus will drop are counted: an upper bound."""
+def config_request(config: RunConfig, prompts: int | None, costs: Costs) -> PlanRequest:
+    """Counts of a run, before near-duplicates are dropped: an upper bound."""
     build = config.build
     corpus, notes = build.corpus, []
     count, images = count_corpus(corpus, prompts)
-    held_out = min(count, _validation(corpus, count) + corpus.test)
-    train = count - held_out
-    train = train if corpus.max_train is None else min(train, corpus.max_train)
-    render = write_settings(build.render)
+    held_out = corpus.validation + corpus.test
+    if corpus.fold is not None and corpus.folds is not None:
+        held_out = (count - corpus.test) // corpus.folds.count + corpus.test
+    held_out = min(count, held_out)
+    train = min(count - held_out, corpus.max_train or count)
     if corpus.cosine_threshold is not None:
         notes.append("counted before near-duplicates are dropped: an upper bound")
+    renders: list[RenderItem] = []
     if images is None:
         images = train * build.render.seeds_per_prompt + held_out
-        renders: tuple[RenderWork, ...] = (render_work(render, known),)
-        notes += [work.note for work in renders if work.note]
-    else:
-        renders = ()
+        renders = [render_item(write_settings(build.render), costs)]
+        notes += [render.note for render in renders if render.note]
     rows = train if build.embed.keys == "text" else max(1, images - held_out)
-    rows = rows if build.index.max_rows is None else min(rows, build.index.max_rows)
-    encoder, dim = _encoder(config, known)
     training = []
     for section, title in ((config.train, "head"), (config.clip, "clip")):
-        if section is not None:
-            training += training_work(title, section, lambda _: train, known)
-            notes += [
-                f"stage {number + 1} of training learns from {stage.run}, counted as this corpus"
-                for number, stage in enumerate(section.stages)
-                if stage.run
-            ]
-    if any("cache" in entry.label for entry in training):
+        if section is None:
+            continue
+        training += training_work(title, section, lambda _: train, costs)
+        notes += [
+            f"stage {number} of training learns from {stage.run}, counted as this corpus"
+            for number, stage in enumerate(section.stages, 1)
+            if stage.run
+        ]
+    if any("cache" in work.label for work in training):
         notes.append("train/cache, the frozen blocks' output, is not counted on the disk")
+    encoder = embedding_tower(config)
     return PlanRequest(
         name=build.name,
         prompts=count,
         held_out=held_out,
         images=images,
-        rows=max(1, rows),
+        rows=max(1, min(rows, build.index.max_rows or rows)),
         images_per_shard=build.render.images_per_shard,
-        format=render["format"],
-        quality=render["quality"],
-        renders=renders,
-        embed=None if corpus.source == "embeddings" else encoder,
-        dim=dim,
+        format=build.render.format,
+        quality=build.render.quality,
+        renders=tuple(renders),
+        embed=None if corpus.source == "embeddings" else encoder_item(encoder, costs),
+        dim=_key_dim(encoder, costs),
         index=build.index,
         training=tuple(training),
         duplicates=None if corpus.cosine_threshold is None else corpus.duplicates,
@@ -87,9 +91,9 @@ def config_request(config: RunConfig, prompts: int | None, known: Reference) -> 
 
 
 def count_corpus(corpus: CorpusConfig, prompts: int | None) -> tuple[int, int | None]:
-    """(prompts, pictures that are there already or None).
+    """(prompts, images that exist or None where they are rendered).
 
-    Raises ConfigError where they can only be counted by making the corpus.
+    Raises ConfigError where the count is known only after collecting.
     """
     source = corpus.source
     if source == "shards":
@@ -111,15 +115,8 @@ def count_corpus(corpus: CorpusConfig, prompts: int | None) -> tuple[int, int | 
     )
 
 
-def _validation(corpus: CorpusConfig, prompts: int) -> int:
-    """Held out for validation: so many, or one of the folds."""
-    if corpus.fold is None or corpus.folds is None:
-        return corpus.validation
-    return (prompts - corpus.test) // corpus.folds.count
-
-
-def encoder_of(config: RunConfig) -> EncoderConfig:
-    """The tower that embeds: a trained one is as fast as the one it came from."""
+def embedding_tower(config: RunConfig) -> EncoderConfig:
+    """The tower that embeds; a trained tower is as fast as the one it starts from."""
     encoder = config.build.encoder
     if encoder.model == STARTER_NAME:
         from unprompt.index.exported.export import read_description
@@ -128,25 +125,80 @@ def encoder_of(config: RunConfig) -> EncoderConfig:
         encoder = read_description(STARTER / "encoder")
     if config.train is None:
         return encoder
-    tower = config.train.tower
-    sizes = [stage.image_size for stage in config.train.stages if stage.image_size is not None]
-    return replace(
-        encoder,
-        model=tower.model,
-        pretrained=tower.pretrained,
-        image_size=sizes[-1] if sizes else tower.image_size,
-    )
+    tower, size = config.train.tower, _final_size(config.train)
+    return replace(encoder, model=tower.model, pretrained=tower.pretrained, image_size=size)
 
 
-def _encoder(config: RunConfig, known: Reference) -> tuple[Need, int]:
-    """The tower that embeds, and the length of the keys."""
-    encoder = encoder_of(config)
+def _final_size(train: TrainConfig) -> int | None:
+    """Input size of the trained tower; None for the tower's own."""
+    sizes = [stage.image_size for stage in train.stages if stage.image_size is not None]
+    return sizes[-1] if sizes else train.tower.image_size
+
+
+def _key_dim(encoder: EncoderConfig, costs: Costs) -> int:
+    """Dimension of the index keys; raises ConfigError where it is unknown."""
     if encoder.output == "prediction":
-        return encoder_need(encoder, known), PROMPT_DIM
-    tower = known.towers.get(tower_name(encoder.model))
+        return PROMPT_DIM
+    tower = costs.towers.get(tower_name(encoder.model))
     if tower is None or encoder.output not in tower.dims:
         raise ConfigError(
             f"the length of the vectors that {encoder.model} gives as {encoder.output} is not "
-            f"known beforehand; known are {', '.join(known.towers)}"
+            f"known beforehand; known are {', '.join(costs.towers)}"
         )
-    return encoder_need(encoder, known), tower.dims[encoder.output]
+    return tower.dims[encoder.output]
+
+
+def recipe_request(name: str, prompts: int | None, costs: Costs) -> PlanRequest:
+    """Counts of a winner's data and models, stored and indexed as this project does it."""
+    recipe = load_recipe(name)
+    unknown = [source.name for source in recipe.data if source.prompts is None]
+    if unknown:
+        raise ConfigError(f"{name} does not state how many prompts {', '.join(unknown)} has")
+    stated = [source.prompts or 0 for source in recipe.data]
+    share = 1.0 if prompts is None else prompts / sum(stated)
+    data = [
+        (source, round(count * share)) for source, count in zip(recipe.data, stated, strict=True)
+    ]
+    images = round(sum(count * source.images_per_prompt for source, count in data))
+
+    def stage_prompts(stage: StageConfig) -> int:
+        return sum(count for source, count in data if not source.runs or stage.run in source.runs)
+
+    def diffusion(steps: int, side_px: int, recipe_only: bool) -> RenderItem:
+        section = {"model": "stable-diffusion-2", "steps": steps}
+        section |= {"height": side_px, "width": side_px}
+        found = render_item({"renderer": "diffusers", "diffusion": section}, costs)
+        return replace(found, item=replace(found.item, recipe=name, recipe_only=recipe_only))
+
+    renders = [diffusion(OUR_STEPS, OUR_SIDE_PX, False)]
+    own = next((rate.settings for rate in costs.rates if rate.recipe == name), None)
+    if own is not None:
+        renders.insert(0, diffusion(int(str(own["steps"])), int(str(own["size_px"])), True))
+    first = recipe.members[0]
+    notes = [
+        f"{recipe.title}: {recipe.rendering}",
+        "disk, embedding and index are those of our formats, the index' keys the vectors that "
+        f"{first.name} predicts",
+        *([] if own else [f"{name} states no seconds an image: rendering is ours"]),
+    ]
+    return PlanRequest(
+        name=name,
+        prompts=sum(count for _, count in data),
+        held_out=0,
+        images=images,
+        rows=images,
+        images_per_shard=OUR_SHARD,
+        format="jpg",
+        quality=95,
+        renders=tuple(renders),
+        embed=tower_item(first.train.tower.model, _final_size(first.train), costs),
+        dim=PROMPT_DIM,
+        index=IndexConfig(),
+        training=tuple(
+            work
+            for member in recipe.members
+            for work in training_work(member.name, member.train, stage_prompts, costs)
+        ),
+        duplicates=DuplicatesConfig(),
+        notes=tuple(notes),
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from unprompt.index.base.errors import ConfigError, UnreadableImageError
 
@@ -18,16 +18,6 @@ PICTURE_SUFFIXES = (
 )  # fmt: skip
 # Left out on purpose: formats that start other programs (EPS) or that any bytes pass for (TGA).
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000")
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-ORIENTATION_TAG = 0x0112
 # Thrice as fast as Pillow's own choice, for files 4% larger (512 px renders).
 LOSSLESS_EFFORT = {"quality": 0, "method": 1}
 
@@ -64,9 +54,10 @@ def open_picture(
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check_size(image, name, limit)
             image.load()
-            upright = _turn_upright(_to_rgb(image), _orientation(image))
-            upright.info = {k: v for k, v in image.info.items() if isinstance(v, str)}
-            return upright
+            rgb = _to_rgb(image)
+            _turn_upright(rgb, _orientation(image))
+            rgb.info = {k: v for k, v in image.info.items() if isinstance(v, str)}
+            return rgb
     except UnreadableImageError:
         raise
     except Image.UnidentifiedImageError as error:
@@ -188,11 +179,16 @@ def _scale_to_8_bits(image: Image.Image) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(ORIENTATION_TAG, 1))
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # a damaged EXIF block must not lose a picture whose pixels are whole
         return 1
 
 
-def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:
-    turn = UPRIGHT.get(orientation)
-    return image if turn is None else image.transpose(turn)
+def _turn_upright(image: Image.Image, orientation: int) -> None:
+    """Turn the pixels in place; the orientation is the only EXIF tag that `image` gets.
+
+    With the file's own EXIF block, Pillow would also write that block again, which fails for some.
+    """
+    image.info = {}
+    image.getexif()[ExifTags.Base.Orientation] = orientation
+    ImageOps.exif_transpose(image, in_place=True)

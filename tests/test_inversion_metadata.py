@@ -1,6 +1,8 @@
 """The prompt that a generator wrote into the file: read from each kind, absent where it is not."""
 
+import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,23 @@ def test_batch_reports_it_unless_told_not_to(tiny_run: Path, tmp_path: Path) -> 
         assert answer and answer.metadata_prompt and answer.metadata_prompt.prompt == PROMPT
         assert other.inversion and other.inversion.metadata_prompt is None
         assert (answer.vector == other.inversion.vector).all()
+
+
+def test_threads_do_not_exchange_prompts() -> None:
+    """Every picture gets its own prompt, and one without metadata gets none."""
+
+    def jpeg(number: int | None) -> bytes:
+        exif = Image.Exif()
+        if number is not None:
+            comment = PARAMETERS.replace(PROMPT, f"fox {number}")
+            exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + comment.encode("utf-16-be")
+        buffer = io.BytesIO()
+        Image.new("RGB", (64, 64), "teal").save(buffer, "JPEG", exif=exif)
+        return buffer.getvalue()
+
+    numbers = [place // 2 if place % 2 else None for place in range(100)]
+    files = [jpeg(number) for number in numbers]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(read_metadata, files * 3))
+    prompts = [written and written.prompt for written in found]
+    assert prompts == [None if n is None else f"fox {n}" for n in numbers] * 3

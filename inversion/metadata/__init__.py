@@ -1,1 +1,1 @@
-"""Prompts that generators wrote into picture files."""
+"""Prompts that generators write into picture files."""

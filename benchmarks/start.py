@@ -35,7 +35,8 @@ TORCH = ("-c", "import open_clip, sentence_transformers")
 WARM = """
 import json, statistics, sys, time
 from PIL import Image
-from unprompt.inversion.inverter import Inverter, Query
+from unprompt.inversion.inverter import Inverter
+from unprompt.inversion.query import Query
 
 inverter, found = Inverter.load(), {}
 for name, path, compose in (

@@ -1,54 +1,46 @@
-"""Pictures in, inversions out: the prompt vector, a prompt to read, candidates and the evidence."""
+"""Pictures -> inversions: a prompt vector, a readable prompt, candidates and evidence for each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from threading import Lock
+from typing import cast, overload
 
 import numpy as np
 from PIL import Image
 
 from unprompt.index.base.blas_threads import one_blas_thread
-from unprompt.index.base.errors import ConfigError
 from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, PHRASES, read_bundle
 from unprompt.index.encoders.protocols import ImageEncoder
 from unprompt.index.exported.export import OpenVinoEncoder
+from unprompt.index.images.sources import PictureSource, is_one_picture
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.answer import Inversion
 from unprompt.inversion.compose.beam_search import Composer
 from unprompt.inversion.compose.phrases import load_bank
 from unprompt.inversion.compose.prompt_encoder import load_matching_encoder
-from unprompt.inversion.compose.settings import ComposeConfig
 from unprompt.inversion.estimate.blend import Blend, load_blend
-from unprompt.inversion.estimate.candidates import heaviest, read_candidates
 from unprompt.inversion.estimate.confidence import Confidence, load_confidence
 from unprompt.inversion.estimate.fallback import Fallback, Screening, load_fallback
 from unprompt.inversion.estimate.head import RegressionHead
 from unprompt.inversion.estimate.member import Estimates, Member, estimate_prompts, load_members
+from unprompt.inversion.from_estimates import answer_from_classes, answer_from_neighbors
+from unprompt.inversion.opening import open_source
+from unprompt.inversion.query import Query
 
-FEW = 4  # pictures whose matrices are too small for several threads
+BATCH = 32  # pictures that are decoded and inverted together
+SMALL_BATCH = 4  # pictures; one thread multiplies matrices of so few fastest
 STARTER = Path(__file__).parent / "starter"
 
 
-@dataclass(frozen=True)
-class Query:
-    """What a user asks of every picture; None leaves a choice to what was tuned."""
-
-    candidates: int = 10
-    compose: bool = True
-    negative: bool = False
-    metadata: bool = True  # report the prompt that the file itself holds
-    blend: Blend | None = None
-    words: ComposeConfig = ComposeConfig()
-
-    def __post_init__(self) -> None:
-        if self.candidates < 1:
-            raise ConfigError(f"candidates must be >= 1, got {self.candidates}")
-
-
 class Inverter:
-    """A loaded bundle; `invert` is the whole product in one call."""
+    """A loaded bundle. `invert` turns pictures into prompts.
+
+    One inverter may be shared by several threads: pictures are opened in parallel and inverted one
+    call at a time, since a tower uses every core. Processes do not share one: each loads its own.
+    """
 
     def __init__(
         self,
@@ -58,7 +50,7 @@ class Inverter:
         fallback: Fallback | None = None,
         folder: Path | None = None,
         threads: int | None = None,
-        sparing: bool = False,
+        low_memory: bool = False,
     ):
         self.members = tuple(members)
         self.blend = blend
@@ -66,23 +58,24 @@ class Inverter:
         self.fallback = fallback
         self._folder = folder
         self._threads = threads
-        self._sparing = sparing
+        self._low_memory = low_memory
         self._composer: Future[Composer | None] | None = None
-        self._beginning = Lock()
+        self._loading = Lock()
+        self._inverting = Lock()
 
     @property
     def index(self) -> PromptIndex:
-        """The index that gives candidates and evidence."""
+        """The index that candidates and neighbors come from."""
         return self.members[0].index
 
     @property
     def encoder(self) -> ImageEncoder:
-        """The tower of that index."""
+        """The image encoder that made the keys of `index`."""
         return self.members[0].encoder
 
     @property
     def head(self) -> RegressionHead:
-        """The head of that tower."""
+        """The regression head on the features of `encoder`."""
         return self.members[0].head
 
     @classmethod
@@ -90,42 +83,42 @@ class Inverter:
         cls,
         bundle: Path | str | None = None,
         threads: int | None = None,
-        sparing: bool = False,
+        low_memory: bool = False,
     ) -> "Inverter":
         """Load a bundle folder, or the starter that ships with the package.
 
-        `threads` limits the towers that run in OpenVINO; they take every core otherwise. `sparing`
-        frees a tower once it has done its part of a call: less memory, but a slower next call.
-        Raises DamagedFileError for a folder that is not whole and SpaceMismatchError where its
-        parts do not belong together.
+        `threads` is the number of cores that OpenVINO may use for the towers; None is all.
+        `low_memory` frees each tower after its part of a call: less memory, but a slower next
+        call. Raises DamagedFileError for an incomplete or changed folder and SpaceMismatchError
+        for parts that were made by different encoders.
         """
         folder = STARTER if bundle is None else Path(bundle)
         read_bundle(folder)
         blend = load_blend(folder / BLEND)
-        trust = folder / CONFIDENCE
-        towers = ThreadPoolExecutor(1)  # one after the other, while the rest is loaded
+        calibration = folder / CONFIDENCE
+        towers = ThreadPoolExecutor(1)  # compiles the towers while this thread reads the rest
         try:
             fallback = load_fallback(folder, threads, towers)
             return cls(
                 load_members(folder, blend, threads, towers),
                 blend,
-                load_confidence(trust) if trust.is_file() else None,
+                load_confidence(calibration) if calibration.is_file() else None,
                 fallback,
                 folder,
                 threads,
-                sparing,
+                low_memory,
             )
         finally:
             towers.shutdown(wait=False)
 
     @property
     def composer(self) -> Composer | None:
-        """Turns vectors into prompts, loaded when first asked for; None without phrases."""
-        return self._begin_composer().result()
+        """Turns vectors into prompts; loaded on first use. None if the bundle has no phrases."""
+        return self._start_composer().result()
 
-    def _begin_composer(self) -> Future[Composer | None]:
-        """Load it in another thread, to have it when the towers are done."""
-        with self._beginning:
+    def _start_composer(self) -> Future[Composer | None]:
+        """Load the composer in another thread, so that it is ready when the towers are done."""
+        with self._loading:
             if self._composer is None:
                 pool = ThreadPoolExecutor(1)
                 self._composer = pool.submit(self._load_composer)
@@ -141,17 +134,72 @@ class Inverter:
         encoder = load_matching_encoder(target_space, self._threads, self._folder)
         return Composer(self.index, load_bank(self._folder / PHRASES), encoder, fits_clip)
 
-    def invert(self, images: Sequence[Image.Image], query: Query = Query()) -> list[Inversion]:
-        """RGB pictures -> one Inversion each, in order."""
-        with one_blas_thread(len(images) <= FEW):
-            return self._invert(images, query) if images else []
+    @overload
+    def invert(self, pictures: PictureSource, query: Query = ...) -> Inversion: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def invert(self, pictures: Iterable[PictureSource], query: Query = ...) -> list[Inversion]: ...
+
+    def invert(
+        self, pictures: PictureSource | Iterable[PictureSource], query: Query = Query()
+    ) -> Inversion | list[Inversion]:
+        """Recover the prompt of one picture, or of each of several.
+
+        A picture is a path, the bytes of a file, a file open for reading bytes, a Pillow image, or
+        a numpy array (h, w), (h, w, 2), (h, w, 3) or (h, w, 4) of uint8 or of floats from 0 to 1:
+        gray, gray with alpha, RGB, RGBA. It is opened as `unprompt invert` opens it: first frame,
+        turned as its EXIF block says, transparency on white, 16 bits scaled to 8.
+
+        One picture gives one Inversion. A list, a generator or any other iterable gives a list in
+        the same order; 32 pictures are in memory at a time, so a generator may yield any number.
+
+        Raises UnreadableImageError for a damaged file, and UnsupportedPictureError for a URL or
+        any other value. Of several pictures the first such one ends the call; use
+        `unprompt invert` where the others are to go on. Any thread may call this method.
+        """
+        if is_one_picture(pictures):
+            return self._open_and_invert([cast(PictureSource, pictures)], query)[0]
+        several = cast(Iterable[PictureSource], pictures)
+        answers: list[Inversion] = []
+        remaining = iter(several)
+        while batch := list(islice(remaining, BATCH)):
+            answers += self._open_and_invert(batch, query, len(answers))
+            batch.clear()  # before the next pictures are read
+        return answers
+
+    def _open_and_invert(
+        self, sources: Sequence[PictureSource], query: Query, first: int | None = None
+    ) -> list[Inversion]:
+        """One batch; `first` is the position of its first picture among several."""
+        opened = [
+            open_source(source, query.metadata, None if first is None else first + place)
+            for place, source in enumerate(sources)
+        ]
+        answers = self.invert_images([picture.image for picture in opened], query)
+        return [
+            replace(answer, metadata_prompt=picture.metadata_prompt)
+            for answer, picture in zip(answers, opened, strict=True)
+        ]
+
+    def invert_images(
+        self, images: Sequence[Image.Image], query: Query = Query()
+    ) -> list[Inversion]:
+        """RGB images as `open_picture` returns them, all in one batch -> one Inversion each.
+
+        Without metadata prompts: the files are not at hand. Any thread may call this method; calls
+        run one after another.
+        """
+        if not images:
+            return []
+        with self._inverting, one_blas_thread(len(images) <= SMALL_BATCH):
+            return self._invert(images, query)
 
     def _invert(self, images: Sequence[Image.Image], query: Query) -> list[Inversion]:
         screening = None
         if self.fallback is not None:
             screening = self.fallback.screen(self._encode(self.fallback.encoder, images))
         if query.compose and (screening is None or screening.novelty.min() <= 1.0):
-            self._begin_composer()
+            self._start_composer()
         keys = [self._encode(member.encoder, images) for member in self.members]
         estimates = self.estimate(keys, query.blend)
         expected = None
@@ -159,51 +207,43 @@ class Inverter:
             expected = self.confidence(estimates.signals)
         answers = []
         for place in range(len(images)):
-            answer = self._answer(estimates, place, query)
+            answer = answer_from_neighbors(self.index, estimates, place, query)
             if expected is not None:
                 answer = replace(answer, expected_cosine=float(expected[place]))
-            answers.append(self._judge(answer, screening, place, query))
+            answers.append(self._finish(answer, screening, place, query))
         return answers
 
     def use_gpus(self) -> None:
-        """Search every index whole on the GPUs that FAISS sees; raises ConfigError without."""
+        """Search all keys of every index exactly, on the GPUs that FAISS finds.
+
+        Raises ConfigError if there is no GPU, or if an index keeps no keys.
+        """
         for member in self.members:
             member.index.use_gpus()
 
     def estimate(self, keys: Sequence[np.ndarray], blend: Blend | None = None) -> Estimates:
-        """Keys (q, d_image) of every member's encoder -> prompt vectors by every method."""
+        """Keys of q pictures -> prompt vectors (q, d_prompt) by every method.
+
+        `keys` holds one array (q, d_image) per member, from that member's encoder.
+        """
         parts = [(member.index, member.head) for member in self.members]
         return estimate_prompts(parts, keys, blend or self.blend)
 
     def _encode(self, encoder: ImageEncoder, images: Sequence[Image.Image]) -> np.ndarray:
         keys = encoder.encode(images)
-        if self._sparing and isinstance(encoder, OpenVinoEncoder):
+        if self._low_memory and isinstance(encoder, OpenVinoEncoder):
             encoder.release()
         return keys
 
-    def _answer(self, estimates: Estimates, place: int, query: Query) -> Inversion:
-        vector = estimates.blend[place]
-        found = read_candidates(self.index, estimates.knn, place, vector)
-        ranked = tuple(sorted(found, key=lambda candidate: -candidate.score))
-        answer = Inversion(
-            prompt=ranked[0].prompt if ranked else "",
-            vector=vector,
-            knn=estimates.knn_vectors[place],
-            head=estimates.head[place],
-            alpha=float(estimates.alpha[place]),
-            candidates=ranked[: query.candidates],
-            neighbors=heaviest(found, query.candidates),
-        )
-        return answer
-
-    def _judge(
+    def _finish(
         self, answer: Inversion, screening: Screening | None, place: int, query: Query
     ) -> Inversion:
-        """The answer with its words; or the classes', where the picture is unlike the corpus."""
+        """Add the composed prompt; or answer with ImageNet classes if the picture is outside."""
         if screening is not None:
             answer = replace(answer, novelty=float(screening.novelty[place]))
-            if screening.novelty[place] > 1.0:
-                return self._classes(answer, screening.keys[place : place + 1], query)
+            if screening.novelty[place] > 1.0 and self.fallback is not None:
+                keys = screening.keys[place : place + 1]
+                return answer_from_classes(answer, self.fallback, keys, query)
         if query.compose and self.composer is not None:
             rows = [candidate.row for candidate in answer.candidates]
             made = self.composer.compose(answer.vector, rows, query.words)
@@ -214,23 +254,3 @@ class Inverter:
             negative = self.composer.negative(answer.vector, query.words)
             answer = replace(answer, negative_prompt=negative)
         return answer
-
-    def _classes(self, answer: Inversion, keys: np.ndarray, query: Query) -> Inversion:
-        if self.fallback is None:
-            return answer
-        classes = self.fallback.classify(keys)
-        found = read_candidates(self.fallback.classes, classes, 0, classes.vectors[0])
-        by_weight = heaviest(found, query.candidates)
-        banned = query.words.banned
-        allowed = [candidate for candidate in by_weight if not banned.hits(candidate.prompt)]
-        return replace(
-            answer,
-            prompt=allowed[0].prompt if allowed else "",
-            vector=classes.vectors[0],
-            alpha=1.0,
-            knn=classes.vectors[0],
-            candidates=by_weight,
-            neighbors=by_weight,
-            expected_cosine=None,  # nothing to calibrate it on
-            outside=True,
-        )

@@ -32,7 +32,7 @@ from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
 from unprompt.inversion.batch.inputs import find_pictures
 from unprompt.inversion.batch.results import append_record
-from unprompt.inversion.inverter import Query
+from unprompt.inversion.query import Query
 from unprompt.ui.cli.engine_options import read_engine
 from unprompt.ui.jobs.invert import run_invert
 from unprompt.ui.jobs.invert_request import InvertRequest

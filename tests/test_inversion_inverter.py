@@ -16,7 +16,8 @@ from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.estimate.head import HeadDescription, LinearHead
 from unprompt.inversion.estimate.knn import KnnConfig
 from unprompt.inversion.estimate.member import Member
-from unprompt.inversion.inverter import Inverter, Query
+from unprompt.inversion.inverter import Inverter
+from unprompt.inversion.query import Query
 
 AXES = np.eye(3, dtype=np.float32)
 RED, BLUE = Image.new("RGB", (4, 4), (200, 0, 0)), Image.new("RGB", (9, 2), (0, 0, 255))

@@ -12,8 +12,9 @@ from PIL.PngImagePlugin import PngInfo
 from unprompt.index.images.tars import tar_members
 from unprompt.inversion.batch.inputs import find_pictures
 from unprompt.inversion.batch.run import invert_pictures
-from unprompt.inversion.inverter import Inverter, Query
+from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.metadata.picture_metadata import read_metadata
+from unprompt.inversion.query import Query
 
 PROMPT = "a red fox, (masterpiece:1.2)"
 PARAMETERS = (

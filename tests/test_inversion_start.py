@@ -50,12 +50,12 @@ def test_the_converter_is_still_there_for_who_wants_it() -> None:
     )
 
 
-def test_sparing_changes_no_answer(tiny_run: Path, tiny_pictures: list[Image.Image]) -> None:
+def test_low_memory_changes_no_answer(tiny_run: Path, tiny_pictures: list[Image.Image]) -> None:
     pictures = tiny_pictures[:2]
     usual = Inverter.load(tiny_run / "bundle").invert(pictures)
-    sparing = Inverter.load(tiny_run / "bundle", sparing=True)
+    frugal = Inverter.load(tiny_run / "bundle", low_memory=True)
     for _ in range(2):
-        for one, other in zip(usual, sparing.invert(pictures), strict=True):
+        for one, other in zip(usual, frugal.invert(pictures), strict=True):
             assert one.as_json() == other.as_json()
 
 

@@ -12,7 +12,8 @@ from unprompt.index.exported.export import load_encoder, read_description
 from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 from unprompt.index.runtime.self_check import compare
 from unprompt.index.towers.clip import load_clip
-from unprompt.inversion.inverter import STARTER, Inverter, Query
+from unprompt.inversion.inverter import STARTER, Inverter
+from unprompt.inversion.query import Query
 
 LIMIT_BYTES = 48 * 2**20  # half of it the prompt encoder
 NEW_PROMPTS = 60

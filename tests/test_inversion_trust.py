@@ -20,7 +20,8 @@ from unprompt.inversion.estimate.confidence import (
     save_confidence,
 )
 from unprompt.inversion.estimate.gate import SIGNALS
-from unprompt.inversion.inverter import Inverter, Query
+from unprompt.inversion.inverter import Inverter
+from unprompt.inversion.query import Query
 
 
 def test_confidence_finds_a_known_line(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from unprompt.inversion.compose.settings import ComposeConfig, Origin
 from unprompt.inversion.estimate.blend import MAIN, Blend, MemberShare
 from unprompt.inversion.estimate.gate import SIGNALS, Gate
 from unprompt.inversion.estimate.knn import KnnConfig
-from unprompt.inversion.inverter import Query
 from unprompt.inversion.metadata.picture_metadata import WrittenPrompt
+from unprompt.inversion.query import Query
 from unprompt.ui.page.answer import write_answer, write_neighbors
 from unprompt.ui.page.html import COPY, EXAMPLES, PASTE, read_asset, script, write_error
 from unprompt.ui.page.settings import CANDIDATES, CONTROLS, EVENTS, Settings, make_query

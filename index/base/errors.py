@@ -17,6 +17,10 @@ class UnreadableImageError(UnpromptError):
     """A file that is not a picture, is cut short, or is too large to open safely."""
 
 
+class UnsupportedPictureError(UnpromptError):
+    """A value that is no picture: not a path, bytes, an open file, a Pillow image or an array."""
+
+
 class PromptError(UnpromptError):
     """A prompt that a renderer cannot draw."""
 

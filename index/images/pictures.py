@@ -41,23 +41,19 @@ DEFAULT_LIMITS = PictureLimits()
 
 
 def open_picture(
-    source: Path | bytes | BinaryIO, name: str, limit: PictureLimits = DEFAULT_LIMITS
+    source: Path | bytes | BinaryIO | Image.Image, name: str, limit: PictureLimits = DEFAULT_LIMITS
 ) -> Image.Image:
     """The first frame as RGB, upright, transparency on white; its text chunks stay in `.info`.
 
+    A Pillow image is copied as it stands: the frame that it shows, turned as its EXIF block says.
     Raises UnreadableImageError, before decoding where the header declares too many pixels.
     """
-    content = _read(source, name, limit)
-    if not content:
-        raise _unreadable(name, "the file is empty", limit)
+    content = b"" if isinstance(source, Image.Image) else read_picture(source, name, limit)
     try:
+        if isinstance(source, Image.Image):
+            return _decode(source, name, limit)
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            _check_size(image, name, limit)
-            image.load()
-            rgb = _to_rgb(image)
-            _turn_upright(rgb, _orientation(image))
-            rgb.info = {k: v for k, v in image.info.items() if isinstance(v, str)}
-            return rgb
+            return _decode(image, name, limit)
     except UnreadableImageError:
         raise
     except Image.UnidentifiedImageError as error:
@@ -68,6 +64,36 @@ def open_picture(
     except Exception as error:  # decoders raise nearly every built-in error on damaged bytes
         fault = f"it is damaged or cut short ({type(error).__name__}: {error})"
         raise _unreadable(name, fault, limit) from error
+
+
+def read_picture(
+    source: Path | bytes | BinaryIO, name: str, limit: PictureLimits = DEFAULT_LIMITS
+) -> bytes:
+    """The bytes of a picture file, not yet decoded.
+
+    Raises UnreadableImageError where nothing can be read, or more than the limit allows.
+    """
+    try:
+        if isinstance(source, bytes):
+            content = source
+        elif isinstance(source, Path):
+            mode = source.stat().st_mode
+            if stat.S_ISDIR(mode):
+                raise _unreadable(name, "it is a folder", limit)
+            if not stat.S_ISREG(mode):
+                raise _unreadable(name, "it is a pipe or a device, not a file", limit)
+            with source.open("rb") as handle:
+                content = handle.read(limit.max_bytes + 1)
+        else:
+            content = source.read(limit.max_bytes + 1)
+    except OSError as error:
+        fault = f"it cannot be opened ({error.strerror or error})"
+        raise _unreadable(name, fault, limit) from error
+    if len(content) > limit.max_bytes:
+        raise _unreadable(name, f"it is larger than {limit.max_bytes / 2**20:g} MiB", limit)
+    if not content:
+        raise _unreadable(name, "the file is empty", limit)
+    return content
 
 
 def to_array(image: Image.Image) -> np.ndarray:
@@ -110,26 +136,13 @@ def check_quality(format: PictureFormat, quality: PictureQuality) -> None:
         raise ConfigError(f"picture quality must be from 1 to 100, got {quality}")
 
 
-def _read(source: Path | bytes | BinaryIO, name: str, limit: PictureLimits) -> bytes:
-    try:
-        if isinstance(source, bytes):
-            content = source
-        elif isinstance(source, Path):
-            mode = source.stat().st_mode
-            if stat.S_ISDIR(mode):
-                raise _unreadable(name, "it is a folder", limit)
-            if not stat.S_ISREG(mode):
-                raise _unreadable(name, "it is a pipe or a device, not a file", limit)
-            with source.open("rb") as handle:
-                content = handle.read(limit.max_bytes + 1)
-        else:
-            content = source.read(limit.max_bytes + 1)
-    except OSError as error:
-        fault = f"it cannot be opened ({error.strerror or error})"
-        raise _unreadable(name, fault, limit) from error
-    if len(content) > limit.max_bytes:
-        raise _unreadable(name, f"it is larger than {limit.max_bytes / 2**20:g} MiB", limit)
-    return content
+def _decode(image: Image.Image, name: str, limit: PictureLimits) -> Image.Image:
+    _check_size(image, name, limit)
+    image.load()
+    rgb = _to_rgb(image)
+    _turn_upright(rgb, _orientation(image))
+    rgb.info = {k: v for k, v in image.info.items() if isinstance(v, str)}
+    return rgb
 
 
 def _check_size(image: Image.Image, name: str, limit: PictureLimits) -> None:
@@ -150,8 +163,11 @@ def _unreadable(name: str, fault: str, limit: PictureLimits) -> UnreadableImageE
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    """A new RGB image; transparency becomes white."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _scale_to_8_bits(image).convert("RGB")
+    if image.mode == "La":  # Pillow converts it to LA only
+        image = image.convert("LA")
     if image.has_transparency_data:
         canvas = Image.new("RGBA", image.size, "white")
         canvas.alpha_composite(image.convert("RGBA"))

@@ -25,7 +25,8 @@ from unprompt.inversion.batch.results import (
     row_line,
 )
 from unprompt.inversion.batch.run import invert_pictures, printable
-from unprompt.inversion.inverter import Inverter, Query
+from unprompt.inversion.inverter import Inverter
+from unprompt.inversion.query import Query
 
 PART = 128  # pictures; whole batches, so that the answers are those of one process
 

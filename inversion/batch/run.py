@@ -12,10 +12,10 @@ from PIL import Image
 from unprompt.index.base.errors import UnreadableImageError
 from unprompt.inversion.answer import Inversion
 from unprompt.inversion.batch.inputs import PictureInput
-from unprompt.inversion.inverter import Inverter, Query
+from unprompt.inversion.inverter import BATCH, Inverter
 from unprompt.inversion.metadata.picture_metadata import WrittenPrompt
+from unprompt.inversion.query import Query
 
-BATCH = 32
 DECODERS = 4  # threads that open pictures
 
 
@@ -89,7 +89,7 @@ def _invert_batch(
     done: Container[str],
 ) -> Iterator[BatchRecord]:
     loaded = [future.result() for future in loading]
-    answers = iter(inverter.invert([one.picture for one in loaded if one.picture], query))
+    answers = iter(inverter.invert_images([one.picture for one in loaded if one.picture], query))
     for picture, one in zip(pictures, loaded, strict=True):
         name, image_id = printable(picture.name), printable(picture.image_id)
         if one.fault is not None:

@@ -78,7 +78,7 @@ def invert(
     """
     from unprompt.index.base.terms import read_terms
     from unprompt.inversion.compose.settings import ComposeConfig
-    from unprompt.inversion.inverter import Query
+    from unprompt.inversion.query import Query
     from unprompt.ui.jobs.invert import run_invert
     from unprompt.ui.jobs.invert_request import InvertRequest
 

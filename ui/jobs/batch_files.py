@@ -17,7 +17,8 @@ from unprompt.inversion.batch.results import ResultsLog, append_record
 from unprompt.inversion.batch.run import invert_pictures
 from unprompt.inversion.batch.submission import write_submission
 from unprompt.inversion.estimate.member import member_folder
-from unprompt.inversion.inverter import STARTER, Inverter, Query
+from unprompt.inversion.inverter import STARTER, Inverter
+from unprompt.inversion.query import Query
 from unprompt.ui.jobs.invert_request import InvertRequest
 
 

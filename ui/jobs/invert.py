@@ -12,7 +12,8 @@ from unprompt.inversion.answer import Candidate, Inversion
 from unprompt.inversion.batch.inputs import find_pictures
 from unprompt.inversion.batch.run import BATCH, BatchRecord, invert_pictures
 from unprompt.inversion.estimate.blend import Blend
-from unprompt.inversion.inverter import Inverter, Query
+from unprompt.inversion.inverter import Inverter
+from unprompt.inversion.query import Query
 from unprompt.ui.jobs.invert_request import InvertRequest
 from unprompt.ui.jobs.progress import choose_progress
 
@@ -24,7 +25,7 @@ def run_invert(request: InvertRequest) -> int:
     pictures = list(find_pictures(request.paths))
     to_files = bool(request.output or request.submission)
     once = not to_files and len(pictures) <= BATCH
-    inverter = Inverter.load(request.bundle, sparing=once)
+    inverter = Inverter.load(request.bundle, low_memory=once)
     query = with_settings(request.query, inverter.blend, request.settings)
     if to_files:
         from unprompt.ui.jobs.batch_files import FileBatch

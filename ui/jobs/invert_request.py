@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.index.engines.engine import LOCAL, EngineConfig
-from unprompt.inversion.inverter import Query
+from unprompt.inversion.query import Query
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from unprompt.index.bundle.bundle import read_bundle
 from unprompt.index.images.pictures import open_picture
 from unprompt.index.vectors.transforms import sample_rows
 from unprompt.inversion.answer import Inversion
-from unprompt.inversion.inverter import Inverter, Query
+from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.metadata.picture_metadata import read_metadata
+from unprompt.inversion.query import Query
 from unprompt.ui.page.answer import write_answer, write_neighbors
 from unprompt.ui.page.examples import Example, draw_examples
 from unprompt.ui.page.html import BundleSummary

@@ -11,8 +11,8 @@ from unprompt.index.images.pictures import open_picture
 from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.results import ResultsLog, append_record
 from unprompt.inversion.batch.run import BatchRecord, invert_pictures
-from unprompt.inversion.inverter import Query
 from unprompt.inversion.metadata.picture_metadata import read_metadata
+from unprompt.inversion.query import Query
 from unprompt.ui.page.backend import Backend, original_name
 from unprompt.ui.page.one_picture import RAW
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unprompt.index.base.errors import UnpromptError
-from unprompt.inversion.inverter import Query
+from unprompt.inversion.query import Query
 from unprompt.ui.page.backend import Backend
 from unprompt.ui.page.html import (
     COPY,

@@ -11,7 +11,7 @@ from typing import Any
 from unprompt.index.base.terms import ARTISTS, read_terms
 from unprompt.inversion.compose.settings import ComposeConfig
 from unprompt.inversion.estimate.blend import Blend
-from unprompt.inversion.inverter import Query
+from unprompt.inversion.query import Query
 
 CANDIDATES = 8  # candidates and neighbors on the page and in the answer of `/invert`
 EVENTS = {  # by component: the events that mean the value is final

@@ -15,7 +15,8 @@ from PIL import Image
 
 from unprompt.build.scenes.grammar import sample_prompts
 from unprompt.build.scenes.renderer import ScenesRenderer
-from unprompt.inversion.inverter import Inverter, read_candidates
+from unprompt.inversion.estimate.candidates import read_candidates
+from unprompt.inversion.inverter import Inverter
 
 LEAK = 0.8
 

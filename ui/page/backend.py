@@ -53,7 +53,7 @@ class Backend:
         path = self.path(upload)
         picture = open_picture(path, original_name(upload, path))
         with self.lock:
-            [inversion] = self.inverter.invert([picture], query)
+            [inversion] = self.inverter.invert_images([picture], query)
         return replace(inversion, metadata_prompt=read_metadata(path))
 
     def answer(self, upload: dict[str, Any] | None, query: Query) -> tuple[str, str]:

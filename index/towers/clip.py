@@ -26,7 +26,8 @@ from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.prompt_encoders.minilm import INSTALL
 from unprompt.index.runtime.infer_pool import fill_up
 from unprompt.index.runtime.torch_graph import fast_graph
-from unprompt.index.towers.image_graph import OUTPUT_FORMS, build_image_graph
+from unprompt.index.towers.features import OUTPUT_FORMS
+from unprompt.index.towers.image_graph import build_image_graph
 from unprompt.index.towers.image_only import build_image_only, is_image_only
 from unprompt.index.towers.offline_towers import OFFLINE_TOWERS, build_offline_clip
 from unprompt.index.towers.open_clip_folder import local_text_override, read_model_config

@@ -11,22 +11,14 @@ of the prompts.
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from unprompt.index.encoders.preprocess import Preprocess
+from unprompt.index.towers.features import STAGES, channel_statistics, join_features
 from unprompt.index.towers.qformer import is_qformer, load_qformer
-
-STAGES = 4
-# Part of an encoder's identity: another form gives other vectors.
-OUTPUT_FORMS = {
-    "embedding": "embedding",
-    "pooled": "pooled",
-    "features": f"pooled + statistics of {STAGES} stages",
-    "prediction": f"pooled + statistics of {STAGES} stages -> trained head",
-}
 
 
 def build_image_graph(
@@ -96,17 +88,3 @@ def image_tokens(tower: Any, planes: Any) -> Any:
         found = tower.forward_features(planes)
         return found.flatten(2).transpose(1, 2) if found.ndim == 4 else found
     return tower.ln_post(tower.transformer(tower._embeds(planes)))
-
-
-def channel_statistics(activation: Any) -> Any:
-    """Mean and standard deviation of each channel: (n, c, h, w) -> (n, 2 * c)."""
-    torch = importlib.import_module("torch")
-    spread = activation.var((2, 3), unbiased=False).clamp_min(1e-12).sqrt()
-    return torch.cat([activation.mean((2, 3)), spread], dim=1)
-
-
-def join_features(parts: Sequence[Any]) -> Any:
-    """Parts (n, d_i), each at unit length so that none outweighs the others -> (n, sum of d_i)."""
-    torch = importlib.import_module("torch")
-    normalize = torch.nn.functional.normalize
-    return normalize(torch.cat([normalize(part, dim=-1) for part in parts], -1), dim=-1)

@@ -25,10 +25,10 @@ from unprompt.inversion.train.towers.build import build_tower
 
 
 def average_exports(first: Path, second: Path, share: float, output: Path) -> TrainingResult:
-    """(1 - share) * first + share * second, tower and head, as a new export in `output`.
+    """Write (1 - share) * first + share * second, of tower and head, as an export in `output`.
 
-    Its validation cosine is unknown until it is measured. Raises ConfigError for exports of
-    different models.
+    The validation cosine of the average is unknown until you measure it. Raises ConfigError for
+    exports of different models.
     """
     one, two = read_result(first), read_result(second)
     if (one.model, one.image_size) != (two.model, two.image_size):
@@ -56,7 +56,7 @@ def average_with_start(export: Path, share: float, output: Path) -> TrainingResu
 def mix(
     first: Mapping[str, Tensor], second: Mapping[str, Tensor], share: float
 ) -> dict[str, Tensor]:
-    """The mean of two state dicts; whole numbers (counts) are taken from the second."""
+    """The mean of two state dicts. Integers (counts) come from the second."""
     if not 0 <= share <= 1:
         raise ConfigError(f"the share of the second lies between 0 and 1, got {share}")
     if set(first) != set(second):

@@ -1,4 +1,4 @@
-"""What a contrastive run is made of: frozen settings, saved as config.yaml beside the run."""
+"""Settings of a contrastive run: the section `clip:`, saved as config.yaml beside the run."""
 
 from typing import Literal
 
@@ -16,12 +16,14 @@ class ClipTrainConfig:
 
     model: str = "efficientnet-lite2"  # offline tower, open_clip name or `local-dir:FOLDER`
     pretrained: str | None = None  # open_clip tag or checkpoint file
-    image_size: int | None = None  # pixels; none keeps the tower's own
+    image_size: int | None = None  # pixels; none keeps the tower's size
     loss: Literal["clip", "siglip"] = "clip"
-    lock_text: bool = True  # keep the text tower as it is (LiT): its space stays what it was
+    lock_text: bool = True  # freeze the text tower (LiT), so that its space does not change
     tuning: TuningConfig = Field(default_factory=TuningConfig)
     stages: tuple[StageConfig, ...] = (StageConfig(),)
-    batch_size: int = 256  # over all processes; the negatives of a pair are its batch
+    batch_size: int = (
+        256  # over all processes; the negatives of a pair are the other pairs of its batch
+    )
     layer_decay: float = 1.0
     weight_decay: float = 0.05
     clip_norm: float | None = 1.0
@@ -38,7 +40,7 @@ class ClipTrainConfig:
         if not self.stages:
             raise ConfigError("clip.stages needs at least one stage")
         if any(stage.head_only_epochs for stage in self.stages):
-            raise ConfigError("clip.stages takes no head_only_epochs: there is no head to learn")
+            raise ConfigError("clip.stages takes no head_only_epochs: a CLIP has no head")
         if self.batch_size < 2:
             raise ConfigError(f"clip.batch_size must be >= 2, got {self.batch_size}")
         if self.ema is not None and not 0 < self.ema < 1:
@@ -48,5 +50,5 @@ class ClipTrainConfig:
 
     @property
     def accumulate(self) -> int:
-        """Always one: accumulated parts would not see each other's negatives."""
+        """Always one, because accumulated parts cannot use each other's negatives."""
         return 1

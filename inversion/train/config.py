@@ -1,4 +1,4 @@
-"""What a training run is made of: frozen settings, saved as config.yaml beside the run."""
+"""Settings of a training run: the section `train:`, saved as config.yaml beside the run."""
 
 from typing import Literal
 
@@ -13,11 +13,11 @@ INSTALL = "pip install 'unprompt[build,train,cpu]'"
 
 @dataclass(frozen=True, config=STRICT)
 class TowerConfig:
-    """The image tower that is trained."""
+    """The image tower to train."""
 
     model: str = "efficientnet-lite2"  # offline tower, open_clip name, `timm:NAME`, `blip2:FOLDER`
     pretrained: str | None = None  # open_clip tag or checkpoint file; offline towers need none
-    image_size: int | None = None  # pixels; none keeps the tower's own
+    image_size: int | None = None  # pixels; none keeps the tower's size
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -37,12 +37,12 @@ class HeadLayout:
 
 @dataclass(frozen=True, config=STRICT)
 class TuningConfig:
-    """Which blocks learn: the bottom share is frozen, LoRA in the middle, the top trained fully.
+    """Which blocks learn: the bottom is frozen, the middle gets LoRA, the top is trained in full.
 
-    1st place used 0.4, 0.4 and the remaining 0.2; rank and alpha are our choice.
+    1st place used shares of 0.4, 0.4 and 0.2. Rank and alpha are our choice.
     """
 
-    frozen: float = 0.4  # share of the tower's blocks; 1.0 trains the head alone
+    frozen: float = 0.4  # share of the blocks; 1.0 trains only the head
     lora: float = 0.4
     rank: int = 16
     alpha: int = 32
@@ -67,17 +67,17 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class StageConfig:
-    """One pass of the schedule over one body of data, for instance large and noisy, then clean."""
+    """One stage of the schedule on one data set, for example large and noisy, then clean."""
 
     epochs: int = 3
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-5
-    head_only_epochs: int = 0  # LP-FT: the head learns first, on the tower as it is
+    head_only_epochs: int = 0  # LP-FT: train only the head first
     warmup: float = 0.05  # share of the stage's steps
     image_size: int | None = None  # larger input by interpolated positional embeddings
     augment: Literal["none", "light", "randaugment"] = "none"
-    horizontal_flip: bool = False  # flips hurt: prompts speak of left and right
-    run: str | None = None  # run folder whose corpus and images to learn from; none: this one
+    horizontal_flip: bool = False  # prompts mention left and right, so flips hurt
+    run: str | None = None  # run folder with the corpus and images to use; none: this run
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or not 0 <= self.head_only_epochs <= self.epochs:
@@ -101,15 +101,15 @@ class TrainConfig:
     tuning: TuningConfig = Field(default_factory=TuningConfig)
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
     stages: tuple[StageConfig, ...] = (StageConfig(),)
-    batch_size: int = 64  # of one optimiser step, over all processes and accumulation steps
-    accumulate: int = 1  # backward passes per optimiser step
+    batch_size: int = 64  # of one optimizer step, over all processes and accumulation steps
+    accumulate: int = 1  # backward passes per optimizer step
     layer_decay: float = 1.0  # learning-rate factor from each block to the one below it
     weight_decay: float = 0.05
     clip_norm: float | None = 1.0
-    ema: float | None = 0.999  # decay of the averaged weights; none keeps the raw ones
+    ema: float | None = 0.999  # decay of the averaged weights; none uses the raw weights
     precision: Literal["no", "fp16", "bf16"] = "no"  # accelerate's mixed precision
-    checkpointing: bool = False  # recompute activations in the backward pass: less memory
-    cache: bool = True  # keep what the frozen blocks give; only without augmentation
+    checkpointing: bool = False  # recompute activations in the backward pass, to save memory
+    cache: bool = True  # keep the output of the frozen blocks; used without augmentation
     checkpoint_steps: int = 200
     log_steps: int = 20
     workers: int = 0  # processes that decode pictures

@@ -1,6 +1,6 @@
 """Contrastive fine-tuning of a CLIP (Radford et al. 2021): pictures and prompts in one space.
 
-With a locked text tower (LiT, Zhai et al. 2022) the prompts' vectors are computed once.
+With a locked text tower (LiT, Zhai et al. 2022) the vectors of the prompts are computed once.
 """
 
 import math
@@ -38,7 +38,7 @@ SIGLIP_START = (math.log(10.0), -10.0)
 
 
 class Joint(nn.Module):
-    """What learns beside the tower: projection, temperature, and the text tower if not locked."""
+    """The trained parts besides the tower: projection, temperature, and an unlocked text tower."""
 
     def __init__(self, clip: Any, loss: str, lock_text: bool):
         super().__init__()
@@ -52,7 +52,7 @@ class Joint(nn.Module):
 
 
 class ContrastiveModule(PairModule):
-    """Image tower and text side of one CLIP; `forward` gives the contrastive loss."""
+    """Image tower and text side of one CLIP. `forward` returns the contrastive loss."""
 
     def __init__(self, loaded: LoadedTower, config: ClipTrainConfig, launch: Launch):
         super().__init__()
@@ -72,7 +72,7 @@ class ContrastiveModule(PairModule):
         return normalize(self.head.projection(self.tower.embed(state)), dim=-1)
 
     def texts(self, targets: Tensor) -> Tensor:
-        """Text vectors (n, d): as they come, or of token numbers (n, t)."""
+        """Text vectors (n, d): given as vectors, or computed from token ids (n, t)."""
         if targets.is_floating_point():
             return targets
         return self._encode_text(targets, normalize=True)
@@ -85,7 +85,7 @@ class ContrastiveModule(PairModule):
         return float((1.0 / ranks).mean())
 
     def forward(self, inputs: Sequence[Tensor], targets: Tensor) -> Tensor:
-        """The loss of a batch; pairs of other processes are negatives too."""
+        """The loss of a batch. Pairs of other processes serve as negatives too."""
         scale, bias = self.head.logit_scale.exp().clamp(max=100.0), self.head.logit_bias
         return self._loss(self.predict(inputs).float(), self.texts(targets).float(), scale, bias)
 
@@ -100,9 +100,10 @@ def train_clip(
     resume: str = "latest",
     progress: Progress = SILENT,
 ) -> Path:
-    """Fine-tune in `folder`; returns an open_clip `local-dir:` folder with the merged CLIP.
+    """Fine-tune in `folder`. Returns an open_clip `local-dir:` folder with the merged CLIP.
 
-    `data` holds the prompts' texts. Raises ConfigError where settings and data cannot work.
+    `data` must contain the texts of the prompts. Raises ConfigError if settings and data do not
+    fit.
     """
     launch = Launch(config.precision)
     loaded = build_tower(TowerConfig(config.model, config.pretrained, config.image_size))
@@ -139,13 +140,13 @@ def _loss(kind: str, launch: Launch) -> Callable[..., Tensor]:
     place = {"rank": launch.rank, "world_size": launch.processes}
     if kind == "siglip":
         return SigLipLoss(**place)
-    # the way open_clip itself trains in several processes: exact gradients, each its own rows
+    # as open_clip trains in several processes: exact gradients, each process its own rows
     contrast = ClipLoss(local_loss=True, gather_with_grad=True, **place)
     return lambda image, text, scale, bias: contrast(image, text, scale)
 
 
 def _text_parts(clip: Any) -> nn.Module:
-    """The text tower as one module; open_clip's plain CLIP keeps its parts at the top."""
+    """The text tower as one module. A plain CLIP of open_clip keeps its parts at the top level."""
     if hasattr(clip, "text"):
         return clip.text
     parts = nn.ModuleDict({"transformer": clip.transformer, "tokens": clip.token_embedding})
@@ -173,8 +174,8 @@ def _text_targets(clip: Clip, locked: bool) -> Callable[[Sequence[str]], np.ndar
 
 
 def _with_texts(pairs: Pairs, encode: Callable[[Sequence[str]], np.ndarray]) -> Pairs:
-    """The pairs with their texts' vectors or tokens as targets, each text encoded once."""
+    """Pairs with the vectors or tokens of their texts as targets; each text is encoded once."""
     if len(pairs.texts) != len(pairs):
-        raise ConfigError(f"{len(pairs)} pictures need as many prompts, got {len(pairs.texts)}")
+        raise ConfigError(f"{len(pairs)} pictures need one prompt each, got {len(pairs.texts)}")
     texts, places = np.unique(np.asarray(pairs.texts, dtype=object), return_inverse=True)
     return replace(pairs, targets=encode(texts.tolist())[places])

@@ -1,4 +1,4 @@
-"""The best weights of a run -> RUN/train/export, as `index/towers/trained_tower.py` reads it."""
+"""The best weights of a run -> RUN/train/export, as `trained_tower.py` reads it."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def export_best(
 ) -> TrainingResult:
     """Load the best weights of `run` into its regressor and write RUN/export.
 
-    The adapters are merged in place: the module cannot be trained on afterwards.
+    The adapters are merged in place, so the module cannot be trained further.
     """
     best = run / CHECKPOINTS / BEST
     load_trainable_state(module, load_weights(best / WEIGHTS))

@@ -1,4 +1,4 @@
-"""The winners' recipes as data: what their write-ups state, and what we had to choose."""
+"""The winners' recipes as data: what their write-ups state, and our choices for the rest."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -17,7 +17,7 @@ PREFIX = "kaggle-"
 
 @dataclass(frozen=True, config=STRICT)
 class DataSource:
-    """One body of prompts and its renders."""
+    """One set of prompts and its renders."""
 
     name: str
     prompts: int | None = None  # none: not stated
@@ -54,7 +54,7 @@ def recipe_names() -> list[str]:
 
 
 def recipe_text(name: str) -> str:
-    """A recipe as its YAML; raises ConfigError for an unknown name."""
+    """The YAML of a recipe. Raises ConfigError for an unknown name."""
     if name not in recipe_names():
         raise ConfigError(f"no recipe {name!r}; there are {', '.join(recipe_names())}")
     place = files("unprompt.inversion.train.presets") / f"{name}.yaml"
@@ -62,12 +62,12 @@ def recipe_text(name: str) -> str:
 
 
 def load_recipe(name: str) -> Recipe:
-    """A recipe, every setting checked."""
+    """Load a recipe and check every setting."""
     return read_settings(Recipe, yaml.safe_load(recipe_text(name)), name)
 
 
 def member_section(name: str, member: str) -> dict[str, Any]:
-    """The `train:` section of one member, to put into a config of one's own."""
+    """The `train:` section of one member, for your own config."""
     content = yaml.safe_load(recipe_text(name))
     for entry in content["members"]:
         if entry["name"] == member:

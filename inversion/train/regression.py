@@ -1,4 +1,4 @@
-"""Training pairs -> a tower and head that predict the prompt's vector, in RUN/train."""
+"""Training pairs -> a tower and head that predict the prompt vector, in RUN/train."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from unprompt.inversion.train.towers.build import LoadedTower, build_tower
 
 
 def build_regressor(config: TrainConfig, loaded: LoadedTower) -> Regressor:
-    """Tower with its layout and a new head; the head's start depends on the seed alone."""
+    """The tower with its layout and a new head, whose initial weights depend on the seed only."""
     tower = loaded.tower.to(memory_format=torch.channels_last)
     tower.checkpointing = config.checkpointing
     with torch.random.fork_rng(devices=[]):
@@ -39,10 +39,10 @@ def train_head(
     resume: str = "latest",
     progress: Progress = SILENT,
 ) -> Path:
-    """Train in `folder` and export the best weights; returns the folder of the export.
+    """Train in `folder` and export the best weights. Returns the folder of the export.
 
-    Raises ConfigError where settings and data cannot work, TrainingDivergedError for a loss that
-    is no number.
+    Raises ConfigError if settings and data do not fit, and TrainingDivergedError if the loss is
+    not a number.
     """
     launch = Launch(config.precision)
     loaded = build_tower(config.tower)

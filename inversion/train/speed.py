@@ -1,4 +1,4 @@
-"""A training section on this machine -> seconds of one image in a step, and in the frozen part."""
+"""A training section on this machine -> seconds per image of a step, and of the frozen part."""
 
 from dataclasses import dataclass, replace
 
@@ -21,17 +21,17 @@ PROMPT_DIM = 384
 
 @dataclass(frozen=True)
 class TrainingSpeed:
-    """Seconds an image. Reading and decoding pictures is not in it."""
+    """Seconds per image, without reading and decoding pictures."""
 
     step: float  # forward, backward, update, average
-    head_only: float | None  # the same while the head learns alone, where the stage has such epochs
-    frozen_part: float | None  # filling the cache, where there is one
+    head_only: float | None  # the same for head-only epochs; None if the stage has none
+    frozen_part: float | None  # filling the cache; None without a cache
 
 
 def time_training(
     config: TrainConfig, stage: StageConfig, cached: bool, repeats: int
 ) -> TrainingSpeed:
-    """Real steps of the real network on random pictures; nothing is written."""
+    """Time real training steps on random pictures. Nothing is written."""
     launch = Launch(config.precision)
     loaded = build_tower(config.tower)
     preprocess = loaded.preprocess
@@ -74,7 +74,7 @@ def time_training(
 def _time_frozen(
     module: Regressor, size: int, pixels: Tensor, repeats: int
 ) -> tuple[float, tuple[Tensor, ...]]:
-    """Seconds an image of the frozen part, and the states it gives as a cache keeps them."""
+    """Seconds per image of the frozen part, and its states as a cache stores them."""
     run = frozen_runner(module.lower.eval(), size)
     images = pixels.numpy()
     seconds = median_seconds(lambda _: run(images), repeats) / len(images)

@@ -1,4 +1,4 @@
-"""Pairs of pictures and targets as the training loop wants them; and a whole run of it.
+"""Pairs of pictures and targets for the training loop, and a whole training run.
 
 RUN/train/  config.yaml  metrics.jsonl  checkpoints/  tensorboard/  curves.png  cache/  export/
 """
@@ -44,7 +44,7 @@ Settings = TrainConfig | ClipTrainConfig
 
 
 class PairTask:
-    """A module and the pairs of each stage, as the loop wants them."""
+    """A module and the pairs of each stage: a `Task` of the training loop."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class PairTask:
     ):
         if len(data.stages) != len(config.stages):
             raise ConfigError(
-                f"{len(config.stages)} stages need as many data, got {len(data.stages)}"
+                f"{len(config.stages)} stages need one data set each, got {len(data.stages)}"
             )
         self._folder = folder
         self._config = config
@@ -81,23 +81,23 @@ class PairTask:
         self._open(stage)
 
     def steps_per_epoch(self, stage: int) -> int:
-        """Whole batches of one render a prompt."""
+        """Whole batches, with one render per prompt."""
         return max(1, self._stages[stage].distinct // self._config.batch_size)
 
     def groups(self) -> list[dict[str, Any]]:
-        """Parameter groups with their share of the learning rate."""
+        """Parameter groups with their factors of the learning rate."""
         module, config = self.module, self._config
         return parameter_groups(
             module.tower, module.head, module.layout, config.layer_decay, config.weight_decay
         )
 
     def begin_epoch(self, place: Place) -> None:
-        """The head alone learns in the first epochs of LP-FT."""
+        """In the first epochs of LP-FT only the head learns."""
         stage = self._config.stages[place.stage]
         self.module.head_only = place.epoch < stage.head_only_epochs
 
     def batches(self, place: Place, rank: int, processes: int) -> Iterator[MicroBatch]:
-        """One process's share of the rest of the epoch."""
+        """The share of one process of the rest of the epoch."""
         accumulate = self._config.accumulate
         parts = [
             share_of(batch[part::accumulate], rank, processes)
@@ -154,7 +154,7 @@ class PairTask:
             self._validation_set = PicturePairs(self._validation, self.preprocess, None, 0)
 
     def _pictures(self, place: Place) -> Dataset | None:
-        """Pictures decoded, and augmented anew each epoch, where nothing is cached."""
+        """Decoded pictures, augmented differently in each epoch; used without a cache."""
         if self._train_set is not None:
             return None
         stage = self._config.stages[place.stage]
@@ -178,7 +178,7 @@ def run_training(
 ) -> None:
     """Train `task` in `folder` from the checkpoint that `resume` names to the end.
 
-    Raises TrainingDivergedError for a loss that is no number.
+    Raises TrainingDivergedError if the loss is not a number.
     """
     if launch.is_main:
         with write_atomically(folder / CONFIG) as temporary:

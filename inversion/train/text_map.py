@@ -1,7 +1,7 @@
-"""A head that starts from text alone: CLIP text vectors -> prompt vectors (n, d_prompt).
+"""An initial head from text alone: CLIP text vectors -> prompt vectors (n, d_prompt).
 
-7th place fitted such a linear map on a million prompts: a CLIP's pictures lie near its texts, so
-the map of the texts is a good first head for the pictures.
+7th place fitted such a linear map on a million prompts. In a CLIP, pictures lie near their
+texts, so the map of the texts is a good initial head for pictures.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ HELD_OUT = 10  # every tenth prompt chooses the penalty
 def fit_text_map(
     texts: np.ndarray, targets: np.ndarray, penalties: Sequence[float] = PENALTIES
 ) -> np.ndarray:
-    """The ridge map without bias, (d_clip, d_prompt), whose penalty does best on a tenth."""
+    """The ridge map (d_clip, d_prompt) without bias, with the best penalty on a held-out tenth."""
     x, y = texts.astype(np.float64), targets.astype(np.float64)
     kept = np.arange(len(x)) % HELD_OUT != 0
     if kept.all() or not kept.any():
@@ -34,9 +34,9 @@ def fit_text_map(
 
 
 def start_from_text_map(head: Any, loaded: LoadedTower, data: TrainingData) -> None:
-    """Give a linear head the map fitted on the training prompts of the first stage.
+    """Set a linear head to the map fitted on the training prompts of the first stage.
 
-    Raises ConfigError for a tower whose features are not a CLIP's joint vector.
+    Raises ConfigError if the features of the tower are not the joint vector of a CLIP.
     """
     if not isinstance(loaded.tower, ClipVitTower) or loaded.clip is None:
         raise ConfigError(

@@ -1,7 +1,7 @@
 """Augmentation presets: uint8 (s, s, 3) and a seed -> uint8 (s, s, 3). The one user of torchvision.
 
-The prompt must stay true of the picture: crops are mild, colours are never inverted, flips are off
-unless asked for (prompts speak of left and right).
+The prompt must still describe the picture. So crops are mild, colors are never inverted, and flips
+are off by default (prompts mention left and right).
 """
 
 from typing import Any, ClassVar, Literal
@@ -16,7 +16,7 @@ INVERTING = ("Solarize", "Posterize", "Equalize")
 
 
 class MildRandAugment(v2.RandAugment):
-    """RandAugment (Cubuk et al. 2020) without the operations that change what a colour is."""
+    """RandAugment (Cubuk et al. 2020) without the operations that change colors."""
 
     _AUGMENTATION_SPACE: ClassVar[dict[str, Any]] = {
         name: entry
@@ -28,7 +28,7 @@ class MildRandAugment(v2.RandAugment):
 def augment(
     kind: Literal["none", "light", "randaugment"], horizontal_flip: bool, image_size: int
 ) -> Augment | None:
-    """The preset's function, none where nothing is changed; the same seed gives the same pixels."""
+    """The function of a preset, or None if it changes nothing. It is deterministic by seed."""
     steps: list[Any] = []
     if kind != "none":
         steps.append(

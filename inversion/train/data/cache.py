@@ -1,6 +1,6 @@
-"""What the frozen part of a tower gives, kept on disk: pairs (n) -> states, each (n, ...) fp16.
+"""The output of the frozen part of a tower, on disk: pairs (n) -> states, each (n, ...) fp16.
 
-Training then costs the trained blocks alone. On a CPU the frozen part runs through OpenVINO.
+Training then runs only the trained blocks. On a CPU the frozen part runs in OpenVINO.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ from unprompt.inversion.train.data.pictures import Batch, PicturePairs
 from unprompt.inversion.train.towers.tower import Tower
 
 BLOCK = 128
-FLUSH_EVERY = 20  # blocks between two marks of how far it is
+FLUSH_EVERY = 20  # blocks between two progress records
 MARKER = "cache.json"
 States = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 
 class LowerPart(nn.Module):
-    """uint8 pixels (n, s, s, 3) -> the state below the frozen boundary."""
+    """uint8 pixels (n, s, s, 3) -> the state at the frozen boundary."""
 
     def __init__(self, tower: Tower, preprocess: Preprocess, boundary: int):
         super().__init__()
@@ -67,10 +67,10 @@ def open_cache(
     preprocess: Preprocess,
     progress: Progress = SILENT,
 ) -> CachedPairs:
-    """The cache of `pairs`, filled first where rows are missing.
+    """Open the cache of `pairs`, and fill missing rows first.
 
-    Its folder is named by a digest of the frozen weights, the pixels' size and the rows, so that
-    another tower or corpus never meets it. A killed filling goes on where it stopped.
+    A digest of the frozen weights, the image size and the rows names the folder, so another tower
+    or corpus never uses it. Filling resumes after a kill.
     """
     digest = _digest(lower, pairs, preprocess)
     place = folder / digest
@@ -88,7 +88,7 @@ def open_cache(
             narrow = state.astype(np.float16)
             if not np.isfinite(narrow).all():
                 raise UnpromptError(
-                    "the frozen part gives numbers too large for fp16; set `train.cache: false`"
+                    "the output of the frozen part is too large for fp16; set `train.cache: false`"
                 )
             array[rows.start : rows.stop] = narrow
         if rows.stop == len(pairs) or count % FLUSH_EVERY == FLUSH_EVERY - 1:
@@ -99,7 +99,7 @@ def open_cache(
 
 
 def _decode_ahead(pictures: PicturePairs, blocks: Sequence[range]) -> Iterator[np.ndarray]:
-    """Pixels (b, s, s, 3) of each block, the next one decoding while the last is used."""
+    """Pixels (b, s, s, 3) of each block; the next block decodes while the current one is used."""
 
     def decode(rows: range) -> np.ndarray:
         return np.stack([pictures.pixels(row) for row in rows])
@@ -114,7 +114,7 @@ def _decode_ahead(pictures: PicturePairs, blocks: Sequence[range]) -> Iterator[n
 
 
 def _arrays(place: Path, rows: int, example: Sequence[np.ndarray]) -> list[np.memmap]:
-    """Memory-mapped (rows, ...) fp16, one a tensor of the state."""
+    """Memory-mapped (rows, ...) fp16 arrays, one per tensor of the state."""
     place.mkdir(parents=True, exist_ok=True)
     arrays = []
     for number, state in enumerate(example):
@@ -146,7 +146,7 @@ def _digest(lower: LowerPart, pairs: Pairs, preprocess: Preprocess) -> str:
 
 
 def frozen_runner(lower: LowerPart, image_size: int) -> States:
-    """The frozen part as it fills a cache: through OpenVINO on a CPU, in torch on a GPU."""
+    """The function that fills a cache: OpenVINO on a CPU, torch on a GPU."""
     device = next(lower.tower.parameters()).device
     if device.type == "cpu":
         from unprompt.index.runtime.openvino_graph import compile_module

@@ -21,16 +21,16 @@ class Pairs:
 
     images: Path  # folder of shards
     keys: list[str]  # n sample keys
-    prompts: np.ndarray  # (n,) the prompt's number, 0 to distinct - 1
+    prompts: np.ndarray  # (n,) number of the prompt, 0 to distinct - 1
     targets: np.ndarray  # (n, d_prompt) float32 unit length
-    texts: Sequence[str] = ()  # n prompts, or none where only vectors are learned
+    texts: Sequence[str] = ()  # n prompts; empty if only vectors are used
 
     def __len__(self) -> int:
         return len(self.keys)
 
     @property
     def distinct(self) -> int:
-        """How many prompts there are; each gives one pair an epoch."""
+        """The number of prompts. Each gives one pair per epoch."""
         return int(self.prompts.max()) + 1 if len(self.keys) else 0
 
     def draw(self, seed: int, epoch: int) -> np.ndarray:
@@ -43,20 +43,20 @@ class Pairs:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a run learns from."""
+    """The training data of a run."""
 
-    stages: tuple[Pairs, ...]  # one a stage of the schedule
+    stages: tuple[Pairs, ...]  # one per stage of the schedule
     validation: Pairs
     target_space: str  # of the prompt vectors
-    corpus: str | None = None  # digest of the corpus whose held-out prompts are in none of them
+    corpus: str | None = None  # digest of the corpus whose held-out prompts are excluded
 
 
 def collect_pairs(
     images: Path, prompts: pl.DataFrame, split: str, targets: Targets, limit: int | None = None
 ) -> Pairs:
-    """The drawn pictures of one split of the PROMPTS table; `limit` keeps that many prompts.
+    """Collect the rendered pictures of one split of the PROMPTS table, of at most `limit` prompts.
 
-    Raises ConfigError where there is none.
+    Raises ConfigError if there is none.
     """
     wanted = prompts.filter(pl.col("split") == split).select("prompt_id", "prompt")
     if limit is not None and wanted.height > limit:

@@ -18,7 +18,7 @@ Augment = Callable[[np.ndarray, int], np.ndarray]
 
 
 class PicturePairs(Dataset):
-    """Decodes pictures when they are asked for; fetched by whole batches of row numbers."""
+    """A dataset that decodes pictures on access, by whole batches of row numbers."""
 
     def __init__(self, pairs: Pairs, preprocess: Preprocess, augment: Augment | None, seed: int):
         self._pairs = pairs
@@ -31,7 +31,7 @@ class PicturePairs(Dataset):
         return len(self._pairs)
 
     def pixels(self, row: int) -> np.ndarray:
-        """One picture as the tower takes it: uint8 (s, s, 3)."""
+        """The pixels of one picture for the tower: uint8 (s, s, 3)."""
         if self._shards is None:
             self._shards = ImageShards(self._pairs.images)
         key = self._pairs.keys[row]
@@ -46,19 +46,19 @@ class PicturePairs(Dataset):
 
 
 def make_batches(order: np.ndarray, size: int) -> list[list[int]]:
-    """Row numbers in order -> whole batches; a last, smaller one only where it is the only one."""
+    """Row numbers in order -> whole batches. A smaller batch remains only if it is the only one."""
     count = max(1, len(order) // size)
     return [order[place * size : (place + 1) * size].tolist() for place in range(count)]
 
 
 def share_of(batch: list[int], rank: int, processes: int) -> list[int]:
-    """The rows of a batch that one process takes; all shares have the same length."""
+    """The rows of a batch for one process. All shares have the same length."""
     usable = len(batch) - len(batch) % processes
     return batch[:usable][rank::processes] or batch[:1]
 
 
 def load_batches(dataset: Dataset, batches: list[list[int]], workers: int) -> Iterator[Batch]:
-    """The batches in order, decoded ahead by `workers` processes if any."""
+    """Load the batches in order; `workers` processes decode ahead."""
     yield from DataLoader(
         dataset, batch_sampler=batches, num_workers=workers, collate_fn=_as_fetched
     )

@@ -1,6 +1,7 @@
 """Checkpoints of a run: checkpoints/step_00000200/{weights,average}.safetensors, optimizer.pt.
 
-Only what is trained is saved. `state.json` is written last: a folder without it does not count.
+A checkpoint holds only trained tensors. `state.json` is written last; a folder without it is
+ignored.
 """
 
 import re
@@ -28,16 +29,16 @@ BEST = "best"
 
 @dataclass(frozen=True)
 class Progressed:
-    """How far a run has come."""
+    """The progress of a run."""
 
-    step: int  # optimiser steps done
+    step: int  # optimizer steps done
     best_cosine: float | None = None
     best_step: int | None = None
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that a run needs to go on as if it had never stopped."""
+    """Everything a run needs to resume exactly."""
 
     progressed: Progressed
     weights: Mapping[str, Tensor]
@@ -46,7 +47,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint and delete those before the last `KEPT`."""
+    """Write a checkpoint, and delete all but the last `KEPT`."""
     place = folder / f"step_{checkpoint.progressed.step:08d}"
     (place / STATE).unlink(missing_ok=True)
     save_weights(place / WEIGHTS, checkpoint.weights)
@@ -61,7 +62,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The whole checkpoints of a run, oldest first."""
+    """The complete checkpoints of a run, oldest first."""
     if not folder.is_dir():
         return []
     found = [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
@@ -69,9 +70,10 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 
 def choose_checkpoint(folder: Path, resume: str) -> Path | None:
-    """The checkpoint that `resume` names: `latest` (none yet: a fresh start), `none`, or a folder.
+    """Find the checkpoint that `resume` names: `latest`, `none`, or a folder.
 
-    Raises ConfigError for a folder that is no checkpoint.
+    `latest` means a fresh start if there is no checkpoint. Raises ConfigError for a folder that is
+    not a checkpoint.
     """
     if resume == "none":
         return None
@@ -85,14 +87,15 @@ def choose_checkpoint(folder: Path, resume: str) -> Path | None:
 
 
 def load_checkpoint(place: Path) -> Checkpoint:
-    """Read a checkpoint; raises DamagedFileError where a part is broken."""
+    """Read a checkpoint. Raises DamagedFileError if a part is broken."""
     progressed = Progressed(**read_json(place / STATE))
     average = place / AVERAGE
     try:
         optimizer = torch.load(place / OPTIMIZER, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler meets
+    except Exception as error:  # torch raises any error of its unpickler
         raise DamagedFileError(
-            f"{place / OPTIMIZER} is broken: {error}; delete {place}, an older checkpoint is used"
+            f"{place / OPTIMIZER} is broken: {error}; delete {place}: the next run "
+            "uses an older checkpoint"
         ) from error
     return Checkpoint(
         progressed,
@@ -103,18 +106,19 @@ def load_checkpoint(place: Path) -> Checkpoint:
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Tensors as safetensors, atomically."""
+    """Write tensors as safetensors, atomically."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with write_atomically(path) as temporary:
-        # safetensors' own save_file makes a file that only its owner may read
+        # save_file of safetensors makes a file that only its owner can read
         temporary.write_bytes(save(plain))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file; raises DamagedFileError where it is missing or broken."""
+    """Read a safetensors file. Raises DamagedFileError if it is missing or broken."""
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise DamagedFileError(
-            f"{path} is missing or broken: {error}; delete its folder, an older one is used"
+            f"{path} is missing or broken: {error}; delete its folder: the next run uses "
+            "an older checkpoint"
         ) from error

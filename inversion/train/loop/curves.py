@@ -13,7 +13,7 @@ PANELS = (
 
 
 def draw_curves(metrics: Path, picture: Path) -> None:
-    """Draw what a run has reported so far; nothing where it has reported nothing."""
+    """Draw the metrics of a run so far. Without metrics nothing is drawn."""
     if not metrics.is_file():
         return
     from matplotlib.backends.backend_agg import FigureCanvasAgg

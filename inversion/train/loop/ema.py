@@ -1,4 +1,4 @@
-"""The exponential moving average of the weights that learn, by name: validated and exported."""
+"""The exponential moving average of the trained weights, by name. It is validated and exported."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ UPDATES = "updates"
 
 
 class Ema:
-    """Averages with decay min(decay, (1 + n) / (10 + n)), so that the first steps soon fade."""
+    """Averages with decay min(decay, (1 + n) / (10 + n)), so that early steps fade quickly."""
 
     def __init__(self, module: nn.Module, decay: float):
         self._decay = decay
@@ -20,7 +20,7 @@ class Ema:
         self._average = {name: t.clone() for name, t in trainable_state(module).items()}
 
     def update(self, module: nn.Module) -> None:
-        """Take in the weights after a step."""
+        """Add the weights after a step."""
         self._updates += 1
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
         for name, tensor in trainable_state(module).items():
@@ -32,7 +32,7 @@ class Ema:
 
     @contextmanager
     def swap(self, module: nn.Module) -> Iterator[None]:
-        """The module with the averaged weights for the length of a `with`."""
+        """Use the averaged weights in the module inside a `with` block."""
         kept = {name: t.clone() for name, t in trainable_state(module).items()}
         load_trainable_state(module, self._average)
         try:
@@ -41,11 +41,11 @@ class Ema:
             load_trainable_state(module, kept)
 
     def state(self) -> dict[str, Tensor]:
-        """What `load` takes."""
+        """The state for `load`."""
         return {**self._average, UPDATES: torch.tensor(self._updates)}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a saved average."""
+        """Resume from a saved state."""
         self._updates = int(state[UPDATES])
         for name, own in self._average.items():
             own.copy_(state[name])

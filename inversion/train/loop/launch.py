@@ -1,4 +1,4 @@
-"""The one file that knows accelerate: a module and its optimiser in one process or many."""
+"""A module and its optimizer in one process or many, with accelerate."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,14 +11,14 @@ from unprompt.inversion.train.config import INSTALL
 
 
 class Launch:
-    """This process's part of a run started by `accelerate launch`, or the only process."""
+    """One process of a run started by `accelerate launch`, or the only process."""
 
     def __init__(self, precision: str = "no"):
         try:
             from accelerate import Accelerator, DistributedDataParallelKwargs
         except ImportError as error:
             raise MissingDependencyError(f"training needs accelerate: {INSTALL}") from error
-        # the head learns alone at first: then the tower's parameters have no gradient
+        # while only the head learns, the tower's parameters have no gradient
         options = DistributedDataParallelKwargs(find_unused_parameters=True)
         self._accelerator = Accelerator(
             mixed_precision=precision,
@@ -30,12 +30,12 @@ class Launch:
 
     @property
     def rank(self) -> int:
-        """This process's number."""
+        """The number of this process."""
         return int(self._accelerator.process_index)
 
     @property
     def processes(self) -> int:
-        """How many processes there are."""
+        """The number of processes."""
         return int(self._accelerator.num_processes)
 
     @property
@@ -45,21 +45,21 @@ class Launch:
 
     @property
     def device(self) -> Any:
-        """Where this process computes."""
+        """The device of this process."""
         return self._accelerator.device
 
     def wait(self) -> None:
-        """Go on when every process has come this far."""
+        """Wait until all processes reach this point."""
         self._accelerator.wait_for_everyone()
 
     def prepare(self, module: nn.Module, groups: list[dict[str, Any]]) -> None:
-        """Take a module and a new AdamW over its parameter groups."""
+        """Wrap a module and make an AdamW over its parameter groups."""
         self._accelerator.free_memory()
         optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.999))
         self._wrapped, self._optimizer = self._accelerator.prepare(module, optimizer)
 
     def backward(self, arguments: Iterable[Any], accumulate: int, part: int) -> Tensor:
-        """Forward and backward of one of `accumulate` parts; the detached loss."""
+        """Run forward and backward for one of `accumulate` parts; returns the loss."""
         moved = _to(tuple(arguments), self.device)
         if part == accumulate - 1:
             return self._backward(moved, accumulate)
@@ -67,13 +67,13 @@ class Launch:
             return self._backward(moved, accumulate)
 
     def update(self, learning_rate: float, clip_norm: float | None) -> bool:
-        """One optimiser step; False, and nothing changed, where a gradient is no number."""
+        """Run one optimizer step. Returns False, changing nothing, for infinite gradients."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate * group["lr_scale"]
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         limit = float("inf") if clip_norm is None else clip_norm
         norm = self._accelerator.clip_grad_norm_(parameters, limit)
-        # fp16 meets infinite gradients now and then: its scaler skips those steps
+        # fp16 gradients are sometimes infinite; the scaler skips those steps
         if norm is not None and not torch.isfinite(norm) and self._accelerator.scaler is None:
             return False
         self._optimizer.step()
@@ -85,7 +85,7 @@ class Launch:
         return self._accelerator.reduce(value, reduction="mean")
 
     def optimizer_state(self) -> dict[str, Any]:
-        """What `load_optimizer` takes."""
+        """The state for `load_optimizer`."""
         scaler = self._accelerator.scaler
         return {
             "optimizer": self._optimizer.state_dict(),
@@ -93,7 +93,7 @@ class Launch:
         }
 
     def load_optimizer(self, state: Mapping[str, Any]) -> None:
-        """Moments, and the scaler of fp16."""
+        """Restore the moments and the fp16 scaler."""
         self._optimizer.load_state_dict(state["optimizer"])
         if self._accelerator.scaler is not None and state["scaler"]:
             self._accelerator.scaler.load_state_dict(state["scaler"])

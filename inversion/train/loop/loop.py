@@ -1,7 +1,7 @@
 """The training loop: a task and its schedule -> checkpoints, metrics and the best weights.
 
-It knows neither pictures nor losses; `regression` and `clip` bring those. Random numbers depend on
-seed, step and process alone, so that a resumed run gives what an uninterrupted one gives.
+Pictures and losses come from the task (`regression`, `contrastive`). Random numbers depend only on
+seed, step and process, so a resumed run gives the same result as an uninterrupted one.
 """
 
 import time
@@ -41,35 +41,35 @@ MicroBatch = tuple[Any, ...]  # arguments of the module's forward
 
 
 class Task(Protocol):
-    """What is trained: a module whose forward gives a loss, and the batches it takes."""
+    """What to train: a module whose forward returns a loss, and its batches."""
 
     module: nn.Module
 
     def begin_stage(self, stage: int) -> None:
-        """Make data and network ready for a stage; called for each stage in order."""
+        """Prepare data and network for a stage. Called for each stage in order."""
 
     def steps_per_epoch(self, stage: int) -> int:
-        """Optimiser steps in an epoch of a stage."""
+        """Optimizer steps in an epoch of a stage."""
 
     def groups(self) -> list[dict[str, Any]]:
         """Parameter groups for AdamW, each with its `lr_scale`."""
 
     def begin_epoch(self, place: Place) -> None:
-        """Choose what learns in the epoch at `place`."""
+        """Set which parts learn in the epoch at `place`."""
 
     def batches(self, place: Place, rank: int, processes: int) -> Iterator[MicroBatch]:
-        """One process's share of the rest of the epoch, `accumulate` batches a step."""
+        """The share of one process of the rest of the epoch, `accumulate` batches per step."""
 
     def describe(self, place: Place) -> str:
-        """Names the batch at `place`, for an error."""
+        """Describe the batch at `place` for an error message."""
 
     def validate(self) -> float:
-        """The validation cosine of the module as it is."""
+        """The validation cosine of the current module."""
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """What the loop itself needs to know."""
+    """Settings of the loop."""
 
     stages: tuple[StageConfig, ...]
     batch_size: int
@@ -82,7 +82,7 @@ class LoopSettings:
 
 
 class Loop:
-    """One run over all its stages; `run` may be called again after a kill."""
+    """One run over all its stages. `run` can be called again after a kill."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Loop:
     def run(self, resume: str = "latest") -> Progressed:
         """Train from the checkpoint that `resume` names to the end.
 
-        Raises TrainingDivergedError where the loss is no number any more.
+        Raises TrainingDivergedError if the loss is not a number.
         """
         place = choose_checkpoint(self._folder / CHECKPOINTS, resume)
         saved = load_checkpoint(place) if place else None
@@ -129,7 +129,9 @@ class Loop:
 
     def _begin(self, start: int, saved: Checkpoint | None) -> None:
         last = self.schedule.place(start).stage
-        fresh = start == self.schedule.start_of(last)  # the stage's optimiser and average are new
+        fresh = start == self.schedule.start_of(
+            last
+        )  # the optimizer and the average of a new stage start again
         for stage in range(last):
             self._task.begin_stage(stage)
         if saved is not None and fresh:
@@ -244,7 +246,7 @@ class Loop:
 
 
 class _Meter:
-    """Mean loss and images a second since it was last read."""
+    """Mean loss and images per second since the last `read`."""
 
     def __init__(self, batch_size: int, clock: Callable[[], float] = time.perf_counter):
         self._batch_size = batch_size
@@ -253,11 +255,11 @@ class _Meter:
         self._since = clock()
 
     def add(self, loss: float) -> None:
-        """One step's loss."""
+        """Add the loss of one step."""
         self._losses.append(loss)
 
     def read(self) -> Mapping[str, float]:
-        """The figures so far; starts anew."""
+        """Return the figures and restart."""
         seconds = max(self._clock() - self._since, 1e-9)
         count = len(self._losses)
         figures = {
@@ -268,6 +270,6 @@ class _Meter:
         return figures
 
     def restart(self) -> None:
-        """Forget what was measured."""
+        """Reset the meter."""
         self._losses = []
         self._since = self._clock()

@@ -1,4 +1,4 @@
-"""What a run reports: RUN/metrics.jsonl, one object a line, and the same in RUN/tensorboard."""
+"""Metrics of a run: RUN/metrics.jsonl, one object per line, and the same in RUN/tensorboard."""
 
 import json
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ METRICS, BOARD = "metrics.jsonl", "tensorboard"
 
 
 class MetricsLog:
-    """Appends; each line is on disk before `log` returns."""
+    """A log that appends. Each line is on disk before `log` returns."""
 
     def __init__(self, folder: Path):
         self._folder = folder
         self._writer: Any = None
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:
-        """One line of figures at a step."""
+        """Append the figures of a step as one line."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
@@ -33,7 +33,7 @@ class MetricsLog:
         self._writer.flush()
 
     def truncate_after(self, step: int) -> None:
-        """Forget what a killed run reported after the checkpoint that it goes on from."""
+        """Remove the lines after a step, when a run resumes from an earlier checkpoint."""
         path = self._folder / METRICS
         if not path.is_file():
             return
@@ -43,7 +43,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file; one cut off by a kill is left out."""
+    """Read the lines of a metrics file, without a line that a kill cut off."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:

@@ -1,4 +1,4 @@
-"""Where a step lies in a run, and its learning rate: step -> (stage, epoch, place), rate."""
+"""A step of a run -> its stage, epoch, batch and learning rate."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from unprompt.inversion.train.config import StageConfig
 
 
 class Place(NamedTuple):
-    """One optimiser step's position."""
+    """The position of one optimizer step."""
 
     stage: int
     epoch: int  # within the stage
@@ -17,14 +17,14 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """Linear warm-up, then a cosine from the stage's first to its last learning rate."""
+    """Linear warm-up, then a cosine from the first to the final learning rate of a stage."""
 
     stages: tuple[StageConfig, ...]
     steps_per_epoch: tuple[int, ...]
 
     @property
     def total(self) -> int:
-        """Steps of the whole run."""
+        """The number of steps of the whole run."""
         return sum(self._lengths())
 
     def start_of(self, stage: int) -> int:
@@ -32,13 +32,13 @@ class Schedule:
         return sum(self._lengths()[:stage])
 
     def place(self, step: int) -> Place:
-        """Stage, epoch and batch of a step; the last stage's end for step == total."""
+        """Stage, epoch and batch of a step. For step == total, the end of the last stage."""
         for stage, length in enumerate(self._lengths()):
             if step < length or stage == len(self.stages) - 1:
                 epoch, batch = divmod(step, self.steps_per_epoch[stage])
                 return Place(stage, epoch, batch)
             step -= length
-        raise ValueError(f"step {step} lies behind the last stage")
+        raise ValueError(f"step {step} lies after the last stage")
 
     def ends_epoch(self, step: int) -> bool:
         """Whether `step` is the last of its epoch."""
@@ -46,7 +46,7 @@ class Schedule:
         return place.batch == self.steps_per_epoch[place.stage] - 1
 
     def learning_rate(self, step: int) -> float:
-        """The rate of a step; head-only epochs have their own warm-up and cosine."""
+        """The learning rate of a step. Head-only epochs have their own warm-up and cosine."""
         place = self.place(step)
         config, per_epoch = self.stages[place.stage], self.steps_per_epoch[place.stage]
         within = place.epoch * per_epoch + place.batch

@@ -1,4 +1,4 @@
-"""What a run changes, by name: saved, loaded, and LoRA adapters merged. The one user of peft."""
+"""Trained tensors by name: save and load them, add and merge LoRA adapters (with peft)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from unprompt.inversion.train.model.low_rank import adapt_attention, merge_atten
 
 
 def add_adapters(trunk: nn.Module, names: Sequence[str], tuning: TuningConfig) -> None:
-    """Put a LoRA adapter (Hu et al. 2021) on each named layer; B starts at zero."""
+    """Add a LoRA adapter (Hu et al. 2021) to each named layer. B starts at zero."""
     attentions = [n for n in names if isinstance(trunk.get_submodule(n), nn.MultiheadAttention)]
     layers = [name for name in names if name not in attentions]
     if layers:
@@ -29,7 +29,7 @@ def add_adapters(trunk: nn.Module, names: Sequence[str], tuning: TuningConfig) -
 
 
 def merge_adapters(trunk: nn.Module) -> None:
-    """Add every adapter to the weights it sits on and take it off; without one nothing changes."""
+    """Merge every adapter into the weights of its layer and remove it."""
     for name, layer in _adapted(trunk).items():
         with torch.no_grad():
             layer.merge(safe_merge=True)
@@ -40,7 +40,7 @@ def merge_adapters(trunk: nn.Module) -> None:
 def _adapted(trunk: nn.Module) -> dict[str, Any]:
     try:
         from peft.tuners.tuners_utils import BaseTunerLayer
-    except ImportError:  # then there is no adapter
+    except ImportError:  # without peft there is no adapter
         return {}
     found: dict[str, Any] = {}
     for name, layer in trunk.named_modules():
@@ -51,7 +51,7 @@ def _adapted(trunk: nn.Module) -> dict[str, Any]:
 
 
 def trainable_state(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters that learn, and the buffers (running statistics) of the layers they belong to."""
+    """The trained parameters, and the buffers (running statistics) of their layers."""
     state = {
         name: parameter.detach()
         for name, parameter in module.named_parameters()
@@ -65,19 +65,19 @@ def trainable_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def load_trainable_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Put back what `trainable_state` gave; raises DamagedFileError unless every name fits."""
+    """Restore a `trainable_state`. Raises DamagedFileError unless all names and shapes match."""
     own = trainable_state(module)
     missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
     if missing or unknown:
         raise DamagedFileError(
             f"the checkpoint was made with other settings: it lacks {missing[:3]} and has "
-            f"{unknown[:3]} besides; use --resume none to train anew"
+            f"{unknown[:3]} in addition; use --resume none to start again"
         )
     with torch.no_grad():
         for name, tensor in own.items():
             if tensor.shape != state[name].shape:
                 raise DamagedFileError(
                     f"the checkpoint's {name} has shape {tuple(state[name].shape)}, wanted "
-                    f"{tuple(tensor.shape)}; use --resume none to train anew"
+                    f"{tuple(tensor.shape)}; use --resume none to start again"
                 )
             tensor.copy_(state[name])

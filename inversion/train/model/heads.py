@@ -14,7 +14,7 @@ PROMPT_DIM = 384  # of all-MiniLM-L6-v2
 
 
 class LinearHead(nn.Module):
-    """One matrix without bias, as 1st place used."""
+    """One matrix without bias, as in the 1st place's solution."""
 
     takes_tokens = False
 
@@ -50,7 +50,7 @@ class MlpHead(nn.Module):
         return self.out(torch.relu(self.norm(self.hidden(features))))
 
     def folded(self) -> dict[str, Tensor]:
-        """The matrices of an export, the normalisation folded into the first."""
+        """The matrices of an export. BatchNorm is folded into the first."""
         norm = self.norm
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         return {
@@ -62,7 +62,7 @@ class MlpHead(nn.Module):
 
 
 def build_head(layout: HeadLayout, dim: int, token_dim: int | None = None) -> nn.Module:
-    """The head that `layout` names; `token_dim` is needed by a qformer alone."""
+    """Make the head that `layout` names. Only a qformer needs `token_dim`."""
     if layout.kind == "linear":
         return LinearHead(dim)
     if layout.kind == "mlp":
@@ -74,9 +74,9 @@ def build_head(layout: HeadLayout, dim: int, token_dim: int | None = None) -> nn
 
 
 def head_tensors(head: nn.Module) -> Mapping[str, np.ndarray]:
-    """A head in evaluation mode -> what an export holds of it, float32.
+    """The tensors of a head for an export, float32.
 
-    A linear or mlp head becomes matrices, x @ weight + bias; a qformer keeps its own tensors.
+    A linear or mlp head becomes matrices (x @ weight + bias); a qformer keeps its tensors.
     """
     folds = isinstance(head, LinearHead | MlpHead)
     with torch.no_grad():

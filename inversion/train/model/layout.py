@@ -1,4 +1,4 @@
-"""Which blocks of a tower learn, and how fast: bottom frozen, LoRA in the middle, top in full."""
+"""Which blocks learn, and how fast: frozen at the bottom, LoRA in the middle, full at the top."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from unprompt.inversion.train.towers.tower import Tower
 
 @dataclass(frozen=True)
 class Layout:
-    """Blocks 0 to `boundary` are frozen, to `full_from` adapted by LoRA, the rest trained fully."""
+    """Blocks before `boundary` are frozen, those before `full_from` get LoRA, the rest learn."""
 
     boundary: int
     full_from: int
@@ -22,17 +22,17 @@ class Layout:
 
     @property
     def trains_stem(self) -> bool:
-        """Only where every block is trained fully."""
+        """Whether the stem learns: only if every block is trained in full."""
         return self.full_from == 0
 
     @property
     def trains_tail(self) -> bool:
-        """What comes after the blocks learns with the topmost of them."""
+        """Whether the tail learns: it learns with the topmost block."""
         return self.full_from < self.blocks
 
 
 def apply_layout(tower: Tower, tuning: TuningConfig) -> Layout:
-    """Freeze, adapt and free the tower's blocks as the shares of `tuning` say.
+    """Freeze, adapt and unfreeze the blocks of a tower by the shares of `tuning`.
 
     1st place froze the bottom 40%, put LoRA on the next 40% and trained the top 20%.
     """
@@ -62,14 +62,14 @@ def apply_layout(tower: Tower, tuning: TuningConfig) -> Layout:
             parameter.requires_grad_(True)
     if adapted:
         learning = [p for p in tower.parameters() if p.requires_grad]
-        add_adapters(tower.trunk, adapted, tuning)  # peft freezes all that is no adapter
+        add_adapters(tower.trunk, adapted, tuning)  # peft freezes everything but the adapters
         for parameter in learning:
             parameter.requires_grad_(True)
     return layout
 
 
 def set_training_mode(tower: Tower, layout: Layout) -> None:
-    """Training mode for what is trained fully; the rest keeps its running statistics."""
+    """Set training mode for fully trained parts; the rest keeps its running statistics."""
     tower.eval()
     for block in list(tower.blocks)[layout.full_from :]:
         block.train()
@@ -82,9 +82,9 @@ def set_training_mode(tower: Tower, layout: Layout) -> None:
 
 
 def check_gradients(module: Any) -> None:
-    """After a backward pass every tensor that should learn must have a gradient.
+    """Check after a backward pass that every trained tensor has a gradient.
 
-    Raises UnpromptError that names those without: they would silently stay as they are.
+    Raises UnpromptError with the names of tensors without one, because they would never change.
     """
     learning = module.head if getattr(module, "head_only", False) else module
     silent = [
@@ -102,7 +102,7 @@ def check_gradients(module: Any) -> None:
 def parameter_groups(
     tower: Tower, head: nn.Module, layout: Layout, layer_decay: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Groups for AdamW: each block learns `layer_decay` times as fast as the one above it.
+    """Parameter groups for AdamW. Each block learns `layer_decay` times as fast as the one above.
 
     Vectors (biases, norms) take no weight decay.
     """

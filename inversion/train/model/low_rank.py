@@ -1,7 +1,8 @@
-"""LoRA on a bare weight (d_out, d_in): torch's attention reads its weights past their layers.
+"""LoRA on a bare weight (d_out, d_in), for attention that reads weights without calling layers.
 
-peft has an adapter for that attention too, but version 0.21 adds the change of the out-projection
-twice, and takes it off the frozen weight again after every pass, which wears that weight away.
+peft has an adapter for torch's attention too. But version 0.21 adds the update of the
+out-projection twice, and it subtracts the update from the frozen weight after every pass, which
+loses precision.
 """
 
 import math
@@ -26,7 +27,7 @@ class LowRank(nn.Module):
         self.lora_A = nn.Parameter(torch.empty(rank, columns, device=weight.device))
         self.lora_B = nn.Parameter(torch.zeros(rows, rank, device=weight.device))
         self.scale = alpha / rank
-        nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))  # as peft starts
+        nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))  # the same start as peft
 
     def forward(self, weight: Tensor) -> Tensor:
         """The adapted weight."""
@@ -34,7 +35,7 @@ class LowRank(nn.Module):
 
 
 def adapt_attention(attention: nn.MultiheadAttention, rank: int, alpha: int) -> None:
-    """Put an adapter on in- and out-projection; the weights below are frozen."""
+    """Add an adapter to the in- and the out-projection, and freeze the weights below."""
     for name in WEIGHTS:
         module, last = _holder(attention, name)
         weight = getattr(module, last)
@@ -43,7 +44,7 @@ def adapt_attention(attention: nn.MultiheadAttention, rank: int, alpha: int) -> 
 
 
 def merge_attention(trunk: nn.Module) -> None:
-    """Leave every weight that `adapt_attention` changed as it is now, a plain parameter again."""
+    """Turn every weight that `adapt_attention` changed back into a plain, updated parameter."""
     for attention in [m for m in trunk.modules() if isinstance(m, nn.MultiheadAttention)]:
         for name in WEIGHTS:
             module, last = _holder(attention, name)

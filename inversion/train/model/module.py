@@ -1,4 +1,4 @@
-"""What is trained: a tower in its layout, and a head; pictures or cached states in, loss out."""
+"""The trained network: a tower in its layout and a head. Pictures or cached states -> loss."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,16 @@ from unprompt.inversion.train.towers.tower import State, Tower
 
 
 class PairModule(nn.Module):
-    """A network over pictures whose forward gives the loss: a tower, laid out, and its head."""
+    """A network whose forward returns the loss: a tower with its layout, and a head."""
 
     lower: LowerPart
     head: nn.Module
     layout: Layout
-    head_only: bool  # LP-FT: the tower is only read
+    head_only: bool  # LP-FT: the tower does not learn
 
     @property
     def tower(self) -> Tower:
-        """The tower, trained in part."""
+        """The partly trained tower."""
         return self.lower.tower
 
     def predict(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -28,11 +28,11 @@ class PairModule(nn.Module):
         raise NotImplementedError
 
     def score(self, found: Tensor, targets: Tensor) -> float:
-        """How good predictions (n, d) are; the checkpoint with the highest score is kept."""
+        """The score of predictions (n, d). Training keeps the checkpoint with the highest score."""
         raise NotImplementedError
 
     def train(self, mode: bool = True) -> "PairModule":
-        """Training mode for what learns; frozen blocks keep their statistics."""
+        """Set training mode for the trained parts; frozen blocks keep their statistics."""
         super().train(mode)
         if mode:
             set_training_mode(self.tower, self.layout)
@@ -41,9 +41,9 @@ class PairModule(nn.Module):
         return self
 
     def state(self, inputs: Sequence[Tensor]) -> State:
-        """What enters the trained blocks: cached, or what the frozen part makes of pixels."""
+        """The input of the trained blocks: cached, or computed from pixels by the frozen part."""
         if inputs[0].dtype != torch.uint8:
-            # fp16 on disk; a CNN runs fastest with its channels last
+            # fp16 on disk; a CNN runs fastest in channels-last order
             return tuple(
                 state.float().contiguous(memory_format=torch.channels_last)
                 if state.ndim == 4

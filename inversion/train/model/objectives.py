@@ -8,11 +8,11 @@ from torch.nn.functional import cosine_similarity, mse_loss
 
 from unprompt.inversion.train.config import ObjectiveConfig
 
-EDGE = 1e-6  # keeps the angle's gradient finite where both vectors agree
+EDGE = 1e-6  # keeps the gradient of the angle finite for equal vectors
 
 
 def cosine_distance(found: Tensor, wanted: Tensor) -> Tensor:
-    """1 - cosine, averaged: what the competition scores."""
+    """1 - cosine, averaged: the score of the competition."""
     return (1.0 - cosine_similarity(found, wanted, dim=-1)).mean()
 
 

@@ -14,7 +14,7 @@ from unprompt.inversion.train.towers.tower import Tower
 
 
 class Regressor(PairModule):
-    """Predicts the prompt's vector; `forward` gives the loss, so that any trainer can drive it."""
+    """Predicts the prompt vector. `forward` returns the loss, so any trainer can run it."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Regressor(PairModule):
         self.lower = LowerPart(tower, preprocess, layout.boundary)
         self.head = head
         self.layout = layout
-        self.head_only = False  # LP-FT: the tower is only read
+        self.head_only = False  # LP-FT: the tower does not learn
         self._loss = loss
 
     def predict(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -42,7 +42,7 @@ class Regressor(PairModule):
         return self.head(features)
 
     def score(self, found: Tensor, targets: Tensor) -> float:
-        """The mean cosine, as the competition scores."""
+        """The mean cosine, the score of the competition."""
         return float(cosine_similarity(found, targets, dim=-1).mean())
 
     def forward(self, inputs: Sequence[Tensor], targets: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""One file a family of image towers: cut into stem, blocks and tail."""
+"""Image towers as stem, blocks and tail, one family per module."""

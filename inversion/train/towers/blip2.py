@@ -1,7 +1,7 @@
 """BLIP-2's image side: vision tower and Q-Former without the language model (Li et al. 2023).
 
-Features are the mean of the Q-Former's query vectors, at unit length: the same numbers as
-`unprompt.index.towers.blip2` gives an encoder.
+Features are the mean of the Q-Former's query vectors, at unit length. The values equal those of
+`unprompt.index.towers.blip2`.
 """
 
 from collections.abc import Sequence
@@ -46,11 +46,11 @@ class Blip2Tower(Tower):
         return [self.trunk.query_tokens]
 
     def stem(self, pixels: Tensor) -> State:
-        """Normalised pixels -> the first tokens."""
+        """Normalized pixels -> the first tokens."""
         return (self.trunk.vision_model.embeddings(pixels),)
 
     def block(self, number: int, state: State) -> State:
-        """One layer; the first of the Q-Former brings in the queries."""
+        """Run one layer. The first layer of the Q-Former adds the queries."""
         layer = self.blocks[number]
         if number < self._vision:
             return (layer(state[0]),)
@@ -65,7 +65,7 @@ class Blip2Tower(Tower):
         return normalize(self.embed(state), dim=-1)
 
     def embed(self, state: State) -> Tensor:
-        """The mean query as it comes (n, d)."""
+        """The mean query (n, d), not scaled to unit length."""
         return state[0].mean(1)
 
     def lora_targets(self, number: int) -> Sequence[str]:

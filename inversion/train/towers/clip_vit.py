@@ -16,7 +16,7 @@ class ClipVitTower(Tower):
     def __init__(self, trunk: Any):
         super().__init__()
         self.trunk = trunk
-        # a pooling by attention has its norm behind it: there are no normalised tokens
+        # with pooling by attention the norm follows the pooling: there are no normalized tokens
         self.token_dim = trunk.conv1.out_channels if trunk.attn_pool is None else None
         self.dim = trunk.proj.shape[1]
 
@@ -37,7 +37,7 @@ class ClipVitTower(Tower):
 
     @property
     def tail_modules(self) -> Sequence[nn.Module]:
-        """The last norm, and the pooling where it has weights."""
+        """The last norm, and the pooling if it has weights."""
         pool = self.trunk.attn_pool
         return [self.trunk.ln_post, *([pool] if pool is not None else [])]
 
@@ -52,7 +52,7 @@ class ClipVitTower(Tower):
         return self.tail_parameters
 
     def stem(self, pixels: Tensor) -> State:
-        """Normalised pixels -> the first tokens."""
+        """Normalized pixels -> the first tokens."""
         return (self.trunk._embeds(pixels),)
 
     def block(self, number: int, state: State) -> State:
@@ -64,15 +64,15 @@ class ClipVitTower(Tower):
         return normalize(self.embed(state), dim=-1)
 
     def embed(self, state: State) -> Tensor:
-        """The joint image vector as it comes (n, d)."""
+        """The joint image vector (n, d), not scaled to unit length."""
         pooled, _ = self.trunk._pool(state[0])
         return pooled @ self.trunk.proj
 
     def lora_targets(self, number: int) -> Sequence[str]:
         """The whole attention and both layers of the MLP.
 
-        torch's attention reads the weight of its `out_proj` past the layer: an adapter there alone
-        would learn nothing.
+        torch's attention reads the weight of `out_proj` without calling the layer, so an adapter on
+        that layer alone would learn nothing.
         """
         place = f"transformer.resblocks.{number}"
         if isinstance(self.blocks[number].attn, nn.MultiheadAttention):
@@ -92,5 +92,5 @@ class ClipVitTower(Tower):
         trunk.grid_size, trunk.image_size = grid, (image_size, image_size)
 
     def tokens(self, state: State) -> Tensor:
-        """The last tokens, normalised (n, t, c)."""
+        """The last tokens, normalized (n, t, c)."""
         return self.trunk.ln_post(state[0])

@@ -1,6 +1,6 @@
 """timm ConvNeXts: features are the pooled last layer and channel statistics of four stages.
 
-The same numbers as `unprompt.index.towers.image_graph` gives for `encoder.output: features`.
+The values equal those of `unprompt.index.towers.image_graph` for `encoder.output: features`.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class ConvNextTower(Tower):
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
-        """The repeated units, bottom first; a stage's first brings its downsampling."""
+        """The repeated units, bottom first. The first of a stage includes the downsampling."""
         stages = self.trunk.stages
         return [
             nn.Sequential(stages[stage].downsample, stages[stage].blocks[0])
@@ -40,26 +40,26 @@ class ConvNextTower(Tower):
 
     @property
     def stem_modules(self) -> Sequence[nn.Module]:
-        """What comes before the blocks."""
+        """The modules before the blocks."""
         return [self.trunk.stem]
 
     @property
     def tail_modules(self) -> Sequence[nn.Module]:
-        """What comes after the blocks."""
+        """The modules after the blocks."""
         head = self.trunk.head
         return [self.trunk.norm_pre, head.norm, getattr(head, "pre_logits", nn.Identity())]
 
     @property
     def beside_tokens(self) -> Sequence[nn.Module | nn.Parameter]:
-        """What comes after the pooling."""
+        """The modules after the pooling."""
         return [module for module in self.tail_modules if module is not self.trunk.norm_pre]
 
     def stem(self, pixels: Tensor) -> State:
-        """Normalised pixels -> the first activation."""
+        """Normalized pixels -> the first activation."""
         return (self.trunk.stem(pixels),)
 
     def block(self, number: int, state: State) -> State:
-        """One block; after the last of a stage its statistics join the state."""
+        """Run one block. The last block of a stage adds its statistics to the state."""
         stage, place = self._places[number]
         entry = self.trunk.stages[stage]
         activation = entry.downsample(state[0]) if place == 0 else state[0]
@@ -82,5 +82,5 @@ class ConvNextTower(Tower):
         return [f"stages.{stage}.blocks.{place}.mlp.{name}" for name in ("fc1", "fc2")]
 
     def tokens(self, state: State) -> Tensor:
-        """Places of the last activation as tokens (n, h * w, c)."""
+        """Positions of the last activation as tokens (n, h * w, c)."""
         return self.trunk.norm_pre(state[0]).flatten(2).transpose(1, 2)

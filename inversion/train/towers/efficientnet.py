@@ -1,13 +1,13 @@
 """timm EfficientNets: features are the pooled last layer and channel statistics of four stages.
 
-The same numbers as `unprompt.index.towers.image_graph` gives for `encoder.output: features`.
+The values equal those of `unprompt.index.towers.image_graph` for `encoder.output: features`.
 """
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from unprompt.index.towers.image_graph import STAGES
+from unprompt.index.towers.features import STAGES
 from unprompt.inversion.train.towers.stages import collect, joined
 from unprompt.inversion.train.towers.tower import State, Tower
 
@@ -39,20 +39,20 @@ class EfficientNetTower(Tower):
 
     @property
     def stem_modules(self) -> Sequence[nn.Module]:
-        """What comes before the blocks."""
+        """The modules before the blocks."""
         return [self.trunk.conv_stem, self.trunk.bn1]
 
     @property
     def tail_modules(self) -> Sequence[nn.Module]:
-        """What comes after the blocks."""
+        """The modules after the blocks."""
         return [self.trunk.conv_head, self.trunk.bn2]
 
     def stem(self, pixels: Tensor) -> State:
-        """Normalised pixels -> the first activation."""
+        """Normalized pixels -> the first activation."""
         return (self.trunk.bn1(self.trunk.conv_stem(pixels)),)
 
     def block(self, number: int, state: State) -> State:
-        """One block; after the last of a tapped stage its statistics join the state."""
+        """Run one block. The last block of a tapped stage adds its statistics to the state."""
         activation = self.blocks[number](state[0])
         if number not in self._taps:
             return (activation, *state[1:])
@@ -75,7 +75,7 @@ class EfficientNetTower(Tower):
         ]
 
     def tokens(self, state: State) -> Tensor:
-        """Places of the last activation as tokens (n, h * w, c)."""
+        """Positions of the last activation as tokens (n, h * w, c)."""
         return self._last(state).flatten(2).transpose(1, 2)
 
     def _last(self, state: State) -> Tensor:

@@ -1,4 +1,4 @@
-"""The towers of the winners by name: how large they are, and how to build one without weights."""
+"""The winners' towers by name: their sizes, and how to build one without weights."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from unprompt.inversion.train.towers.tower import Tower
 
 
 class Published(NamedTuple):
-    """An image tower as its authors describe it."""
+    """An image tower as described by its authors."""
 
     millions: float  # parameters of the image side
     blocks: int

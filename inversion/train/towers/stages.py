@@ -1,11 +1,11 @@
-"""What towers with tapped blocks share: statistics of the last stages ride along in the state."""
+"""Shared by towers with tapped stages: the state carries the statistics of the last stages."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from unprompt.index.towers.image_graph import channel_statistics, join_features
+from unprompt.index.towers.features import channel_statistics, join_features
 from unprompt.inversion.train.towers.tower import State
 
 
@@ -15,6 +15,6 @@ def collect(activation: Tensor, state: State) -> State:
 
 
 def joined(pooled: Tensor, state: State, channels: Sequence[int]) -> Tensor:
-    """Pooled output and collected statistics, `channels` of each tap -> features (n, d)."""
+    """Join pooled output and collected statistics, `channels` per tap, to features (n, d)."""
     widths = [width for width in channels for _ in range(2)]
     return join_features([pooled, *state[1].split(widths, dim=1)])

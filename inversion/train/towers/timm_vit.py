@@ -1,6 +1,6 @@
 """timm ViTs, EVA02 among them: features are the pooled tokens and statistics of four blocks.
 
-The same numbers as `unprompt.index.towers.image_graph` gives for `encoder.output: features`.
+The values equal those of `unprompt.index.towers.image_graph` for `encoder.output: features`.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unprompt.index.towers.image_graph import STAGES, channel_statistics
+from unprompt.index.towers.features import STAGES, channel_statistics
 from unprompt.inversion.train.towers.stages import joined
 from unprompt.inversion.train.towers.tower import State, Tower
 
@@ -32,7 +32,7 @@ class TimmVitTower(Tower):
 
     @property
     def stem_modules(self) -> Sequence[nn.Module]:
-        """Patch embedding and what is normalised before the blocks."""
+        """The patch embedding and the norm before the blocks."""
         return [self.trunk.patch_embed, self.trunk.norm_pre]
 
     @property
@@ -44,24 +44,24 @@ class TimmVitTower(Tower):
 
     @property
     def tail_modules(self) -> Sequence[nn.Module]:
-        """The last norms, and the pooling where it has weights."""
+        """The last norms, and the pooling if it has weights."""
         pool = getattr(self.trunk, "attn_pool", None)
         return [self.trunk.norm, self.trunk.fc_norm, *([pool] if pool is not None else [])]
 
     @property
     def beside_tokens(self) -> Sequence[nn.Module | nn.Parameter]:
-        """The pooling and the norm behind it."""
+        """The pooling and the norm after it."""
         return [module for module in self.tail_modules if module is not self.trunk.norm]
 
     def stem(self, pixels: Tensor) -> State:
-        """Normalised pixels -> the first tokens."""
+        """Normalized pixels -> the first tokens."""
         trunk = self.trunk
         placed = trunk._pos_embed(trunk.patch_embed(pixels))
-        tokens = placed[0] if isinstance(placed, tuple) else placed  # EVA gives its rotation too
+        tokens = placed[0] if isinstance(placed, tuple) else placed  # EVA returns its rotation too
         return (trunk.norm_pre(tokens),)
 
     def block(self, number: int, state: State) -> State:
-        """One block; the last four add their statistics to the state."""
+        """Run one block. The last four add their statistics to the state."""
         rope = getattr(self.trunk, "rope", None)
         options = {} if rope is None else {"rope": rope.get_embed(self.trunk.patch_embed.grid_size)}
         tokens = self.blocks[number](state[0], **options)
@@ -82,8 +82,8 @@ class TimmVitTower(Tower):
     def lora_targets(self, number: int) -> Sequence[str]:
         """Every linear layer whose forward is called.
 
-        EVA with its own query bias reads the weight of `attn.qkv` past the layer: an adapter there
-        would learn nothing.
+        An EVA with a query bias reads the weight of `attn.qkv` without calling the layer, so an
+        adapter there would learn nothing.
         """
         block = self.blocks[number]
         attention = getattr(block, "attn", None)
@@ -99,5 +99,5 @@ class TimmVitTower(Tower):
         self.trunk.set_input_size(img_size=(image_size, image_size))
 
     def tokens(self, state: State) -> Tensor:
-        """The last tokens, normalised (n, t, c)."""
+        """The last tokens, normalized (n, t, c)."""
         return self.trunk.norm(state[0])

@@ -1,4 +1,4 @@
-"""What every image tower is to the trainer: pixels (n, 3, s, s) -> features (n, d), in blocks."""
+"""The interface of towers in training: pixels (n, 3, s, s) -> features (n, d), block by block."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.checkpoint import checkpoint
 
-State = tuple[Tensor, ...]  # what one block hands to the next, each (n, ...)
+State = tuple[Tensor, ...]  # the tensors between blocks, each (n, ...)
 
 
 class Tower(nn.Module):
-    """A tower cut into stem, blocks (bottom first) and tail, so that it can be frozen in part.
+    """A tower as stem, blocks (bottom first) and tail, so that a part of it can be frozen.
 
-    `self.trunk` is the module of the library it comes from; its state dict is what is exported.
+    `self.trunk` is the original module of the library. Its state dict is exported.
     """
 
     trunk: nn.Module
     dim: int  # d, length of the features
-    token_dim: int | None = None  # of `tokens`, if there are any
+    token_dim: int | None = None  # of `tokens`; None without tokens
     checkpointing = False
 
     @property
@@ -32,31 +32,31 @@ class Tower(nn.Module):
     @property
     @abstractmethod
     def stem_modules(self) -> Sequence[nn.Module]:
-        """What comes before the blocks; frozen with them."""
+        """The modules before the blocks. They are frozen with the blocks."""
 
     @property
     @abstractmethod
     def tail_modules(self) -> Sequence[nn.Module]:
-        """What comes after the blocks; learns where the topmost block is trained fully."""
+        """The modules after the blocks. They learn if the topmost block is trained in full."""
 
     @property
     def stem_parameters(self) -> Sequence[nn.Parameter]:
-        """Tensors of the stem that belong to no module of it, such as positional embeddings."""
+        """Parameters of the stem outside its modules, such as positional embeddings."""
         return []
 
     @property
     def tail_parameters(self) -> Sequence[nn.Parameter]:
-        """Tensors of the tail that belong to no module of it, such as a projection."""
+        """Parameters of the tail outside its modules, such as a projection."""
         return []
 
     @property
     def beside_tokens(self) -> Sequence[nn.Module | nn.Parameter]:
-        """What of the tail `tokens` does not pass through; it cannot learn below a Q-Former."""
+        """Parts of the tail that `tokens` does not use. They cannot learn below a Q-Former."""
         return []
 
     @abstractmethod
     def stem(self, pixels: Tensor) -> State:
-        """Normalised pixels (n, 3, s, s) -> the state that enters the first block."""
+        """Normalized pixels (n, 3, s, s) -> the state that enters the first block."""
 
     @abstractmethod
     def block(self, number: int, state: State) -> State:
@@ -68,31 +68,31 @@ class Tower(nn.Module):
 
     @abstractmethod
     def embed(self, state: State) -> Tensor:
-        """State after the last block -> what the library's own forward gives (n, d_own)."""
+        """State after the last block -> the output (n, d_own) of the library's own forward."""
 
     @abstractmethod
     def lora_targets(self, number: int) -> Sequence[str]:
-        """Names, inside `trunk`, of the layers of one block that take a LoRA adapter."""
+        """Names of the layers of one block, inside `trunk`, that get a LoRA adapter."""
 
     def resize(self, image_size: int) -> None:
-        """Take another input size, positional embeddings interpolated; a CNN needs nothing."""
+        """Interpolate the positional embeddings to another input size; a CNN needs no change."""
 
     def tokens(self, state: State) -> Tensor:
         """State after the last block -> tokens (n, t, d_token), for a Q-Former head.
 
-        The same numbers as `unprompt.index.towers.image_graph.image_tokens` gives.
+        The values equal those of `unprompt.index.towers.image_graph.image_tokens`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no tokens")
 
     def lower(self, pixels: Tensor, boundary: int) -> State:
-        """Stem and the first `boundary` blocks."""
+        """Run the stem and the first `boundary` blocks."""
         state = self.stem(pixels)
         for number in range(boundary):
             state = self.block(number, state)
         return state
 
     def climb(self, state: State, boundary: int) -> State:
-        """The blocks from `boundary` on."""
+        """Run the blocks from `boundary` on."""
         for number in range(boundary, len(self.blocks)):
             if self.checkpointing and torch.is_grad_enabled():
                 state = checkpoint(
@@ -107,20 +107,20 @@ class Tower(nn.Module):
         return state
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Normalised pixels (n, 3, s, s) -> features (n, d)."""
+        """Normalized pixels (n, 3, s, s) -> features (n, d)."""
         return self.tail(self.climb(self.stem(pixels), 0))
 
 
 def _forward_and_again(
     block: nn.Module,
 ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """What surrounds a checkpointed block in the forward pass, and when it is computed again."""
+    """Contexts of a checkpointed block in the forward pass and in the recomputation."""
     return nullcontext(), _spared_statistics(block)
 
 
 @contextmanager
 def _spared_statistics(block: nn.Module) -> Iterator[None]:
-    """Running statistics keep their values: the forward pass has counted the batch already."""
+    """Keep the running statistics unchanged: the forward pass has counted the batch."""
     kept = [
         (layer, name, buffer)
         for layer in block.modules()

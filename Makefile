@@ -13,7 +13,7 @@ help:  ## Show this list.
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[cpu,build,scenes,render,train,ray,hub,demo,dev]'
+	$(BIN)/python -m pip install --quiet -e '.[cpu,build,scenes,render,train,ray,hub,llm,demo,dev]'
 	touch $(STAMP) $(DEMO_STAMP)
 
 # no torch, and modules are compiled as they are imported: a minute instead of three

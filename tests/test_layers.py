@@ -52,6 +52,7 @@ OWNERS = {  # library: the files, or the folders, that may import it
     },
     "torchvision": {"inversion/train/data/augment.py"},
     "datasets": {"build/corpus/sources/hugging_face.py"},
+    "openai": {"build/make/llm/chat.py"},
     "gradio": {"ui/page/"},
     "typer": {"ui/cli/"},
 }

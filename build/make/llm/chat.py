@@ -1,45 +1,49 @@
-"""A message -> the answer of an OpenAI-compatible chat endpoint, with back-off where it is busy."""
+"""A message -> the answer of an OpenAI-compatible chat endpoint, through the openai client.
 
-import http.client
+The client retries busy endpoints with growing waits, or as their Retry-After says.
+"""
+
 import json
-import random
+import logging
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic.dataclasses import dataclass
 
 from unprompt.build.make.llm.answers import read_completion
-from unprompt.index.base.errors import ConfigError, EndpointError
+from unprompt.index.base.errors import ConfigError, EndpointError, MissingDependencyError
 from unprompt.index.base.settings import STRICT
 
 PATH = "/chat/completions"
-BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))  # worth another try
-LONGEST_WAIT_SECONDS = 120.0
-LARGEST_BODY_BYTES = 16 * 2**20
+BUSY = frozenset((408, 409, 429))  # retried, as every 5xx is
+REMEDIES = {
+    401: "the key is missing or wrong; name its environment variable with --key-env",
+    403: "the key may not use this model",
+    404: "check --url (it usually ends in /v1) and --model",
+}
+RERUN = "the answers so far are kept, run the same command again to go on"
+# What the client adds by itself: the machine it runs on, and an account from the environment.
+UNSENT_HEADERS = ("x-stainless-", "openai-organization", "openai-project")
+RAW_RESPONSE = "x-stainless-raw-response"  # by which the client knows what to return
 
 
 class MalformedAnswer(EndpointError):
-    """An answer that came, but is no chat completion with text."""
+    """A response that is not a chat completion with text."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Endpoint:
-    """Where to ask, and how patiently. The key is shown nowhere."""
+    """A language-model endpoint, and how long to wait for it. `repr` leaves out the key."""
 
     url: str  # the base, such as http://127.0.0.1:8000/v1
     model: str
     key: str | None = field(default=None, repr=False)
-    temperature: float | None = None  # none leaves it to the server
+    temperature: float | None = None  # None: the server's default
     timeout_seconds: float = 180.0
     retries: int = 5
-    backoff_seconds: float = 2.0  # before the first retry, doubled each time
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -51,139 +55,116 @@ class Endpoint:
             raise ConfigError("the key has characters that a key cannot have; set it again")
         if not self.model.strip():
             raise ConfigError("--model must name a model")
-        if self.timeout_seconds <= 0 or self.retries < 0 or self.backoff_seconds < 0:
-            raise ConfigError("timeout_seconds must be over 0, retries and back-off not negative")
+        if self.timeout_seconds <= 0 or self.retries < 0:
+            raise ConfigError(
+                f"--timeout must be over 0 and --retries not negative, got {self.timeout_seconds} "
+                f"and {self.retries}"
+            )
 
     @property
-    def address(self) -> str:
-        """Where a call goes."""
-        base = self.url.rstrip("/")
-        return base if base.endswith(PATH) else base + PATH
+    def base(self) -> str:
+        """The URL without the path of chat completions."""
+        return self.url.rstrip("/").removesuffix(PATH)
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """The text of a completion, and how it came about."""
 
     text: str
-    finish: str | None  # "length" where the model was cut short
+    finish: str | None  # "length" if the token limit cut the text short
     usage: dict[str, Any]
     attempts: int
 
 
-class _Busy(Exception):
-    """Worth another try, after so many seconds if the server said how many."""
-
-    def __init__(self, reason: str, wait_seconds: float | None = None):
-        super().__init__(reason)
-        self.wait_seconds = wait_seconds
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the key to another host."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 class ChatClient:
-    """Asks one endpoint; safe to call from several threads."""
+    """Sends messages to one endpoint; safe to call from several threads."""
 
     def __init__(self, endpoint: Endpoint, note: Callable[[str], None] = lambda _: None):
+        """Raises MissingDependencyError without the openai package; `note` hears of retries."""
+        openai = _load_openai()
         self.endpoint = endpoint
-        self._note = note
-        self._opener = urllib.request.build_opener(_NoRedirect)
         self._stopped = threading.Event()
+        self._client = openai.OpenAI(
+            api_key=endpoint.key or "none",
+            base_url=endpoint.base,
+            timeout=endpoint.timeout_seconds,
+            max_retries=endpoint.retries,
+            default_headers={"User-Agent": "unprompt"},
+            # A redirect would carry the key to another host.
+            http_client=openai.DefaultHttpxClient(
+                follow_redirects=False, event_hooks={"request": [self._before_request]}
+            ),
+        )
+        self._unsent = UNSENT_HEADERS + (() if endpoint.key else ("authorization",))
+        self._options: dict[str, Any] = {"model": endpoint.model}
+        if endpoint.temperature is not None:
+            self._options["temperature"] = endpoint.temperature
+        logger = logging.getLogger("openai._base_client")
+        logger.handlers = [_RetryNotes(lambda message: note(f"{endpoint.base}: {message}"))]
+        logger.setLevel(logging.INFO)
 
     def stop(self) -> None:
-        """Let calls that wait for another try give up."""
+        """Make no further attempt; requests under way are still answered."""
         self._stopped.set()
 
     def ask(self, message: str) -> Answer:
         """The answer to one message.
 
-        Raises MalformedAnswer for one that is no completion, EndpointError where the endpoint
-        refuses or stays busy through all retries.
+        Raises MalformedAnswer for a response that is not a completion, and EndpointError if the
+        endpoint refuses the request, or is busy through all retries.
         """
-        attempts = 0
-        while True:
-            attempts += 1
-            try:
-                return Answer(*self._call(message), attempts)
-            except _Busy as busy:
-                self._wait(attempts, busy)
-
-    def _wait(self, attempts: int, busy: _Busy) -> None:
-        backoff = self.endpoint.backoff_seconds * 2 ** (attempts - 1) * random.uniform(0.5, 1.0)
-        seconds = max(min(backoff, LONGEST_WAIT_SECONDS), busy.wait_seconds or 0.0)
-        if attempts > self.endpoint.retries or seconds > LONGEST_WAIT_SECONDS:
-            asked = f"; it asks to wait {seconds:.0f} s" if busy.wait_seconds else ""
-            raise EndpointError(
-                f"{self.endpoint.address}: {busy} after {attempts} attempts{asked}; the answers "
-                "so far are kept, run the same command again to go on"
+        openai, address = _load_openai(), self.endpoint.base + PATH
+        try:
+            response = self._client.chat.completions.with_raw_response.create(
+                messages=[{"role": "user", "content": message}], **self._options
             )
-        self._note(f"{self.endpoint.address}: {busy}; trying again in {seconds:.1f} s")
-        if self._stopped.wait(seconds):
-            raise EndpointError("stopped while it waited for another try")
-
-    def _call(self, message: str) -> tuple[str, str | None, dict[str, Any]]:
-        try:
-            with self._opener.open(
-                self._request(message), timeout=self.endpoint.timeout_seconds
-            ) as response:
-                content = response.read(LARGEST_BODY_BYTES)
-                left_bytes = response.length
-        except urllib.error.HTTPError as error:
-            raise self._refusal(error) from error
-        except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-            raise _Busy(f"no answer ({getattr(error, 'reason', None) or error!r})") from error
-        if left_bytes and len(content) < LARGEST_BODY_BYTES:
-            raise _Busy(f"the answer was cut short, {left_bytes} bytes are missing")
-        try:
-            return read_completion(json.loads(content))
+            return Answer(*read_completion(json.loads(response.text)), response.retries_taken + 1)
+        except openai.APIStatusError as error:
+            raise EndpointError(f"{address}: {self._explain(error.response)}") from error
+        except openai.APIConnectionError as error:
+            raise EndpointError(
+                f"{address}: no answer ({error.__cause__ or error}) after "
+                f"{self.endpoint.retries + 1} attempts; {RERUN}"
+            ) from error
         except (ValueError, RecursionError) as error:
-            raise MalformedAnswer(f"{self.endpoint.address} answered oddly: {error}") from error
+            raise MalformedAnswer(f"{address} sent no chat completion: {error}") from error
 
-    def _request(self, message: str) -> urllib.request.Request:
-        body: dict[str, Any] = {
-            "model": self.endpoint.model,
-            "messages": [{"role": "user", "content": message}],
-        }
-        if self.endpoint.temperature is not None:
-            body["temperature"] = self.endpoint.temperature
-        headers = {"Content-Type": "application/json", "User-Agent": "unprompt"}
-        if self.endpoint.key:
-            headers["Authorization"] = f"Bearer {self.endpoint.key}"
-        return urllib.request.Request(
-            self.endpoint.address, json.dumps(body).encode(), headers, method="POST"
-        )
+    def _explain(self, response: Any) -> str:
+        """What the endpoint says about a refused request, without the key, and what to do."""
+        said = " ".join(response.text.replace(self.endpoint.key or "\0", "***").split())[:300]
+        reason = f"HTTP {response.status_code} {said or response.reason_phrase}"
+        if response.status_code not in BUSY and response.status_code < 500:
+            mend = REMEDIES.get(response.status_code, "the endpoint does not take this request")
+            return f"{reason}; {mend}"
+        after = response.headers.get("retry-after")
+        asked = f", Retry-After: {after}" if after else ""
+        return f"{reason}{asked}; still busy with --retries {self.endpoint.retries}; {RERUN}"
 
-    def _refusal(self, error: urllib.error.HTTPError) -> Exception:
-        try:
-            said = error.read(2000).decode("utf-8", "replace")
-        except (OSError, http.client.HTTPException):
-            said = ""
-        said = " ".join(said.replace(self.endpoint.key or "\0", "***").split())[:300]
-        reason = f"HTTP {error.code} {said or error.reason}"
-        if error.code in BUSY:
-            return _Busy(reason, _seconds_to_wait(error.headers.get("Retry-After")))
-        remedy = {
-            401: "the key is missing or wrong; name its environment variable with --key-env",
-            403: "the key may not use this model",
-            404: "look at --url (it usually ends in /v1) and --model",
-        }.get(error.code, "the endpoint does not take this request")
-        return EndpointError(f"{self.endpoint.address}: {reason}; {remedy}")
+    def _before_request(self, request: Any) -> None:
+        if self._stopped.is_set():
+            raise EndpointError("stopped while it waited for another try")
+        for name in list(request.headers):
+            if name.startswith(self._unsent) and name != RAW_RESPONSE:
+                del request.headers[name]
 
 
-def _seconds_to_wait(header: str | None) -> float | None:
-    """Retry-After in seconds, given as a number or as a date."""
-    if not header:
-        return None
-    if header.strip().isdecimal():
-        return float(header)
+class _RetryNotes(logging.Handler):
+    """Passes on what the client logs of its retries: "Retrying request in 0.4 seconds ..."."""
+
+    def __init__(self, note: Callable[[str], None]):
+        super().__init__(logging.INFO)
+        self._note = note
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._note(record.getMessage())
+
+
+def _load_openai() -> Any:
     try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+        import openai
+    except ImportError as error:
+        raise MissingDependencyError(
+            "asking a language model needs openai and it is not installed; install it with: "
+            "pip install 'unprompt[llm]'"
+        ) from error
+    return openai

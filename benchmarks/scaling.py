@@ -28,7 +28,8 @@ from made_vectors import DIM, PART, Made, as_content, make_vectors
 
 from unprompt.index.base.machine import describe_machine
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.search.recall import QUERIES, exact_reference
+from unprompt.index.search.factory_string import parse_factory
+from unprompt.index.search.recall import MAX_QUERIES, ground_truth
 from unprompt.index.search.refine import KeyScores
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.write import write_index
@@ -117,7 +118,7 @@ def compare(sizes: Sequence[int], batch: int, rounds: int, place: Path) -> dict[
     """Both indexes of every size, built and raced."""
     made = make_vectors("manifold", sizes[-1], seed=1)
     queries = make_vectors("manifold", batch, seed=2).keys.astype(np.float32)
-    held_out = make_vectors("manifold", QUERIES, seed=3).keys.astype(np.float32)
+    held_out = make_vectors("manifold", MAX_QUERIES, seed=3).keys.astype(np.float32)
     sides: dict[str, list[Contender]] = {"ours": [], "flat": []}
     for number, rows in enumerate((sizes[0], *sizes)):
         part = Made(made.keys[:rows], made.targets[:rows])
@@ -157,12 +158,12 @@ def build_ours(made: Made, held_out: np.ndarray, queries: np.ndarray, folder: Pa
 
 def measure_recall(index: PromptIndex, keys: np.ndarray, queries: np.ndarray) -> float:
     """Share of returned rows that score as high as the exact k-th, in the index' space."""
-    reference = exact_reference(index.vectors, keys, queries, K)
-    if reference is None:
+    truth = ground_truth(index.vectors, keys, queries, K)
+    if truth is None:
         raise ValueError("recall wants queries, got none")
-    rows = index.search(reference.queries, K).rows
-    scores = KeyScores(keys, transforms(index.vectors))(reference.queries, rows)
-    return float(np.mean(scores >= reference.lowest[:, None]))
+    rows = index.search(truth.queries, K).rows
+    scores = KeyScores(keys, transforms(index.vectors))(truth.queries, rows)
+    return float(np.mean(scores >= truth.kth_scores[:, None]))
 
 
 def race(contenders: Sequence[Contender], queries: np.ndarray, rounds: int) -> None:
@@ -228,7 +229,7 @@ def clock(work: Callable[..., Any], *arguments: Any) -> np.ndarray:
 
 def by_kind(found: dict[str, Any]) -> dict[str, list[Point]]:
     """Flat, ours, and ours by whether all rows are scanned."""
-    lists = [point for point in found["ours"] if "IVF" in point["index"]]
+    lists = [point for point in found["ours"] if parse_factory(point["index"]).lists]
     scans = [point for point in found["ours"] if point not in lists]
     return {"flat": found["flat"], "ours": found["ours"], "ours, scan": scans, "ours, lists": lists}
 

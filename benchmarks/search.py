@@ -19,6 +19,7 @@ import numpy as np
 from made_vectors import DIM, PART, Made, as_content, make_vectors
 
 from unprompt.index.search.factory import IndexConfig, choose_index
+from unprompt.index.search.factory_string import parse_factory
 from unprompt.index.store.prompt_index import Neighbors, PromptIndex
 from unprompt.index.store.write import write_index
 from unprompt.index.vectors.faiss_library import load_faiss
@@ -98,7 +99,7 @@ def _contenders(made: Made, held_out: np.ndarray, place: Path) -> dict[str, Cont
         listed = next(
             choice.factory
             for choice in choose_index(rows, DIM, IndexConfig(whiten=0))
-            if choice.factory.startswith("IVF")
+            if parse_factory(choice.factory).lists
         )
         wanted["ours, latency"] = IndexConfig(whiten=0, prefer="latency")
         wanted["ours, lists"] = IndexConfig(listed, whiten=0)

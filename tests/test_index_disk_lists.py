@@ -13,7 +13,7 @@ from test_index_filling import content, unit
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.index.search import disk_lists
 from unprompt.index.search.factory import IndexConfig, choose_index
-from unprompt.index.search.memory import index_size
+from unprompt.index.search.factory_string import parse_factory
 from unprompt.index.store import unfinished
 from unprompt.index.store.manifest import read_index_manifest
 from unprompt.index.store.prompt_index import PromptIndex
@@ -61,8 +61,8 @@ def test_lists_that_are_too_large_for_memory_stay_on_disk() -> None:
     (roomy,) = choose_index(3000, 32, replace(ROOMY, memory="1M"))
     (short,) = choose_index(3000, 32, SHORT)
     assert (roomy.on_disk, short.on_disk) == (False, True)
-    assert short.memory_bytes == index_size(FACTORY, 0, 32).memory_bytes < 20 * 2**10
-    assert "of lists on disk" in short.shown
+    assert short.memory_bytes == parse_factory(FACTORY).size_bytes(0, 32) < 20 * 2**10
+    assert "of lists on disk" in short.summary
     with pytest.raises(ConfigError, match=r"index\.memory"):
         choose_index(3000, 32, replace(SHORT, memory="1K"))  # less than the centroids
 

@@ -8,8 +8,9 @@ import pytest
 
 from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.base.progress import Silent
+from unprompt.index.base.settings import format_bytes, parse_bytes
 from unprompt.index.search.factory import IndexConfig, choose_factory, choose_index
-from unprompt.index.search.memory import index_size, read_bytes, show_bytes
+from unprompt.index.search.factory_string import parse_factory
 from unprompt.index.search.training import fill
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segment_files import IndexContent
@@ -70,8 +71,8 @@ def test_kinds_are_tried_from_the_smallest_to_the_exact_one() -> None:
     assert [kind.factory for kind in kinds] == ["IVF4096,PQ128x4fs", "IVF4096,SQ8", "SQ8", "Flat"]
     assert [kind.refine for kind in kinds] == [(4, 10), (0, 2, 4), (0, 2, 4), (0,)]
     for kind in kinds:
-        size = index_size(kind.factory, 1_000_000, 512)
-        assert (kind.file_bytes, kind.memory_bytes) == (size.file_bytes, size.memory_bytes)
+        size = parse_factory(kind.factory).size_bytes(1_000_000, 512)
+        assert kind.file_bytes == kind.memory_bytes == size
     without = choose_index(1_000_000, 512, IndexConfig(whiten=0, keep_keys=False))
     assert [kind.refine for kind in without] == [(0,)] * 3, "nothing to score exactly by"
     unmeasured = choose_index(1_000_000, 512, IndexConfig(whiten=0), measured=False)
@@ -80,7 +81,7 @@ def test_kinds_are_tried_from_the_smallest_to_the_exact_one() -> None:
 
 @pytest.mark.parametrize("name", ["IVF4096,PQ128x4fs", "IVF4096,SQ8", "SQ8", "Flat"])
 def test_a_budget_leaves_out_what_is_larger_to_the_byte(name: str) -> None:
-    size = index_size(name, 1_000_000, 512).memory_bytes
+    size = parse_factory(name).size_bytes(1_000_000, 512)
     for budget, there in ((size, True), (size - 1, False)):
         config = IndexConfig(whiten=0, memory=budget)
         try:
@@ -102,10 +103,11 @@ def test_a_budget_too_small_names_what_would_fit() -> None:
     with pytest.raises(ConfigError, match=r"index\.memory is 20M, but 1000000 keys of 512") as told:
         choose_index(1_000_000, 512, IndexConfig(factory=wanted, memory="20M"))
     message = str(told.value)
-    assert f"as {wanted} ({show_bytes(index_size(wanted, 1_000_000, 512).memory_bytes)})" in message
+    size = parse_factory(wanted).size_bytes(1_000_000, 512)
+    assert f"as {wanted} ({format_bytes(size)})" in message
     other = "PCAW64,L2norm,IVF4096,PQ16x4fs"
-    size = index_size(other, 1_000_000, 512).memory_bytes
-    assert size <= 20 * 2**20 and f"what would fit: {other} ({show_bytes(size)})" in message
+    size = parse_factory(other).size_bytes(1_000_000, 512)
+    assert size <= 20 * 2**20 and f"what would fit: {other} ({format_bytes(size)})" in message
     assert choose_factory(1_000_000, 512, IndexConfig(factory=other, memory="20M")) == other
     with pytest.raises(ConfigError, match="Flat .* do not fit; what would fit: .*SQ8"):
         choose_index(100_000, 64, IndexConfig(factory="Flat", memory="10M"))
@@ -117,7 +119,7 @@ def test_a_budget_too_small_names_what_would_fit() -> None:
 
 def test_amounts_of_memory() -> None:
     amounts = {"4G": 2**32, "512M": 2**29, "1.5 GiB": 3 * 2**29, "2kb": 2048, "77": 77, 77: 77}
-    assert {amount: read_bytes(amount, "m") for amount in amounts} == amounts
+    assert {amount: parse_bytes(amount, "m") for amount in amounts} == amounts
     for wrong in ("4X", "-1", "", "G", 0, -5):
         with pytest.raises(ConfigError, match=r"index\.memory must be bytes or an amount"):
             IndexConfig(memory=wrong)

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,6 +138,53 @@ def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
     lengths = {file.name: len(file.read_text("utf-8").splitlines()) for file in files}
     long = {name: length for name, length in lengths.items() if length > MOST_LINES}
     assert not long, f"files over {MOST_LINES} lines in {folder}: {long}"
+
+
+PARSING = {
+    "split", "partition", "startswith", "endswith", "removeprefix", "removesuffix", "find", "index",
+    "match", "fullmatch", "search", "findall", "finditer", "compile", "sub",
+}  # fmt: skip
+FACTORY_PARTS = re.compile(r"IVF|HNSW|OPQ|PCAW|PCAR|L2norm|RaBitQ|SQ\d|\bPQ|x4fs|fsr")
+
+
+def parses_factory(node: ast.AST) -> bool:
+    """Whether an expression takes a FAISS factory string apart, or looks for a part in it."""
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in PARSING:
+        searched = node.func.value  # type: ignore[attr-defined]
+    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+        searched = node.comparators[0]
+    else:
+        return False
+    texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    return "factory" in ast.unparse(searched) or any(
+        isinstance(text, str) and FACTORY_PARTS.search(text) for text in texts
+    )
+
+
+def test_one_file_parses_factory_strings() -> None:
+    parsing = {
+        place(path)
+        for path in (*FILES, *(ROOT / "benchmarks").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if parses_factory(node)
+    }
+    assert parsing == {"index/search/factory_string.py"}
+
+
+@pytest.mark.parametrize(
+    "code,parses",
+    [
+        ('factory.split(",")[-1]', True),
+        ('part.startswith("HNSW")', True),
+        ('re.fullmatch(r"PQ(\\d+)", part)', True),
+        ('"IVF" in point["index"]', True),
+        ("part in manifest.factory", True),
+        ('faiss.index_factory(16, "IVF16,SQ8")', False),
+        ('name.split(",")', False),
+    ],
+)
+def test_parsing_is_recognized(code: str, parses: bool) -> None:
+    assert any(parses_factory(node) for node in ast.walk(ast.parse(code))) == parses
 
 
 def links(folder: Path) -> dict[str, set[str]]:

@@ -12,7 +12,7 @@ from unprompt.build.planning.rates import Costs
 from unprompt.build.planning.storage import DiskLine, disk_lines
 from unprompt.build.planning.work import PlanRequest, Work, index_gflop
 from unprompt.index.search.factory import IndexChoice, choose_factory, choose_index
-from unprompt.index.search.memory import index_size
+from unprompt.index.search.factory_string import parse_factory
 
 DAY = 86_400.0  # seconds
 
@@ -169,7 +169,7 @@ def _index_memory(request: PlanRequest, factory: str, chosen: IndexChoice) -> di
         factory, "Flat", "SQ8", f"IVF{lists},Flat", f"IVF{lists},SQ8", "HNSW32",
         f"IVF{lists},PQ{codes}x4fs", f"IVF{lists},RaBitQ",
     )  # fmt: skip
-    sizes = {kind: index_size(kind, request.rows, request.dim).memory_bytes for kind in kinds}
+    sizes = {kind: parse_factory(kind).size_bytes(request.rows, request.dim) for kind in kinds}
     if chosen.memory_bytes is not None:  # less than its size where its lists stay on disk
         sizes[factory] = chosen.memory_bytes
     return sizes

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from unprompt.build.planning.rates import PictureSize
 from unprompt.build.planning.work import PROMPT_DIM, PlanRequest
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.search.memory import index_size
+from unprompt.index.search.factory_string import parse_factory
 
 FLOAT16 = 2  # bytes
 # Bytes per row, measured on runs of this project: tar headers with prompt and JSON, table columns.
@@ -68,7 +68,7 @@ def disk_lines(
             images * (FLOAT16 * dim + METADATA_ROW),
             f"float16, {dim} numbers an image",
         ),
-        DiskLine("index.faiss", index_size(factory, rows, dim).file_bytes, factory),
+        DiskLine("index.faiss", parse_factory(factory).size_bytes(rows, dim), factory),
         DiskLine(
             "rows, targets", rows * (vector + ROWS_ROW), "beside the index, mapped into memory"
         ),

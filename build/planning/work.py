@@ -5,7 +5,6 @@ scene, GFLOP for towers, index building and near-duplicates.
 """
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from unprompt.build.corpus.duplicates.config import DuplicatesConfig
 from unprompt.build.corpus.duplicates.growing_index import POINTS_EACH, ROUNDS, cell_count
 from unprompt.build.planning.rates import Costs, RateStage, Setting
 from unprompt.index.search.factory import IndexConfig
+from unprompt.index.search.factory_string import parse_factory
 from unprompt.index.search.training import LIST_ROUNDS, LIST_SAMPLE
 
 ENCODER, DISTANCES = "all-MiniLM-L6-v2", "exact distances"  # subjects of rates
@@ -171,26 +171,24 @@ def training_passes(
 
 def index_gflop(factory: str, rows: int, dim: int, queries: int = 0) -> float:
     """Arithmetic of training, filling and measuring an index; exact codes cost next to nothing."""
-    total = 0.0
-    for part in re.split(r",(?![^()]*\))", factory):
-        if match := re.fullmatch(r"PCAW?R?(\d+)", part):
-            total += 2 * min(rows, PCA_ROWS * dim) * dim**2 + 2 * rows * dim * int(match[1])
-            dim = int(match[1])
-        elif match := re.fullmatch(r"OPQ\d+(?:_(\d+))?", part):
-            kept = int(match[1] or dim)
+    total, parsed = 0.0, parse_factory(factory)
+    for step in parsed.transforms:
+        width = step.dim_after(dim)
+        if step.kind == "PCA":
+            total += 2 * min(rows, PCA_ROWS * dim) * dim**2 + 2 * rows * dim * width
+        elif step.kind == "OPQ":
             sample = min(rows, OPQ_ROWS)
-            total += OPQ_ROUNDS * sample * (4 * dim * kept + 2 * 256 * kept) + 2 * rows * dim * kept
-            dim = kept
-        elif match := re.match(r"IVF(\d+)", part):
-            lists = int(match[1])
-            trained = min(rows, KMEANS_POINTS * lists)
-            total += 2 * dim * lists * (KMEANS_ROUNDS * trained + rows)
-        elif match := re.match(r"PQ\d+(?:x(\d+))?", part):
-            words = 2 ** int(match[1] or 8)
-            total += 2 * dim * words * (CODEBOOK_ROUNDS * min(rows, 256 * words) + rows)
-        elif part.startswith("HNSW"):
-            growth = math.log(max(rows, 2)) / math.log(100_000)
-            total += 1e9 * HNSW_GFLOP * rows * dim * growth
+            total += OPQ_ROUNDS * sample * (4 * dim * width + 2 * 256 * width)
+            total += 2 * rows * dim * width
+        dim = width
+    if parsed.lists:
+        trained = min(rows, KMEANS_POINTS * parsed.lists)
+        total += 2 * dim * parsed.lists * (KMEANS_ROUNDS * trained + rows)
+    elif parsed.links:
+        growth = math.log(max(rows, 2)) / math.log(100_000)
+        total += 1e9 * HNSW_GFLOP * rows * dim * growth
+    if words := parsed.codewords:
+        total += 2 * dim * words * (CODEBOOK_ROUNDS * min(rows, 256 * words) + rows)
     return (total + 2 * queries * rows * dim) / 1e9
 
 

@@ -1,5 +1,6 @@
 """Frozen settings from plain mappings: unknown keys and wrong types become one ConfigError."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from unprompt.index.base.errors import ConfigError
 
 STRICT = ConfigDict(extra="forbid")
+BYTE_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 T = TypeVar("T")
 
@@ -42,6 +44,21 @@ def with_preset(value: Any, presets: Mapping[str, Mapping[str, Any]], section: s
             f"{section}.preset must be one of {', '.join(presets)}, got {value['preset']!r}"
         )
     return {**presets[value["preset"]], **given}
+
+
+def parse_bytes(amount: int | str, name: str) -> int:
+    """`4G`, `512M` or a number of bytes -> bytes; raises ConfigError naming the setting."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", str(amount).strip(), re.I)
+    found = round(float(match[1]) * BYTE_UNITS[match[2].upper()]) if match else 0
+    if found < 1:
+        raise ConfigError(f"{name} must be bytes or an amount like 4G or 512M, got {amount!r}")
+    return found
+
+
+def format_bytes(count: int) -> str:
+    """A number of bytes for people, in the units of `parse_bytes`."""
+    unit = next((unit for unit in "TGM" if count >= BYTE_UNITS[unit]), "K")
+    return f"{count / BYTE_UNITS[unit]:.3g}{unit}"
 
 
 def _faults(error: ValidationError) -> str:

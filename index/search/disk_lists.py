@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.index.base.durable import write_atomically
-from unprompt.index.search.memory import ID, show_bytes
+from unprompt.index.base.settings import format_bytes
+from unprompt.index.search.factory_string import ID
 from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.transforms import inner_index
 
@@ -90,4 +91,5 @@ def _need_space(folder: Path, wanted: int) -> None:
     """Mapped files are not refused by a full disk: the process would be killed."""
     free = shutil.disk_usage(folder).free
     if free < wanted:
-        raise OSError(f"{show_bytes(wanted)} are needed, {show_bytes(max(free, 1024))} are free")
+        shown = format_bytes(max(free, 1024))
+        raise OSError(f"{format_bytes(wanted)} are needed, {shown} are free")

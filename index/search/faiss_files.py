@@ -5,6 +5,7 @@ from typing import Any
 
 from unprompt.index.base.durable import write_atomically
 from unprompt.index.search.disk_lists import read_with_lists
+from unprompt.index.search.factory_string import parse_factory
 from unprompt.index.vectors.faiss_library import load_faiss
 
 
@@ -23,8 +24,7 @@ def read_vectors(
     if changing:
         return faiss.read_index(str(path))
     # Packed codes (fs) can only be mapped as lists on disk, all else as it lies in the file.
-    packed = factory.split(",")[-1].endswith(("fs", "fsr"))
-    flag = faiss.IO_FLAG_MMAP if packed else faiss.IO_FLAG_MMAP_IFC
+    flag = faiss.IO_FLAG_MMAP if parse_factory(factory).is_packed else faiss.IO_FLAG_MMAP_IFC
     return faiss.read_index(str(path), flag)
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.engines.engine import LOCAL, EngineConfig
-from unprompt.index.search.effort import Effort, set_effort, unmeasured_effort
-from unprompt.index.search.factory import SHARE, IndexChoice, IndexConfig, choose_index
+from unprompt.index.search.effort import MAX_PROBED, Effort, set_effort, unmeasured_effort
+from unprompt.index.search.factory import IndexChoice, IndexConfig, choose_index
+from unprompt.index.search.factory_string import parse_factory
 from unprompt.index.search.faiss_files import write_vectors
 from unprompt.index.search.filling import Filling
 from unprompt.index.search.fold import fold
-from unprompt.index.search.recall import exact_reference, tune
+from unprompt.index.search.recall import ground_truth, tune
 from unprompt.index.search.training import fill
 from unprompt.index.store.generations import sweep
 from unprompt.index.store.index_files import LISTS, VECTORS
@@ -130,27 +131,27 @@ def build_vectors(
     Without queries the first is taken as it is.
     """
     tried: list[Trial] = []
-    reference = None
+    truth = None
     for choice in choices:
-        progress.note(f"index: {len(keys)} keys of {keys.shape[1]} numbers as {choice.shown}")
+        progress.note(f"index: {len(keys)} keys of {keys.shape[1]} numbers as {choice.summary}")
         vectors = _fill(choice, keys, progress, parts)
         # all kinds have the same transform in front, so that this is computed once
-        reference = reference or exact_reference(vectors, keys, held_out, config.recall_k)
-        if reference is None:
+        truth = truth or ground_truth(vectors, keys, held_out, config.recall_k)
+        if truth is None:
             effort = unmeasured_effort(vectors, choice.refine)
             set_effort(vectors, effort)
             return Built(vectors, choice.factory, effort, None, (), choice.on_disk)
-        share = 1.0 if config.factory else SHARE
-        effort, value = tune(vectors, reference, config.recall, choice.refine, share)
+        max_probed = 1.0 if config.factory else MAX_PROBED
+        effort, value = tune(vectors, truth, config.recall, choice.refine, max_probed)
         tried.append(Trial(choice.factory, round(value, 4), effort))
-        exact = choice.factory.split(",")[-1] == "Flat" and effort == Effort()
+        exact = parse_factory(choice.factory).is_exact
         if value < config.recall and not exact:
             progress.note(
-                f"index: {choice.factory} reaches recall@{reference.k} {value:.4f} where "
+                f"index: {choice.factory} reaches recall@{truth.k} {value:.4f} where "
                 f"{config.recall} is wanted"
             )
         if value >= config.recall or config.factory or exact:
-            recall = Recall(reference.k, tried[-1].recall, len(reference.queries))
+            recall = Recall(truth.k, tried[-1].recall, len(truth.queries))
             return Built(vectors, choice.factory, effort, recall, tuple(tried), choice.on_disk)
     raise ConfigError(_missed(tried, config))
 

@@ -1,4 +1,4 @@
-"""Estimated sizes of indexes against what FAISS really writes."""
+"""Factory strings in parts, and estimated sizes against what FAISS really writes."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.search.memory import index_size
+from unprompt.index.search.factory_string import parse_factory
 from unprompt.index.vectors.faiss_library import load_faiss
 
 ROWS, DIM = 4000, 64
@@ -41,6 +41,33 @@ FACTORIES = (
     "IVF16,PQ16x4fs,RFlat",
     "PCA32,IVF32,SQ8,Refine(SQfp16)",
 )
+
+
+def test_parts_of_a_factory_string() -> None:
+    fast = parse_factory(" PCAW64,L2norm,OPQ16_32,IVF1024_HNSW32,PQ16x4fs ")
+    assert fast.text == "PCAW64,L2norm,OPQ16_32,IVF1024_HNSW32,PQ16x4fs"
+    assert [(step.kind, step.width) for step in fast.transforms] == [
+        ("PCA", 64), ("L2norm", None), ("OPQ", 32)
+    ]  # fmt: skip
+    assert fast.transforms[0].whitens and not parse_factory("PCA64,Flat").transforms[0].whitens
+    assert (fast.lists, fast.links, fast.code, fast.unknown) == (1024, 32, "PQ16x4fs", ())
+    assert fast.is_packed and fast.codewords == 16 and fast.refinement is None
+    assert parse_factory("IVF64(HNSW16,Flat),SQ8").links == 16
+    for graph in ("HNSW16_SQ8", "HNSW16,SQ8"):
+        parsed = parse_factory(graph)
+        assert (parsed.lists, parsed.links, parsed.code) == (None, 16, "SQ8")
+    assert parse_factory("HNSW").code == "Flat" and parse_factory("HNSW").links == 32
+    refined = parse_factory("IVF16,PQ16x4fs,Refine(SQfp16)")
+    assert (refined.code, refined.refinement) == ("PQ16x4fs", "SQfp16") and not refined.is_packed
+    assert parse_factory("PQ8").codewords == 256 and parse_factory("SQ8").codewords == 0
+    other = parse_factory("IMI2x8,RaBitQ4")
+    assert (other.unknown, other.code) == (("IMI2x8",), "RaBitQ4")
+
+
+def test_what_is_an_exact_scan() -> None:
+    assert all(parse_factory(text).is_exact for text in ("Flat", "PCAW64,L2norm,Flat"))
+    others = ("SQ8", "IVF16,Flat", "HNSW32", "HNSW32,Flat", "IMI2x8,Flat", "")
+    assert not any(parse_factory(text).is_exact for text in others)
 
 
 def vectors_of(seed: int, rows: int = ROWS) -> np.ndarray:
@@ -82,7 +109,7 @@ def written_size(factory: str) -> int:
 
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_an_estimate_is_within_3_percent_of_what_faiss_writes(factory: str) -> None:
-    assert index_size(factory, ROWS, DIM).file_bytes == pytest.approx(
+    assert parse_factory(factory).size_bytes(ROWS, DIM) == pytest.approx(
         written_size(factory), rel=0.03
     )
 
@@ -94,19 +121,18 @@ def test_an_index_of_ours_has_the_estimated_size(
     made = make_index(
         tmp_path, content(keys, np.ones((1500, 3)) / 3**0.5), "PCAW32,L2norm,SQ8", keys[:0]
     )
-    estimated = index_size(made.factory, 1500, DIM)
+    estimated = parse_factory(made.factory).size_bytes(1500, DIM)
     written = made.files["index.faiss"].size_bytes
     assert written == (tmp_path / "index.faiss").stat().st_size
-    assert estimated.file_bytes == pytest.approx(written, rel=0.01)
-    assert estimated.memory_bytes == estimated.file_bytes
+    assert estimated == pytest.approx(written, rel=0.01)
 
 
 def test_a_size_worked_out_by_hand() -> None:
     # 1,000 rows of 16 floats, and 160 bytes of names and counts
-    assert index_size("Flat", 1000, 16).file_bytes == 1000 * 4 * 16 + 160
+    assert parse_factory("Flat").size_bytes(1000, 16) == 1000 * 4 * 16 + 160
     # 16 centroids of 16 floats, 16 list lengths, a range a dimension, rows with their ids
     lists = 16 * 16 * 4 + 16 * 8 + 2 * 16 * 4
-    assert index_size("IVF16,SQ8", 1000, 16).file_bytes == 1000 * (16 + 8) + lists + 160
+    assert parse_factory("IVF16,SQ8").size_bytes(1000, 16) == 1000 * (16 + 8) + lists + 160
 
 
 @pytest.mark.parametrize(
@@ -114,4 +140,4 @@ def test_a_size_worked_out_by_hand() -> None:
 )
 def test_unknown_parts_are_refused(factory: str) -> None:
     with pytest.raises(ConfigError, match="no size is known for the factory string"):
-        index_size(factory, 1000, 64)
+        parse_factory(factory).size_bytes(1000, 64)

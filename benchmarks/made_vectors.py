@@ -12,7 +12,7 @@ import polars as pl
 
 from unprompt.index.base.tables import ROWS
 from unprompt.index.encoders.protocols import to_unit_length
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 
 KINDS = ("centres", "manifold")
 DIM, TARGET_DIM = 512, 384

@@ -14,7 +14,7 @@ from PIL import Image
 from unprompt.index.base.tables import ROWS
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.manifest import IndexManifest
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # waiting threads that spin slow a shared machine down

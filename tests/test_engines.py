@@ -26,7 +26,7 @@ from unprompt.index.base.errors import ConfigError, PromptError, UnpromptError, 
 from unprompt.index.engines.engine import Demand, EngineConfig, map_shards, plan_seats
 from unprompt.index.engines.engine_local import Seat
 from unprompt.index.engines.ray_library import load_ray, start_ray
-from unprompt.index.search.filling import Filling
+from unprompt.index.search.filling import PartFill
 from unprompt.index.search.training import fill
 from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
@@ -186,7 +186,7 @@ def test_workers_fill_an_index_as_one_process_does(engine: EngineConfig, tmp_pat
     made = np.random.default_rng(1).standard_normal((3000, 16))
     write_matrix(tmp_path / "keys.npy", made, np.float16)
     keys, factory = open_matrix(tmp_path / "keys.npy"), "PCAW8,L2norm,IVF16,PQ4x4fs"
-    filling = Filling(tmp_path / "work", tmp_path / "keys.npy", "made", engine, rows_each=700)
+    filling = PartFill(tmp_path / "work", tmp_path / "keys.npy", "made", engine, part_rows=700)
     shared, alone = filling.fill(factory), fill(factory, keys)
     assert len(list((tmp_path / "work").rglob("codes_*.npy"))) == 5
     np.testing.assert_array_equal(

@@ -11,14 +11,14 @@ import pytest
 from test_index_filling import content, unit
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
-from unprompt.index.search import disk_lists
+from unprompt.index.search import faiss_files
 from unprompt.index.search.factory import IndexConfig, choose_index
 from unprompt.index.search.factory_string import parse_factory
-from unprompt.index.store import unfinished
+from unprompt.index.store import write
 from unprompt.index.store.manifest import read_index_manifest
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.rebuild import merge_indexes, rebuild_index
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.update import add_rows, remove_rows
 from unprompt.index.store.write import write_index
 
@@ -79,7 +79,7 @@ def test_a_hundred_million_rows_in_a_gigabyte() -> None:
 def test_an_index_with_lists_on_disk_finds_what_one_in_memory_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, each: int
 ) -> None:
-    monkeypatch.setattr(unfinished, "PART", each)  # of 100, eight are a group: there are four
+    monkeypatch.setattr(write, "PART_ROWS", each)  # of 100, eight are a group: there are four
     short, roomy = make(tmp_path / "short"), make(tmp_path / "roomy", ROOMY)
     manifest = read_index_manifest(short)
     assert manifest.lists == "lists.ivfdata"
@@ -172,7 +172,7 @@ def test_a_full_disk_is_seen_before_it_is_met(
 ) -> None:
     # a file that is mapped cannot be tried on a full disk: the system would kill the process
     full = SimpleNamespace(disk_usage=lambda folder: SimpleNamespace(free=50_000))
-    monkeypatch.setattr(disk_lists, "shutil", full)
+    monkeypatch.setattr(faiss_files, "shutil", full)
     with pytest.raises(UnpromptError, match=r"lists\.ivfdata: 117K are needed, 48\.8K are free"):
         make(tmp_path / "index")
     assert not list((tmp_path / "index").glob("lists*"))

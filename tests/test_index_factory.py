@@ -9,12 +9,13 @@ import pytest
 from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.base.progress import Silent
 from unprompt.index.base.settings import format_bytes, parse_bytes
+from unprompt.index.search.build import build_index
 from unprompt.index.search.factory import IndexConfig, choose_factory, choose_index
 from unprompt.index.search.factory_string import parse_factory
 from unprompt.index.search.training import fill
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.segment_files import IndexContent
-from unprompt.index.store.write import build_vectors, write_index
+from unprompt.index.store.segments import IndexContent
+from unprompt.index.store.write import write_index
 from unprompt.index.vectors.faiss_library import load_faiss
 
 FAST = "IVF16,PQ16x4fs"
@@ -165,13 +166,13 @@ def test_vectors_without_structure_end_in_a_kind_that_reaches_the_recall() -> No
     config, notes = IndexConfig(whiten=0, recall_k=10, recall=0.97), Notes()
     choices = choose_index(250_000, 64, config)  # as if there were many
     small = [choice.__class__(_fewer(choice.factory), choice.refine, 0, 0) for choice in choices]
-    built = build_vectors(small, keys, queries, config, notes)
+    built = build_index(small, keys, queries, config, notes)
     assert [trial.factory for trial in built.tried] == ["IVF64,PQ16x4fs", "IVF64,SQ8", "SQ8"]
     assert [trial.recall >= 0.97 for trial in built.tried] == [False, False, True]
     assert built.factory == "SQ8" and built.recall is not None and built.recall.value >= 0.97
     assert sum("reaches recall@10" in note for note in notes.said) == 2
     with pytest.raises(ConfigError, match=r"reaches recall@10 0\.97: IVF64,PQ16x4fs 0\.\d+"):
-        build_vectors(small[:1], keys, queries, config)
+        build_index(small[:1], keys, queries, config)
 
 
 def _fewer(factory: str) -> str:
@@ -182,7 +183,7 @@ def test_a_recall_of_one_is_left_to_an_exact_scan() -> None:
     keys, queries = unit_vectors(500, 16, 5), unit_vectors(40, 16, 6)
     config = IndexConfig(whiten=8, recall_k=20, recall=1.0, keep_keys=False)
     exact, scalar = choose_index(500, 16, config)[:2]  # bytes first: they miss a row or two
-    built = build_vectors((scalar, exact), keys, queries, config)
+    built = build_index((scalar, exact), keys, queries, config)
     assert built.factory == "PCAW8,L2norm,Flat" and built.recall is not None
     assert built.tried[0].factory == "PCAW8,L2norm,SQ8"
     assert built.recall.value == 1.0 and built.tried[0].recall < 1.0
@@ -205,7 +206,7 @@ def test_keys_that_repeat_do_not_count_as_missed() -> None:
     config = IndexConfig(whiten=0, recall_k=5)
     for factory in ("SQ8", "Flat", "IVF8,SQ8"):
         given = IndexConfig(factory, recall_k=5)
-        built = build_vectors(choose_index(1200, 16, given), keys, keys[::30], given)
+        built = build_index(choose_index(1200, 16, given), keys, keys[::30], given)
         assert built.recall is not None and built.recall.value >= config.recall
 
 

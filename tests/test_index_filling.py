@@ -15,11 +15,11 @@ from unprompt.index.base.tables import ROWS
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.search.codes import Coder
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.search.filling import Filling
+from unprompt.index.search.filling import PartFill
 from unprompt.index.search.training import fill, train
-from unprompt.index.store import unfinished
+from unprompt.index.store import write
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
 from unprompt.index.vectors.faiss_library import load_faiss, one_thread
 from unprompt.index.vectors.matrix import ChosenRows
@@ -54,12 +54,10 @@ def parts_of(folder: Path) -> list[str]:
 def test_codes_in_parts_give_the_bytes_of_adding_the_keys(
     keys: Path, tmp_path: Path, factory: str
 ) -> None:
-    filling = Filling(tmp_path / "work", keys, "these keys", rows_each=ROWS_EACH)
+    filling = PartFill(tmp_path / "work", keys, "these keys", part_rows=ROWS_EACH)
     filled = filling.fill(factory)
     assert parts_of(tmp_path) == [f"codes_{part:05d}.npy" for part in range(5)]
     assert bytes_of(filled) == bytes_of(fill(factory, open_matrix(keys)))
-    filling.discard()
-    assert not (tmp_path / "work").exists()
 
 
 @pytest.mark.parametrize("factory", ["HNSW16", "SQ8", "PCAW8,L2norm,Flat", "PQ8x4fs"])
@@ -67,13 +65,13 @@ def test_what_has_no_lists_is_filled_as_it_is_read(
     keys: Path, tmp_path: Path, factory: str
 ) -> None:
     with one_thread():  # a graph depends on the order of its threads
-        filled = Filling(tmp_path / "work", keys, "these keys", rows_each=ROWS_EACH).fill(factory)
+        filled = PartFill(tmp_path / "work", keys, "these keys", part_rows=ROWS_EACH).fill(factory)
         assert not parts_of(tmp_path)
         assert bytes_of(filled) == bytes_of(fill(factory, open_matrix(keys)))
 
 
 def test_parts_that_are_there_are_not_made_again(keys: Path, tmp_path: Path) -> None:
-    filling = Filling(tmp_path / "work", keys, "these keys", rows_each=ROWS_EACH)
+    filling = PartFill(tmp_path / "work", keys, "these keys", part_rows=ROWS_EACH)
     whole = bytes_of(filling.fill("IVF16,SQ8"))
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.npy")}
     gone = sorted(made)[2]
@@ -81,7 +79,7 @@ def test_parts_that_are_there_are_not_made_again(keys: Path, tmp_path: Path) -> 
     assert bytes_of(filling.fill("IVF16,SQ8")) == whole
     again = {path: path.stat().st_mtime_ns for path in made}
     assert [path for path in made if again[path] != made[path]] == [gone]
-    other = Filling(tmp_path / "work", keys, "other keys", rows_each=ROWS_EACH)
+    other = PartFill(tmp_path / "work", keys, "other keys", part_rows=ROWS_EACH)
     other.fill("IVF16,SQ8")
     assert all(path.stat().st_mtime_ns != made[path] for path in made)
 
@@ -111,7 +109,7 @@ SETTINGS = IndexConfig("IVF16,PQ8x4fs", whiten=0, recall_k=10)
 def test_content_on_disk_gives_the_index_of_content_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep_keys: bool
 ) -> None:
-    monkeypatch.setattr(unfinished, "PART", 1000)
+    monkeypatch.setattr(write, "PART_ROWS", 1000)
     config = IndexConfig("IVF16,SQ8", whiten=0, recall_k=10, keep_keys=keep_keys)
     lazy = content()
     whole = lazy._replace(keys=np.asarray(lazy.keys), targets=np.asarray(lazy.targets))
@@ -144,7 +142,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_index_filling import SETTINGS, content, unit
-from unprompt.index.store import unfinished
+from unprompt.index.store import write
 from unprompt.index.search.codes import Coder
 from unprompt.index.store.write import write_index
 made = Coder.encode
@@ -152,7 +150,7 @@ def slowly(self, keys):
     time.sleep(0.3)
     return made(self, keys)
 Coder.encode = slowly
-unfinished.PART = 100
+write.PART_ROWS = 100
 write_index(Path(sys.argv[1]), content(), unit(3, 50).astype("f4"), SETTINGS)
 """
 
@@ -175,7 +173,7 @@ def test_a_killed_build_goes_on_with_its_parts(
     there = parts_of(tmp_path)
     assert len(there) < 30
     began = []
-    monkeypatch.setattr(unfinished, "PART", 100)
+    monkeypatch.setattr(write, "PART_ROWS", 100)
     made = Coder.encode
     monkeypatch.setattr(Coder, "encode", lambda *asked: began.append(1) or made(*asked))
     queries = unit(3, 50).astype(np.float32)

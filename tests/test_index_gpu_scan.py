@@ -12,10 +12,10 @@ from PIL import Image
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.search.gpu_scan import MOST, scan_all
+from unprompt.index.search.gpu_scan import MAX_K, scan_on_gpus
 from unprompt.index.search.refine import KeyScores
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.update import add_rows, remove_rows
 from unprompt.index.store.write import write_index
 from unprompt.index.vectors.faiss_library import count_gpus, load_faiss
@@ -77,14 +77,14 @@ def test_every_row_that_counts_is_compared(
 def test_more_rows_than_there_are_or_than_a_gpu_returns(tmp_path: Path, content: Any) -> None:
     index = changed_index(tmp_path / "index", content, "Flat")
     index.use_gpus([flat(), flat()])
-    found = index.search(unit_vectors(2, 4), MOST + 10)
+    found = index.search(unit_vectors(2, 4), MAX_K + 10)
     assert (found.rows >= 0).sum(axis=1).tolist() == [len(index.keys)] * 2
     assert len(set(found.rows[0][: len(index.keys)])) == len(index.keys)
 
 
 def test_devices_that_no_row_is_left_for_stay_empty() -> None:
     scores, devices = KeyScores(unit_vectors(2, 5), ()), [flat() for _ in range(4)]
-    rows = scan_all(scores, devices).search(unit_vectors(3, 6), 2)[1]
+    rows = scan_on_gpus(scores, devices).search(unit_vectors(3, 6), 2)[1]
     assert [device.ntotal for device in devices] == [1, 1, 0, 0]
     assert np.sort(rows, axis=1).tolist() == [[0, 1]] * 3
 
@@ -92,7 +92,7 @@ def test_devices_that_no_row_is_left_for_stay_empty() -> None:
 def test_a_device_that_finds_other_rows_is_not_used() -> None:
     scores = KeyScores(unit_vectors(ROWS, 1), ())
     with pytest.raises(ConfigError, match="700 keys of 24 numbers.*do not find themselves"):
-        scan_all(scores, [flat(), load_faiss().IndexLSH(DIM, 4)])  # sixteen codes for 350 rows
+        scan_on_gpus(scores, [flat(), load_faiss().IndexLSH(DIM, 4)])  # sixteen codes for 350 rows
 
 
 def test_without_kept_keys_it_is_refused(tmp_path: Path, content: Any) -> None:

@@ -14,7 +14,7 @@ from unprompt.index.base.errors import MissingDependencyError, UnpromptError
 from unprompt.index.vectors import nearest as nearest_module
 from unprompt.index.vectors.faiss_library import (
     CPUINFO,
-    PRODUCTS_FROM,
+    MATRIX_PRODUCT_FROM,
     find_kernels,
     load_faiss,
 )
@@ -221,7 +221,7 @@ def test_kernels_follow_the_flags(tmp_path: Path, flags: str, kernels: str | Non
 
 def test_a_small_batch_is_a_matrix_product_of_the_same_scores() -> None:
     faiss = load_faiss()
-    assert faiss.cvar.distance_compute_blas_threshold <= PRODUCTS_FROM
+    assert faiss.cvar.distance_compute_blas_threshold <= MATRIX_PRODUCT_FROM
     keys, queries = unit(1, 3000, 64), unit(2, 40, 64)  # 2560 numbers: over the threshold
     flat = faiss.IndexFlatIP(64)
     flat.add(keys)

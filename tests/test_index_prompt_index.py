@@ -13,7 +13,7 @@ from unprompt.index.base.tables import ROWS
 from unprompt.index.search.factory import IndexConfig, choose_factory
 from unprompt.index.store.manifest import record_files
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
 
 KEYS = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.6, 0.8, 0.0]]

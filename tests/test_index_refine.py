@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.search.fold import fold
+from unprompt.index.search.fold import fold_transforms
 from unprompt.index.search.refine import KeyScores, refine
 from unprompt.index.search.training import fill
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.update import add_rows, remove_rows
 from unprompt.index.store.write import write_index
 from unprompt.index.vectors.transforms import apply_transforms, transforms
@@ -59,7 +59,7 @@ def test_an_index_of_codes_returns_exact_scores_in_its_own_space(
         manifest = write_index(tmp_path / factory, rows, queries, config)
         index = PromptIndex.load(tmp_path / factory)
         assert manifest.effort.refine >= 4 and index.keys is not None
-        assert (index.fold is not None) == factory.startswith("PCAW")
+        assert (index.folded_transforms is not None) == factory.startswith("PCAW")
         steps = transforms(index.vectors)
         mapped = apply_transforms(steps, np.asarray(index.keys))
         scores = apply_transforms(steps, queries) @ mapped.T
@@ -84,7 +84,7 @@ def test_folded_scores_are_those_of_transformed_keys(factory: str) -> None:
     keys, queries = unit_vectors(500, 12, 7) + np.float32(0.1), unit_vectors(30, 12, 8)
     vectors = fill(factory, keys)
     steps = transforms(vectors)
-    folded, halves = fold(steps), keys.astype(np.float16)
+    folded, halves = fold_transforms(steps), keys.astype(np.float16)
     assert folded is not None
     candidates = np.random.default_rng(9).integers(-1, 500, (30, 20))
     direct = KeyScores(halves, steps)(queries, candidates)
@@ -96,10 +96,10 @@ def test_other_transforms_are_not_folded() -> None:
     keys = unit_vectors(300, 12, 7)
     for factory in ("Flat", "L2norm,Flat", "PCA8,Flat", "PCA8,L2norm,PCA4,L2norm,Flat"):
         vectors = fill(factory, keys)
-        assert fold(transforms(vectors)) is None
+        assert fold_transforms(transforms(vectors)) is None
     # the mean that a second PCA takes away would have to be scored as well
     vectors = fill("PCA8,L2norm,PCA4,Flat", keys)
-    assert fold(transforms(vectors)) is None
+    assert fold_transforms(transforms(vectors)) is None
 
 
 def test_added_rows_are_scored_in_the_same_way(tmp_path: Path, content: Any) -> None:
@@ -123,7 +123,7 @@ def test_added_rows_are_scored_in_the_same_way(tmp_path: Path, content: Any) -> 
     mapped = apply_transforms(transforms(index.vectors), np.asarray(index.keys))
     asked = apply_transforms(transforms(index.vectors), queries)
     found = index.search(queries, 10)
-    assert index.fold is not None and found.rows.max() > 1000
+    assert index.folded_transforms is not None and found.rows.max() > 1000
     wanted = np.einsum("qd,qkd->qk", asked, mapped[found.rows])
     np.testing.assert_allclose(found.scores, wanted, atol=1e-5)
 

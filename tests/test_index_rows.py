@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.tables import ROWS
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.store import segment_files
+from unprompt.index.store import segments
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.row_lookup import UNSIGNED, RowLookup, write_lookup
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.rows import UNSIGNED, RowLookup, write_lookup
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.update import add_rows, remove_rows
 from unprompt.index.store.write import write_index
 from unprompt.index.vectors.float16 import widen
@@ -58,16 +58,16 @@ def test_rows_and_places_are_each_others_inverse(stored: int, data: Any) -> None
     removed = sorted(data.draw(st.sets(st.integers(0, stored - 1), max_size=stored - 1)))
     live = LiveRows(stored, np.array(removed, dtype=np.int64))
     kept = np.delete(np.arange(stored), removed)
-    assert len(live) == len(kept) and live.whole == (not removed)
-    np.testing.assert_array_equal(live.places(np.arange(len(kept))), kept)
+    assert len(live) == len(kept) and live.complete == (not removed)
+    np.testing.assert_array_equal(live.to_ids(np.arange(len(kept))), kept)
     wanted = np.full(stored, -1)
     wanted[kept] = np.arange(len(kept))
-    np.testing.assert_array_equal(live.rows(np.arange(stored)), wanted)
-    assert live.rows(np.array([[-1]])).tolist() == [[-1]]
-    assert live.places(np.array([-1])).tolist() == [-1]
+    np.testing.assert_array_equal(live.to_rows(np.arange(stored)), wanted)
+    assert live.to_rows(np.array([[-1]])).tolist() == [[-1]]
+    assert live.to_ids(np.array([-1])).tolist() == [-1]
     leaving = np.array(data.draw(st.lists(st.booleans(), min_size=len(kept), max_size=len(kept))))
     everything = sorted({*removed, *kept[leaving.astype(bool)].tolist()})
-    assert live.without(leaving).tolist() == everything
+    assert live.removed_with(leaving).tolist() == everything
 
 
 def test_a_lookup_gives_what_the_table_holds(tmp_path: Path) -> None:
@@ -76,12 +76,12 @@ def test_a_lookup_gives_what_the_table_holds(tmp_path: Path) -> None:
     write_lookup(path, table)
     lookup = RowLookup(path)
     wanted = np.array([999, 0, 5, 5, 3])
-    found = lookup.take(wanted, tuple(ROWS))
-    assert found.equals(table[wanted]) and found.schema == ROWS
+    assert lookup.values(wanted, tuple(ROWS)) == table[wanted].to_dict(as_series=False)
     everything = np.random.default_rng(0).permutation(1000)
-    assert lookup.take(everything, ("prompt_id",)).equals(table.select("prompt_id")[everything])
+    ids = lookup.values(everything, ("prompt_id",))["prompt_id"]
+    assert ids == table["prompt_id"][everything].to_list()
     with pytest.raises(DamagedFileError, match="lacks rows"):
-        lookup.take(np.array([1000]), ("prompt",))
+        lookup.values(np.array([1000]), ("prompt",))
 
 
 def test_unsigned_columns_are_those_of_the_table() -> None:
@@ -114,7 +114,8 @@ def test_an_open_lookup_outlives_its_file_and_serves_threads(tmp_path: Path) -> 
 
     def read(start: int) -> None:
         for _ in range(20):
-            found[start] = lookup.take(np.arange(start, start + 100), tuple(ROWS))
+            numbers = np.arange(start, start + 100)
+            found[start] = pl.DataFrame(lookup.values(numbers, tuple(ROWS)), schema=ROWS)
 
     threads = [threading.Thread(target=read, args=(start,)) for start in range(0, 500, 100)]
     for thread in threads:
@@ -143,7 +144,7 @@ def test_rows_of_an_index_with_lookups_are_those_without(
     config = IndexConfig(factory, whiten=0)
     found = {}
     for name, limit in (("with", 50), ("without", 10_000)):
-        monkeypatch.setattr(segment_files, "LOOKUP_ROWS", limit)
+        monkeypatch.setattr(segments, "LOOKUP_ROWS", limit)
         folder = tmp_path / name
         write_index(folder, first, vectors[:5], config)
         add_rows(folder, second)

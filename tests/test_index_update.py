@@ -28,7 +28,7 @@ from unprompt.index.store.drift import measure_drift
 from unprompt.index.store.generations import change_index
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.rebuild import merge_indexes, read_content, rebuild_index
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.update import add_rows, remove_rows
 from unprompt.index.store.write import write_index
 
@@ -120,7 +120,7 @@ def probe_all(folder: Path) -> None:
     from unprompt.index.store.manifest import record_files, write_manifest
     from unprompt.index.vectors.faiss_library import load_faiss
 
-    index = PromptIndex(folder, PromptIndex.load(folder).manifest, changing=True)
+    index = PromptIndex(folder, PromptIndex.load(folder).manifest, writable=True)
     lists = load_faiss().extract_index_ivf(index.vectors)
     lists.nprobe = lists.nlist
     write_vectors(folder / index.manifest.vectors, index.vectors)

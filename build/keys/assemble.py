@@ -14,7 +14,7 @@ from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.manifest import IndexManifest
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
 from unprompt.index.vectors.embeddings import Embeddings, open_embeddings
 from unprompt.index.vectors.matrix import ChosenRows

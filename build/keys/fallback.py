@@ -19,7 +19,7 @@ from unprompt.index.exported.bulk import encode_contents
 from unprompt.index.exported.export import export_encoder, load_encoder
 from unprompt.index.images.shards import done_shards, iterate_images, read_shard_rows
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
 from unprompt.index.towers.class_bank import read_class_bank
 from unprompt.index.towers.novelty import fit_novelty

@@ -14,7 +14,7 @@ from unprompt.build.corpus.leaks import name_left_out, near_held_out
 from unprompt.build.keys.assemble import index_rows, train_rows
 from unprompt.index.encoders.protocols import PromptEncoder, check_same_space
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.vectors.embeddings import open_embeddings
 from unprompt.index.vectors.matrix import ChosenRows
 

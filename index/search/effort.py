@@ -1,4 +1,4 @@
-"""Search effort: the settings of a built FAISS index that trade time for recall, and their cost."""
+"""Search effort: the settings of a FAISS index that trade time for recall, and their cost."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +24,25 @@ class Effort:
     nprobe: int | None = None  # inverted lists that are searched
     ef_search: int | None = None  # candidates that a graph search holds
     refine: int = 0  # candidates per returned row, rescored by stored keys; 0: scores of the codes
+
+
+@dataclass(frozen=True, config=STRICT)
+class Recall:
+    """Share of the exact k nearest keys that the index returns, on held-out queries."""
+
+    k: int
+    value: float
+    queries: int
+    generation: int = 1  # of the index, when it was measured
+
+
+@dataclass(frozen=True, config=STRICT)
+class TriedIndex:
+    """An index that was built, and the recall it reached."""
+
+    factory: str
+    recall: float
+    effort: Effort
 
 
 def set_effort(vectors: Any, effort: Effort) -> None:

@@ -1,7 +1,7 @@
-"""Candidates (q, c) of an index -> the best k of them by exact scores: scores and rows (q, k).
+"""Candidates (q, c) of an index -> the best k by exact scores: scores and rows (q, k).
 
-A coarse code finds the right rows but not their order. The stored keys, of which only those of the
-candidates are read, put them right.
+Compressed codes find the right rows but not their order. Scores from the stored keys, of which only
+those of the candidates are read, restore it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.search.fold import Fold, fold
+from unprompt.index.search.fold import FoldedTransforms, fold_transforms
 from unprompt.index.vectors.float16 import widen
 from unprompt.index.vectors.matrix import Matrix
 from unprompt.index.vectors.transforms import apply_transforms
@@ -19,31 +19,31 @@ from unprompt.index.vectors.transforms import apply_transforms
 
 @dataclass(frozen=True)
 class KeyScores:
-    """Inner products with stored keys, in the space that the index compares in."""
+    """Inner products of queries and stored keys, in the space of the index."""
 
     keys: Matrix  # (n, d_image)
-    steps: Sequence[Any]  # the index' transforms
-    lengths: Matrix | None = None  # (n, 1) of `Fold.lengths`, where they are kept
+    steps: Sequence[Any]  # transforms of the index
+    lengths: Matrix | None = None  # (n, 1) of `FoldedTransforms.lengths`, where they are stored
 
     @cached_property
-    def _fold(self) -> Fold | None:
-        return None if self.lengths is None else fold(self.steps)
+    def _folded(self) -> FoldedTransforms | None:
+        return None if self.lengths is None else fold_transforms(self.steps)
 
     def __call__(self, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Scores (q, c) float32 of queries and the keys of their rows; -inf where a row is -1.
+        """Scores (q, c) float32 of queries (q, d_image) and their rows (q, c); -inf for row -1.
 
-        One query at a time: its keys then stay in the processor's cache until they are multiplied.
+        Works on one query at a time: its keys then stay in the processor's cache.
         """
-        asked = apply_transforms(self.steps, queries)
-        wanted, scores = np.maximum(rows, 0), np.empty(rows.shape, dtype=np.float32)
-        if self._fold is None or self.lengths is None:
-            for query, own, out in zip(asked, wanted, scores, strict=True):
+        queries = apply_transforms(self.steps, queries)
+        present, scores = np.maximum(rows, 0), np.empty(rows.shape, dtype=np.float32)
+        if self._folded is None or self.lengths is None:
+            for query, own, out in zip(queries, present, scores, strict=True):
                 np.matmul(apply_transforms(self.steps, self.keys[own]), query, out=out)
         else:
-            directions, offsets = self._fold.project(asked)
-            for query, own, out in zip(directions, wanted, scores, strict=True):
+            directions, offsets = self._folded.project(queries)
+            for query, own, out in zip(directions, present, scores, strict=True):
                 np.matmul(widen(self.keys[own]), query, out=out)
-            scores = (scores + offsets[:, None]) / self.lengths[wanted][..., 0]
+            scores = (scores + offsets[:, None]) / self.lengths[present][..., 0]
         return np.where(rows < 0, np.float32(-np.inf), scores)
 
 
@@ -52,8 +52,8 @@ def refine(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k best candidates (q, c) of each query (q, d_image) by exact scores.
 
-    Candidates that are -1 or repeat do not count; the rest is row -1 with score -inf. Rows of the
-    same score come in the order of their numbers.
+    Candidates that are -1 or repeated do not count. Missing results have row -1 and score -inf.
+    Rows with equal scores come in ascending order.
     """
     rows = _without_repeats(candidates)
     scores = scores_of(queries, rows)
@@ -67,7 +67,7 @@ def refine(
 
 
 def _without_repeats(candidates: np.ndarray) -> np.ndarray:
-    """Each row once a query, sorted, what is over as -1."""
+    """The candidates of each query sorted, repeated ones replaced by -1."""
     rows = np.sort(candidates.astype(np.int64), axis=1)
     repeats = np.zeros(rows.shape, dtype=bool)
     repeats[:, 1:] = rows[:, 1:] == rows[:, :-1]

@@ -1,4 +1,4 @@
-"""New keys (n, d_image) against an index -> how much farther they lie than its own rows do."""
+"""New keys (n, d_image) and an index -> how near its rows they lie, compared with its own rows."""
 
 from typing import NamedTuple
 
@@ -7,18 +7,19 @@ import numpy as np
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.vectors.matrix import Matrix
+from unprompt.index.vectors.transforms import sample_rows
 
 SAMPLE = 500  # rows of either side
-LOW = 5.0  # percentile of the index' own rows that the median new key should reach
-GROWTH = 2.0  # times the rows that the index was trained on
+LOW_PERCENTILE = 5.0  # of the index' own rows, which the median new key should reach
+MAX_GROWTH = 2.0  # rows per row that the index was trained on
 
 
 class Drift(NamedTuple):
-    """Cosines, in the index' space, to the nearest row."""
+    """Cosines to the nearest row, in the space of the index."""
 
     new: float  # median of the new keys
     stored: float  # median of the index' own rows, each without itself
-    low: float  # of these, the percentile LOW
+    low: float  # LOW_PERCENTILE of the index' own rows
 
     @property
     def is_large(self) -> bool:
@@ -27,15 +28,16 @@ class Drift(NamedTuple):
 
 
 def measure_drift(index: PromptIndex, keys: Matrix) -> Drift | None:
-    """Compare samples of both; None where the index keeps no keys or has a single row."""
+    """Compare samples of both; None where the index stores no keys or has a single row."""
     if index.keys is None or index.manifest.ntotal < 2 or not len(keys):
         return None
-    stored = np.asarray(index.keys[_spread(index.manifest.ntotal)], dtype=np.float32)
-    own = to_unit_length(stored)  # float16 rounds the length
-    apart = index.search(own, 2).scores[:, 1]
-    near = index.search(np.asarray(keys[_spread(len(keys))], dtype=np.float32), 1).scores[:, 0]
-    return Drift(float(np.median(near)), float(np.median(apart)), float(np.percentile(apart, LOW)))
-
-
-def _spread(count: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
+    stored = np.asarray(index.keys[sample_rows(index.manifest.ntotal, SAMPLE)], dtype=np.float32)
+    own = to_unit_length(stored)  # rounding to float16 changed the lengths
+    stored_scores = index.search(own, 2).scores[:, 1]
+    sample = np.asarray(keys[sample_rows(len(keys), SAMPLE)], dtype=np.float32)
+    new_scores = index.search(sample, 1).scores[:, 0]
+    return Drift(
+        float(np.median(new_scores)),
+        float(np.median(stored_scores)),
+        float(np.percentile(stored_scores, LOW_PERCENTILE)),
+    )

@@ -1,4 +1,4 @@
-"""An index -> its keys (n, d_image) and rows as a folder of embeddings, clip-retrieval's layout."""
+"""An index -> a folder of embeddings with its keys and rows, in clip-retrieval's layout."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from unprompt.index.vectors.embeddings import (
     write_part,
 )
 
-PART = 50_000  # rows
+PART_ROWS = 50_000
 
 
 def export_index(folder: Path, output: Path) -> int:
-    """Write all rows that count and return how many.
+    """Write all rows but removed ones, and return how many.
 
-    Raises ConfigError where `output` is there, UnpromptError where no keys are kept.
+    Raises ConfigError where `output` exists, UnpromptError where the index stores no keys.
     """
     if output.exists():
         raise ConfigError(f"{output} is there already; choose another output folder")
@@ -39,7 +39,7 @@ def export_index(folder: Path, output: Path) -> int:
         pl.lit("success").alias("status"),
         pl.lit(None, pl.String).alias("error_message"),
     ).select(list(METADATA))
-    for part, start in enumerate(range(0, rows.height, PART)):
-        block = np.asarray(content.keys[start : start + PART])
-        write_part(output, part, rows.slice(start, PART), block, keys)
+    for part, start in enumerate(range(0, rows.height, PART_ROWS)):
+        block = np.asarray(content.keys[start : start + PART_ROWS])
+        write_part(output, part, rows.slice(start, PART_ROWS), block, keys)
     return rows.height

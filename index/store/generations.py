@@ -1,7 +1,7 @@
-"""Changing an index in place: new files beside the old ones, then the manifest, then those go.
+"""In-place changes of an index: write new files, then the manifest, then delete the old files.
 
-A reader opens the files that the manifest names and holds them open, so that it has one generation
-whole. A writer that dies leaves the generation that was, and files that the next one removes.
+A reader holds the files of its manifest open, so that it sees one whole generation. A writer that
+is killed leaves the previous generation intact, and files that the next writer deletes.
 """
 
 import os
@@ -13,32 +13,32 @@ from pathlib import Path
 from unprompt.index.base.errors import UnpromptError
 from unprompt.index.store.manifest import IndexManifest, read_index_manifest
 
-OURS = re.compile(
+INDEX_FILE = re.compile(
     r"(index|lists|rows|targets|keys|lengths|removed)(\.\d{5})?\.(faiss|ivfdata|parquet|npy|sqlite)(\.tmp)?"
 )
 
 
 @contextmanager
 def change_index(folder: Path) -> Iterator[IndexManifest]:
-    """The manifest of an index that no other writer changes meanwhile.
+    """Yield the manifest of an index, and keep other writers out meanwhile.
 
-    Raises UnpromptError where another one does.
+    Raises UnpromptError where another process changes the index.
     """
     with _locked(folder):
         before = read_index_manifest(folder)
-        sweep(folder, before)
+        delete_all_but(folder, before.files)
         try:
             yield before
         finally:
-            sweep(folder, read_index_manifest(folder))
+            delete_all_but(folder, read_index_manifest(folder).files)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder; the system lets go of it when the process ends, however it does."""
+    """Lock the folder; the system releases the lock when the process ends, however it ends."""
     try:
         import fcntl
-    except ImportError:  # Windows: writers are not kept apart there
+    except ImportError:  # Windows: no lock there
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -53,13 +53,8 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def sweep(folder: Path, manifest: IndexManifest) -> None:
-    """Remove what belongs to other generations."""
-    sweep_all_but(folder, manifest.files)
-
-
-def sweep_all_but(folder: Path, names: Collection[str]) -> None:
-    """Remove all files of an index but these."""
+def delete_all_but(folder: Path, names: Collection[str]) -> None:
+    """Delete all index files in a folder except those named."""
     for path in folder.iterdir():
-        if OURS.fullmatch(path.name) and path.name not in names:
+        if INDEX_FILE.fullmatch(path.name) and path.name not in names:
             path.unlink(missing_ok=True)

@@ -1,45 +1,31 @@
-"""The last file written of an index: what is in its folder, and how to know it is whole."""
+"""The manifest of an index folder, written last: its files, and what a reader must know of them.
+
+`index.faiss` holds the FAISS index, `rows.parquet` the rows (and `rows.sqlite` where there are
+many), `targets.npy` (n, d_prompt) and `keys.npy` (n, d_image) vectors as float16.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from pydantic.dataclasses import dataclass
 
 from unprompt.index.base.durable import digest_file, read_json, write_json
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.settings import STRICT, read_settings, write_settings
-from unprompt.index.search.effort import Effort
+from unprompt.index.search.effort import Effort, Recall, TriedIndex
 
-MANIFEST = "manifest.json"
-FORMAT = 2
+MANIFEST, FORMAT = "manifest.json", 2
+VECTORS, LISTS = "index.faiss", "lists.ivfdata"
+ROWS_FILE, LOOKUP = "rows.parquet", "rows.sqlite"
+TARGETS, KEYS, LENGTHS, REMOVED = "targets.npy", "keys.npy", "lengths.npy", "removed.npy"
 
 
 @dataclass(frozen=True, config=STRICT)
 class FileRecord:
-    """Size and content of one file at the time it was written."""
+    """Size and digest of one file when it was written."""
 
     size_bytes: int
     sha256: str
-
-
-@dataclass(frozen=True, config=STRICT)
-class Recall:
-    """Share of the exact k nearest keys that the index returns, on held-out queries."""
-
-    k: int
-    value: float
-    queries: int
-    generation: int = 1  # that it was measured on
-
-
-@dataclass(frozen=True, config=STRICT)
-class Trial:
-    """A kind of index that was built, and the recall it reached."""
-
-    factory: str
-    recall: float
-    effort: Effort
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -48,10 +34,10 @@ class Segment:
 
     count: int
     rows: str  # ROWS, .parquet
-    targets: str  # .npy (count, d_prompt) fp16
-    keys: str | None  # .npy (count, d_image) fp16, None where they are not kept
+    targets: str  # .npy (count, d_prompt) float16
+    keys: str | None  # .npy (count, d_image) float16, before transforms; None: not stored
     lookup: str | None = None  # .sqlite, the rows again, where there are many
-    lengths: str | None = None  # .npy (count, 1), of Fold.lengths, where the index has use for them
+    lengths: str | None = None  # .npy (count, 1) of FoldedTransforms.lengths, where they are used
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -62,7 +48,7 @@ class Segment:
 
 @dataclass(frozen=True, config=STRICT)
 class IndexManifest:
-    """Everything a reader must know before it trusts the other files of an index."""
+    """What a reader must know before it trusts the other files of an index."""
 
     factory: str
     keys: str  # image | text
@@ -70,18 +56,18 @@ class IndexManifest:
     target_space: str  # of the prompt encoder that made the targets
     dim: int  # d_image
     target_dim: int  # d_prompt
-    ntotal: int  # rows that count, without removed ones
+    ntotal: int  # rows, without removed ones
     prompts: int  # distinct prompts among them
     recall: Recall | None
     files: dict[str, FileRecord]
-    vectors: str  # the FAISS file; a row's id in it is its place in the segments, end to end
+    vectors: str  # the FAISS file; ids count the rows of all segments, removed ones included
     segments: tuple[Segment, ...]  # in the order of insertion
     effort: Effort = Effort()
-    tried: tuple[Trial, ...] = ()  # where recall was measured; the last is the one that is kept
-    lists: str | None = None  # .ivfdata, where they are too large for memory
-    removed: str | None = None  # .npy, sorted places of rows that no longer count
+    tried: tuple[TriedIndex, ...] = ()  # where recall was measured; the last one is this index
+    lists: str | None = None  # .ivfdata, where the lists are too large for memory
+    removed: str | None = None  # .npy, sorted ids of removed rows
     trained_rows: int = 0  # rows that the index was trained on
-    generation: int = 1  # grows with every change
+    generation: int = 1  # rises with every change
     metric: str = "cosine"
     format: int = FORMAT
 
@@ -92,13 +78,13 @@ class IndexManifest:
 
 
 def generation_name(name: str, generation: int) -> str:
-    """`rows.parquet` of the third generation is `rows.00003.parquet`; the first has plain names."""
+    """`rows.parquet` of generation 3 is `rows.00003.parquet`; generation 1 has plain names."""
     stem, _, suffix = name.rpartition(".")
     return name if generation == 1 else f"{stem}.{generation:05d}.{suffix}"
 
 
 def record_files(folder: Path, names: Iterable[str]) -> dict[str, FileRecord]:
-    """Sizes and digests of `names` below `folder`."""
+    """Sizes and digests of the files `names` in `folder`."""
     return {
         name: FileRecord((folder / name).stat().st_size, digest_file(folder / name))
         for name in sorted(names)
@@ -106,7 +92,7 @@ def record_files(folder: Path, names: Iterable[str]) -> dict[str, FileRecord]:
 
 
 def check_files(folder: Path, files: dict[str, FileRecord], digests: bool, remedy: str) -> None:
-    """Raise DamagedFileError naming the first file missing, cut or (if `digests`) changed."""
+    """Raise DamagedFileError naming the first file missing, cut short or (`digests`) changed."""
     for name, record in files.items():
         path = folder / name
         if not path.is_file():
@@ -120,13 +106,13 @@ def check_files(folder: Path, files: dict[str, FileRecord], digests: bool, remed
             raise DamagedFileError(f"{path} has changed since it was written. {remedy}")
 
 
-def write_manifest(folder: Path, manifest: Any) -> None:
-    """Write the manifest of a folder, after all its other files."""
+def write_manifest(folder: Path, manifest: IndexManifest) -> None:
+    """Write the manifest of an index, after all its other files."""
     write_json(folder / MANIFEST, write_settings(manifest))
 
 
 def read_index_manifest(folder: Path) -> IndexManifest:
-    """The manifest of an index; raises DamagedFileError where there is none or a newer one."""
+    """The manifest of an index; raises DamagedFileError without one of this format."""
     path = folder / MANIFEST
     if not path.is_file():
         raise DamagedFileError(

@@ -1,4 +1,4 @@
-"""The prompt index: query keys (q, d_image) -> the k nearest known renders and their prompts."""
+"""The prompt index: query keys (q, d_image) -> the k nearest rows and their prompts."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,11 +9,16 @@ import numpy as np
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.index.encoders.protocols import check_same_space, to_unit_length
-from unprompt.index.search.fold import Fold, fold
-from unprompt.index.search.gpu_scan import MOST, Scan, scan_all
+from unprompt.index.search.fold import FoldedTransforms, fold_transforms
+from unprompt.index.search.gpu_scan import MAX_K, GpuScan, scan_on_gpus
 from unprompt.index.search.refine import KeyScores, refine
-from unprompt.index.store.index_files import REMEDY, ROWS_FILE, IndexFiles, check_generation
-from unprompt.index.store.manifest import IndexManifest, check_files, read_index_manifest
+from unprompt.index.store.manifest import (
+    ROWS_FILE,
+    IndexManifest,
+    check_files,
+    read_index_manifest,
+)
+from unprompt.index.store.open_files import REMEDY, OpenFiles, check_generation
 from unprompt.index.vectors.faiss_library import load_faiss, one_thread
 from unprompt.index.vectors.float16 import widen
 from unprompt.index.vectors.transforms import gather_keys, inner_index, transforms
@@ -22,46 +27,48 @@ if TYPE_CHECKING:
     import polars as pl
 
 MEAN_BLOCK = 65_536  # rows read at a time
-SMALL_SEARCH = 50_000  # queries times rows: less is done before other threads are awake
-FEW = 20_000  # rows that are looked up one by one; for more the whole table is read
+SMALL_SEARCH = 50_000  # queries times rows: up to here one thread is the fastest
+MAX_LOOKUP = 20_000  # rows that are looked up; for more, the whole table is read
 
 
 class Neighbors(NamedTuple):
-    """The k best rows a query, best first; rows are -1 where there are fewer than k."""
+    """The k nearest rows per query, best first; row -1 and score -inf where there are fewer."""
 
-    scores: np.ndarray  # (q, k) float32, cosine in the index' space
+    scores: np.ndarray  # (q, k) float32, cosines after the transforms of the index
     rows: np.ndarray  # (q, k) int64
 
 
 class PromptIndex:
-    """One generation of an index, whole whatever writers do; removed rows are not counted.
+    """A read-only snapshot of an index, for any thread. Concurrent writers never change it.
 
-    Of vectors, targets, keys and rows only what is touched is read.
+    Rows are numbered from 0, without removed ones. Vectors, targets, keys and rows stay on disk
+    until they are used.
     """
 
-    def __init__(self, folder: Path, manifest: IndexManifest, changing: bool = False):
-        """Open the files that `manifest` names; `load` is what finds them.
+    def __init__(self, folder: Path, manifest: IndexManifest, writable: bool = False):
+        """Open the files of `manifest`; most callers want `load`.
 
-        `changing`: rows will be added to its vectors.
+        `writable`: rows will be added to the FAISS index.
         """
         self.folder = folder
         self.manifest = manifest
-        self._files = IndexFiles(folder, manifest, changing)
-        self._live = self._files.live
+        self._files = OpenFiles(folder, manifest, writable)
+        self.live = self._files.live
         self.vectors = self._files.vectors
-        self.targets, self.keys = self._files.targets, self._files.keys
-        self._scan: Scan | None = None
+        self.targets = self._files.targets  # (n, d_prompt) float16
+        self.keys = self._files.keys  # (n, d_image) float16, before transforms, or None
+        self._gpu_scan: GpuScan | None = None
 
     @classmethod
     def load(cls, folder: Path) -> "PromptIndex":
-        """Open an index; raises DamagedFileError naming the file that is not what was written."""
+        """Open the newest generation; raises DamagedFileError naming the file that is broken."""
         manifest = read_index_manifest(folder)
         while True:
             try:
                 check_generation(folder, manifest)
                 return cls(folder, manifest)
             except DamagedFileError:
-                # A writer may have switched to another generation since the manifest was read.
+                # A writer may have published another generation since the manifest was read.
                 newer = read_index_manifest(folder)
                 if newer.generation == manifest.generation:
                     raise
@@ -69,7 +76,7 @@ class PromptIndex:
 
     @cached_property
     def rows(self) -> "pl.DataFrame":
-        """ROWS of all rows, in the order of the targets: the whole table in memory."""
+        """ROWS of all rows, in the order of the targets, as a table in memory."""
         table = self._files.rows.read()
         if table.height != self.manifest.ntotal:
             raise DamagedFileError(
@@ -79,39 +86,33 @@ class PromptIndex:
         return table
 
     def read_rows(self, rows: Sequence[int] | np.ndarray, *columns: str) -> "pl.DataFrame":
-        """ROWS, or those columns of it, of rows (m,) in the order asked; a few are read alone."""
+        """ROWS, or those columns of it, of rows (m,) in the order given."""
         import polars as pl
 
         from unprompt.index.base.tables import ROWS
 
-        wanted = np.asarray(rows, dtype=np.int64)
-        names = columns or tuple(ROWS)
-        if "rows" in self.__dict__ or not 0 < len(wanted) <= FEW:
-            return self.rows.select(names)[wanted]
-        found = self._files.rows.take(wanted, self._files.ends, names)
-        if "row" in names:
-            found = found.with_columns(pl.Series("row", wanted, pl.UInt32))
-        return found
+        kinds = {name: ROWS[name] for name in columns or ROWS}
+        return pl.DataFrame(self.read_values(rows, *kinds), schema=kinds)
 
     def read_values(self, rows: Sequence[int] | np.ndarray, *columns: str) -> dict[str, list[Any]]:
-        """The same as a list a column: a few rows need no polars where the index has a lookup."""
+        """The columns of rows (m,) as lists; without polars where the index has a lookup."""
         wanted = np.asarray(rows, dtype=np.int64)
-        if "rows" in self.__dict__ or not 0 < len(wanted) <= FEW:
-            return self.read_rows(wanted, *columns).to_dict(as_series=False)
-        found = self._files.rows.values(wanted, self._files.ends, columns)
+        if "rows" in self.__dict__ or not 0 < len(wanted) <= MAX_LOOKUP:
+            return self.rows.select(columns)[wanted].to_dict(as_series=False)
+        found = self._files.rows.values(wanted, columns)
         return found | {"row": wanted.tolist()} if "row" in columns else found
 
     def prompt_ids_of(self, rows: np.ndarray) -> np.ndarray:
-        """The prompts of rows (...): (...) uint64; any for a row that is -1."""
+        """The prompt ids (...) uint64 of rows (...); arbitrary for row -1."""
         wanted = np.maximum(rows, 0).ravel()
         found = self.read_values(wanted, "prompt_id")["prompt_id"]
         return np.array(found, dtype=np.uint64).reshape(rows.shape)
 
     def first_of_prompts(self, rows: np.ndarray) -> np.ndarray:
-        """Places (p,) in rows (m,) where a prompt stands for the first time, in their order."""
-        single = self.manifest.prompts == self.manifest.ntotal  # a prompt has one row
-        identities = rows if single else self.prompt_ids_of(rows)
-        return np.sort(np.unique(identities, return_index=True)[1])
+        """Positions (p,) in rows (m,) at which a prompt appears for the first time, ascending."""
+        one_row_each = self.manifest.prompts == self.manifest.ntotal
+        prompts = rows if one_row_each else self.prompt_ids_of(rows)
+        return np.sort(np.unique(prompts, return_index=True)[1])
 
     @cached_property
     def mean_target(self) -> np.ndarray:
@@ -131,7 +132,7 @@ class PromptIndex:
         )
 
     def search(self, keys: np.ndarray, k: int) -> Neighbors:
-        """The k nearest rows of each key (q, d_image); raises UnpromptError for a wrong shape."""
+        """The k nearest rows of each key (q, d_image); raises UnpromptError for another shape."""
         if keys.ndim != 2 or keys.shape[1] != self.manifest.dim:
             raise UnpromptError(f"keys have shape {keys.shape}, wanted (q, {self.manifest.dim})")
         queries = np.ascontiguousarray(keys, dtype=np.float32)
@@ -144,22 +145,22 @@ class PromptIndex:
         return Neighbors(np.where(rows < 0, -np.inf, scores).astype(np.float32), rows)
 
     def use_gpus(self, devices: Sequence[Any] | None = None) -> None:
-        """From now on compare with every kept key, exactly, on all GPUs that FAISS sees.
+        """Make later searches exact, over all stored keys, on all GPUs that FAISS sees.
 
-        `devices` are empty FAISS indexes to use in their place. Raises ConfigError where there is
-        no GPU, too little memory on it, or no kept keys.
+        `devices` are empty FAISS indexes to use instead. Raises ConfigError where there is no GPU,
+        too little memory on it, or no stored keys.
         """
         if self._key_scores is None:
             raise ConfigError(
                 f"{self.folder} keeps no keys, which a search on the GPU needs; rebuild it with "
                 "`index.keep_keys: true`"
             )
-        self._scan = scan_all(self._key_scores, devices)
+        self._gpu_scan = scan_on_gpus(self._key_scores, devices)
 
     def _search_refined(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Where the index was tuned so, the best k of more candidates by the keys that are kept."""
-        if self._scan is not None and k <= MOST:
-            return self._scan.search(queries, k)
+        """The k best rows, rescored by stored keys from more candidates if the effort says so."""
+        if self._gpu_scan is not None and k <= MAX_K:
+            return self._gpu_scan.search(queries, k)
         factor = self.manifest.effort.refine
         if factor == 0 or self._key_scores is None:
             return self._search_live(queries, k)
@@ -167,9 +168,9 @@ class PromptIndex:
         return refine(queries, candidates, self._key_scores, k)
 
     @property
-    def fold(self) -> Fold | None:
-        """How kept keys are scored without transforming them; None where they are."""
-        return None if self._files.lengths is None else fold(transforms(self.vectors))
+    def folded_transforms(self) -> FoldedTransforms | None:
+        """How stored keys are scored untransformed; None where they are transformed."""
+        return None if self._files.lengths is None else fold_transforms(transforms(self.vectors))
 
     @cached_property
     def _key_scores(self) -> KeyScores | None:
@@ -178,44 +179,43 @@ class PromptIndex:
         return KeyScores(self.keys, transforms(self.vectors), self._files.lengths)
 
     def _search_live(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest rows that count; more are fetched where removed ones stand before them."""
+        """The k nearest rows without removed ones; fetches more until there are enough.
+
+        FAISS' IDSelector would do it in one search, but product-quantizer scans, fast-scan codes
+        without lists, and FAISS' own refinement refuse it.
+        """
         fetched = k
         while True:
             with one_thread(len(queries) * self.manifest.stored <= SMALL_SEARCH):
-                scores, places = self.vectors.search(queries, fetched)
-            if self._live.whole:
-                return scores, places
-            rows = self._live.rows(places)
+                scores, ids = self.vectors.search(queries, fetched)
+            if self.live.complete:
+                return scores, ids
+            rows = self.live.to_rows(ids)
             enough = (rows >= 0).sum(axis=1) >= k
-            exhausted = places[:, -1] < 0  # FAISS has no more to give
+            exhausted = ids[:, -1] < 0  # FAISS finds no more
             if fetched >= self.manifest.stored or np.all(enough | exhausted):
                 order = np.argsort(rows < 0, axis=1, kind="stable")[:, :k]
                 return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
             fetched = min(2 * fetched, self.manifest.stored)
 
     def keys_of(self, rows: np.ndarray) -> np.ndarray:
-        """The stored keys of rows (q, k), in the space they are compared in: (q, k, d) float32.
+        """The keys of rows (q, k), after the transforms of the index: (q, k, d) float32.
 
-        Zeros where a row is -1. Without kept keys codes are decoded, which differ a little from
-        what went in.
+        Zeros for row -1. Without stored keys, codes are decoded, which approximate the keys.
         """
         wanted = np.maximum(rows, 0)
         if self.keys is not None:
-            touched, places = np.unique(wanted, return_inverse=True)
-            found = gather_keys(self.keys, touched, transforms(self.vectors))
+            distinct, places = np.unique(wanted, return_inverse=True)
+            found = gather_keys(self.keys, distinct, transforms(self.vectors))
             keys = found[places.reshape(rows.shape)]
         else:
             stored = inner_index(self.vectors)
             if isinstance(stored, load_faiss().IndexIVF):
                 stored.make_direct_map()
-            asked = np.ascontiguousarray(self._live.places(wanted).ravel(), dtype=np.int64)
-            with one_thread(len(asked) <= FEW):
-                keys = stored.reconstruct_batch(asked).reshape(*rows.shape, -1)
+            ids = np.ascontiguousarray(self.live.to_ids(wanted).ravel(), dtype=np.int64)
+            with one_thread(len(ids) <= MAX_LOOKUP):
+                keys = stored.reconstruct_batch(ids).reshape(*rows.shape, -1)
         return np.where((rows >= 0)[..., None], keys, np.float32(0.0))
-
-    def places_removed(self, leaving: np.ndarray) -> np.ndarray:
-        """Places of all removed rows, those marked in `leaving` (n,) among them, sorted."""
-        return self._live.without(leaving)
 
     def verify(self) -> None:
         """Hash every file; raises DamagedFileError naming the first that changed."""

@@ -1,4 +1,4 @@
-"""Whole indexes -> one merged index, or one that is trained and filled anew."""
+"""Indexes -> one merged index, or one index trained and filled again."""
 
 import shutil
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.generations import change_index
 from unprompt.index.store.manifest import write_manifest
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.segment_files import IndexContent
-from unprompt.index.store.update import Change, add_rows
+from unprompt.index.store.segments import IndexContent
+from unprompt.index.store.update import IndexChange, add_rows
 from unprompt.index.store.write import write_index
 
 
-def merge_indexes(folders: Sequence[Path], output: Path) -> Change:
-    """The first index, with its training, and the rows of all others, as an index of its own.
+def merge_indexes(folders: Sequence[Path], output: Path) -> IndexChange:
+    """Copy the first index, with its training, and add the rows of all others.
 
-    Raises ConfigError where `output` is there, UnpromptError where another one keeps no keys.
+    Raises ConfigError where `output` exists, UnpromptError where another index stores no keys.
     """
     if output.exists():
         raise ConfigError(f"{output} is there already; choose another output folder")
@@ -33,7 +33,7 @@ def merge_indexes(folders: Sequence[Path], output: Path) -> Change:
     write_manifest(unfinished, manifest)
     changes = [add_rows(unfinished, read_content(folder)) for folder in folders[1:]]
     unfinished.rename(output)
-    return Change(
+    return IndexChange(
         changes[-1].manifest if changes else manifest,
         added=sum(change.added for change in changes),
         skipped=sum(change.skipped for change in changes),
@@ -46,20 +46,21 @@ def rebuild_index(
     config: IndexConfig,
     held_out: np.ndarray | None = None,
     progress: Progress = SILENT,
-) -> Change:
-    """Train and fill anew from the kept keys: removed rows go, the type is chosen by size again.
+) -> IndexChange:
+    """Train and fill the index again from its stored keys, without removed rows.
 
-    `held_out` (q, d_image) are queries that measure recall.
+    The kind of index is chosen by size again; `held_out` (q, d_image) are queries that measure its
+    recall. Raises UnpromptError where the index stores no keys.
     """
     with change_index(folder) as before:
         content = read_content(folder)
         queries = content.keys[:0] if held_out is None else held_out
         after = write_index(folder, content, queries, config, before.generation + 1, progress)
-    return Change(after, removed=before.stored - before.ntotal, rebuilt=True)
+    return IndexChange(after, removed=before.stored - before.ntotal, rebuilt=True)
 
 
 def read_content(folder: Path) -> IndexContent:
-    """All that went into an index; raises UnpromptError where it keeps no keys."""
+    """Rows, keys and targets of an index; raises UnpromptError where it stores no keys."""
     index = PromptIndex.load(folder)
     if index.keys is None:
         raise UnpromptError(

@@ -1,91 +1,63 @@
-"""An index' row files -> one table and matrices over the rows that count, read as they are touched.
+"""Rows, keys and targets that are added at one time -> the files of a segment."""
 
-Every change adds files and removes none of a row's: removed rows are a list of places.
-"""
-
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 
-from unprompt.index.base.errors import DamagedFileError
-from unprompt.index.store.row_lookup import RowLookup
-from unprompt.index.vectors.live_rows import LiveRows
-from unprompt.index.vectors.matrix import occurring
+from unprompt.index.base.tables import ROWS, write_table
+from unprompt.index.search.fold import FoldedTransforms
+from unprompt.index.store.manifest import (
+    KEYS,
+    LENGTHS,
+    LOOKUP,
+    ROWS_FILE,
+    TARGETS,
+    Segment,
+    generation_name,
+)
+from unprompt.index.store.rows import write_lookup
+from unprompt.index.vectors.matrix import Matrix
+from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
 
-if TYPE_CHECKING:
-    import polars as pl
+LOOKUP_ROWS = 1000  # from here a segment has a lookup; a smaller table is read whole as fast
 
 
-class RowFiles:
-    """The row files of one generation, held open: they may be deleted while they are still read."""
+class IndexContent(NamedTuple):
+    """The rows that go into an index, with their keys and targets."""
 
-    def __init__(self, tables: Sequence[Path], lookups: Sequence[Path | None], live: LiveRows):
-        self._paths = tables
-        self._handles: list[BinaryIO] = [path.open("rb") for path in tables]
-        self._lookups = [None if path is None else RowLookup(path) for path in lookups]
-        self._tables: dict[int, pl.DataFrame] = {}
-        self._live = live
+    rows: pl.DataFrame  # ROWS
+    keys: Matrix  # (n, d_image) unit length; if it lies on disk, it is never read whole
+    targets: Matrix  # (n, d_prompt) unit length
+    space: str  # of the encoder that made the keys
+    target_space: str  # of the prompt encoder that made the targets
+    key_kind: str = "image"  # or text
 
-    def read(self) -> "pl.DataFrame":
-        """ROWS of all rows that count, numbered anew."""
-        import polars as pl
 
-        tables = [self._table(number) for number in range(len(self._paths))]
-        if len(tables) == 1 and self._live.whole:
-            return tables[0]
-        whole = pl.concat(tables, rechunk=True)
-        kept = np.delete(np.arange(whole.height), self._live.removed)
-        return whole[kept].with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"))
+def write_segment(folder: Path, content: IndexContent, generation: int, keep_keys: bool) -> Segment:
+    """Write the rows, targets and, if they are to be kept, keys that a generation adds."""
+    names = (ROWS_FILE, TARGETS, KEYS, LOOKUP)
+    rows, targets, keys, lookup = (generation_name(name, generation) for name in names)
+    write_table(folder / rows, content.rows, ROWS)
+    segment = Segment(content.rows.height, rows, targets, None)
+    if segment.count >= LOOKUP_ROWS:
+        write_lookup(folder / lookup, content.rows)
+        segment = replace(segment, lookup=lookup)
+    write_matrix(folder / targets, content.targets, np.float16)
+    if keep_keys:
+        write_matrix(folder / keys, content.keys, np.float16)
+        segment = replace(segment, keys=keys)
+    return segment
 
-    def take(self, rows: np.ndarray, ends: np.ndarray, columns: Sequence[str]) -> "pl.DataFrame":
-        """Columns of ROWS, of rows (m,) in their order; `ends` (s,) are where segments end."""
-        import polars as pl
 
-        from unprompt.index.base.tables import ROWS
-
-        kinds = {name: ROWS[name] for name in columns}
-        return pl.DataFrame(self.values(rows, ends, columns), schema=kinds)
-
-    def values(
-        self, rows: np.ndarray, ends: np.ndarray, columns: Sequence[str]
-    ) -> dict[str, list[Any]]:
-        """The same as a list a column; segments that have a lookup need no polars for it."""
-        places = self._live.places(rows)
-        parts = np.searchsorted(ends, places, side="right")
-        found: dict[str, list[Any]] = {name: [None] * len(rows) for name in columns}
-        for number in occurring(parts):
-            here = np.flatnonzero(parts == number)
-            start = 0 if number == 0 else ends[number - 1]
-            read = self._values(number, places[here] - start, columns)
-            for name, values in read.items():
-                for place, value in zip(here.tolist(), values, strict=True):
-                    found[name][place] = value
-        return found
-
-    def _values(
-        self, number: int, numbers: np.ndarray, columns: Sequence[str]
-    ) -> dict[str, list[Any]]:
-        lookup = self._lookups[number]
-        if lookup is None:
-            return self._table(number).select(columns)[numbers].to_dict(as_series=False)
-        return lookup.values(numbers, columns)
-
-    def _table(self, number: int) -> "pl.DataFrame":
-        """A segment's rows; those that have no lookup are kept."""
-        import polars as pl
-
-        from unprompt.index.base.tables import ROWS, check_schema
-
-        if number in self._tables:
-            return self._tables[number]
-        handle, path = self._handles[number], self._paths[number]
-        handle.seek(0)
-        try:
-            table = check_schema(pl.read_parquet(handle), ROWS, str(path))
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DamagedFileError(f"{path} cannot be read: {error}") from error
-        if self._lookups[number] is None:
-            self._tables[number] = table
-        return table
+def write_lengths(
+    folder: Path, segment: Segment, generation: int, folded: FoldedTransforms | None
+) -> Segment:
+    """Write the lengths of the stored keys, where folded transforms score them."""
+    if folded is None or segment.keys is None:
+        return segment
+    lengths = generation_name(LENGTHS, generation)
+    write_matrix(folder / lengths, folded.lengths(open_matrix(folder / segment.keys)), np.float32)
+    return replace(segment, lengths=lengths)

@@ -1,6 +1,6 @@
-"""An index and rows that come or go -> its next generation; ids of rows stay for good."""
+"""An index and rows to add or remove -> its next generation; row ids never change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,20 @@ import polars as pl
 from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.encoders.protocols import check_same_space
 from unprompt.index.search.codes import Coder
-from unprompt.index.search.disk_lists import merge_lists, read_listless
-from unprompt.index.search.faiss_files import write_vectors
-from unprompt.index.store.drift import GROWTH, measure_drift
+from unprompt.index.search.faiss_files import merge_lists, read_training, write_vectors
+from unprompt.index.store.drift import MAX_GROWTH, measure_drift
 from unprompt.index.store.generations import change_index
-from unprompt.index.store.index_files import LISTS, REMOVED, VECTORS
-from unprompt.index.store.manifest import IndexManifest, record_files, write_manifest
-from unprompt.index.store.manifest import generation_name as name_of
+from unprompt.index.store.manifest import (
+    LISTS,
+    REMOVED,
+    VECTORS,
+    IndexManifest,
+    generation_name,
+    record_files,
+    write_manifest,
+)
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.segment_files import IndexContent, write_lengths, write_segment
+from unprompt.index.store.segments import IndexContent, write_lengths, write_segment
 from unprompt.index.vectors.matrix import ChosenRows, Matrix
 from unprompt.index.vectors.matrix_files import write_matrix
 from unprompt.index.vectors.nearest import unit_rows
@@ -28,60 +33,55 @@ BLOCK = 65_536  # rows added at a time
 
 
 @dataclass(frozen=True)
-class Change:
-    """What became of an index."""
+class IndexChange:
+    """The manifest after a change of an index, and what changed."""
 
     manifest: IndexManifest
     added: int = 0
     removed: int = 0
-    skipped: int = 0  # rows that were there already
+    skipped: int = 0  # rows that the index had already
     rebuilt: bool = False
-    notes: tuple[str, ...] = ()  # what the user should know
+    notes: tuple[str, ...] = ()  # for the user
 
 
-def add_rows(folder: Path, content: IndexContent) -> Change:
-    """Add rows; those whose id is there already are skipped, so that a rerun adds nothing.
+def add_rows(folder: Path, content: IndexContent) -> IndexChange:
+    """Add rows; those whose row id the index has already are skipped.
 
     Raises SpaceMismatchError for keys or targets of other encoders, UnpromptError for vectors of
     another dimension or that are not finite unit vectors.
     """
     with change_index(folder) as before:
-        index = PromptIndex(folder, before, changing=True)
+        index = PromptIndex(folder, before, writable=True)
         _check_content(index, content)
-        fresh = _fresh(index, content)
-        skipped = content.rows.height - fresh.rows.height
-        if not fresh.rows.height:
-            return Change(before, skipped=skipped)
-        notes = _notes(index, fresh)
+        new = _new_rows(index, content)
+        skipped = content.rows.height - new.rows.height
+        if not new.rows.height:
+            return IndexChange(before, skipped=skipped)
+        notes = _notes(index, new)
         number = before.generation + 1
-        vectors = name_of(VECTORS, number)
-        lists = None if before.lists is None else name_of(LISTS, number)
-        grown = _grow(index, fresh.keys, None if lists is None else folder / lists)
-        write_vectors(folder / vectors, grown)
-        segment = write_segment(folder, fresh, number, index.keys is not None)
-        segment = write_lengths(folder, segment, number, index.fold)
-        prompts = pl.concat([index.rows["prompt_id"], fresh.rows["prompt_id"]]).n_unique()
-        replaced = (before.vectors, before.lists)
-        kept = {name: record for name, record in before.files.items() if name not in replaced}
+        vectors = generation_name(VECTORS, number)
+        lists = None if before.lists is None else generation_name(LISTS, number)
+        filled = _add_keys(index, new.keys, None if lists is None else folder / lists)
+        write_vectors(folder / vectors, filled)
+        segment = write_segment(folder, new, number, index.keys is not None)
+        segment = write_lengths(folder, segment, number, index.folded_transforms)
         written = (vectors, *segment.files) if lists is None else (vectors, lists, *segment.files)
         after = replace(
-            before,
+            _next_generation(folder, before, written, (before.vectors, before.lists)),
             ntotal=before.ntotal + segment.count,
-            prompts=prompts,
-            files={**kept, **record_files(folder, written)},
+            prompts=pl.concat([index.rows["prompt_id"], new.rows["prompt_id"]]).n_unique(),
             vectors=vectors,
             lists=lists,
             segments=(*before.segments, segment),
-            generation=number,
         )
         write_manifest(folder, after)
-    return Change(after, added=segment.count, skipped=skipped, notes=notes)
+    return IndexChange(after, added=segment.count, skipped=skipped, notes=notes)
 
 
-def remove_rows(folder: Path, row_ids: Sequence[int]) -> Change:
-    """Remove rows by their ids; their vectors stay in the files until the index is rebuilt.
+def remove_rows(folder: Path, row_ids: Sequence[int]) -> IndexChange:
+    """Remove rows by their row ids; their vectors stay in the files until the index is rebuilt.
 
-    Raises UnpromptError where an id is not there, or no row would be left.
+    Raises UnpromptError for a row id that the index lacks, or where no row would be left.
     """
     with change_index(folder) as before:
         index = PromptIndex(folder, before)
@@ -93,40 +93,45 @@ def remove_rows(folder: Path, row_ids: Sequence[int]) -> Change:
                 f"{unknown[0]}; `unprompt invert` and the page show row ids"
             )
         if not len(wanted):
-            return Change(before)
+            return IndexChange(before)
         if len(wanted) == before.ntotal:
             raise UnpromptError(
                 f"all {before.ntotal} rows of {folder} would be removed, and an index needs one at "
                 "least; delete the folder instead"
             )
         leaving = index.rows["row_id"].is_in(wanted.implode())
-        number = before.generation + 1
-        name = name_of(REMOVED, number)
-        write_matrix(folder / name, index.places_removed(leaving.to_numpy()), np.int64)
-        kept = {n: record for n, record in before.files.items() if n != before.removed}
+        removed = generation_name(REMOVED, before.generation + 1)
+        write_matrix(folder / removed, index.live.removed_with(leaving.to_numpy()), np.int64)
         after = replace(
-            before,
+            _next_generation(folder, before, (removed,), (before.removed,)),
             ntotal=before.ntotal - len(wanted),
             prompts=index.rows["prompt_id"].filter(~leaving).n_unique(),
-            files={**kept, **record_files(folder, (name,))},
-            removed=name,
-            generation=number,
+            removed=removed,
         )
         write_manifest(folder, after)
-    return Change(after, removed=len(wanted))
+    return IndexChange(after, removed=len(wanted))
 
 
-def _grow(index: PromptIndex, keys: Matrix, lists: Path | None) -> Any:
-    """The FAISS index with more rows; lists on disk are written anew, to the file `lists`."""
+def _next_generation(
+    folder: Path, before: IndexManifest, written: Sequence[str], replaced: Collection[str | None]
+) -> IndexManifest:
+    """The manifest with the next number, the files `written` and without those `replaced`."""
+    files = {name: record for name, record in before.files.items() if name not in replaced}
+    files |= record_files(folder, written)
+    return replace(before, files=files, generation=before.generation + 1)
+
+
+def _add_keys(index: PromptIndex, keys: Matrix, lists: Path | None) -> Any:
+    """The FAISS index with the keys added; lists on disk are written to the new file `lists`."""
     blocks = (keys[start : start + BLOCK] for start in range(0, len(keys), BLOCK))
     if lists is None:
         for block in blocks:
             index.vectors.add(np.ascontiguousarray(block, dtype=np.float32))
         return index.vectors
     trained = index.folder / index.manifest.vectors
-    coder = Coder(read_listless(trained))
-    fresh = coder.fill((coder.encode(block) for block in blocks), index.manifest.stored)
-    return merge_lists(read_listless(trained), (index.vectors, fresh), lists)
+    coder = Coder(read_training(trained))
+    new = coder.fill((coder.encode(block) for block in blocks), index.manifest.stored)
+    return merge_lists(read_training(trained), (index.vectors, new), lists)
 
 
 def _check_content(index: PromptIndex, content: IndexContent) -> None:
@@ -148,8 +153,8 @@ def _check_unit_rows(vectors: Matrix, name: str, dim: int) -> None:
         unit_rows(np.asarray(vectors[start : start + BLOCK]), block, dim)
 
 
-def _fresh(index: PromptIndex, content: IndexContent) -> IndexContent:
-    """Without the rows that are there already."""
+def _new_rows(index: PromptIndex, content: IndexContent) -> IndexContent:
+    """The content without rows that the index has already, or that repeat a row id."""
     known = content.rows["row_id"].is_in(index.rows["row_id"].implode())
     new = (~known & content.rows["row_id"].is_first_distinct()).to_numpy()
     if new.all():
@@ -162,17 +167,18 @@ def _fresh(index: PromptIndex, content: IndexContent) -> IndexContent:
     )
 
 
-def _notes(index: PromptIndex, fresh: IndexContent) -> tuple[str, ...]:
+def _notes(index: PromptIndex, new: IndexContent) -> tuple[str, ...]:
+    """Reasons to rebuild the index, for the user."""
     notes, manifest = [], index.manifest
-    drift = measure_drift(index, fresh.keys)
+    drift = measure_drift(index, new.keys)
     if drift is not None and drift.is_large:
         notes.append(
             f"the new rows are unlike the index: their nearest row is at {drift.new:.3f} (median), "
             f"that of its own rows at {drift.stored:.3f}; `unprompt index rebuild` trains it anew"
         )
-    if manifest.stored + len(fresh.keys) > GROWTH * manifest.trained_rows:
+    if manifest.stored + len(new.keys) > MAX_GROWTH * manifest.trained_rows:
         notes.append(
             f"the index was trained on {manifest.trained_rows:,} rows and now has "
-            f"{manifest.ntotal + len(fresh.keys):,}; `unprompt index rebuild` trains it anew"
+            f"{manifest.ntotal + len(new.keys):,}; `unprompt index rebuild` trains it anew"
         )
     return tuple(notes)

@@ -1,1 +1,1 @@
-"""Matrices of vectors: on disk, in float16, transformed, searched exactly."""
+"""Matrices of vectors: on disk, as float16, transformed, and searched exactly."""

@@ -1,9 +1,9 @@
-"""Vectors on disk in clip-retrieval's layout: ids (n,), vectors (n, d) fp16 unit length.
+"""Embeddings on disk in clip-retrieval's layout: rows, and vectors (n, d) float16 of unit length.
 
 FOLDER/embeddings.json             space and dimension of the encoder
 FOLDER/img_emb/img_emb_00000.npy   or text_emb/text_emb_00000.npy
-FOLDER/metadata/metadata_00000.parquet   row i describes vector i
-FOLDER/stats/stats_00000.json      digests, written last: the part is done when it exists
+FOLDER/metadata/metadata_00000.parquet  row i describes vector i
+FOLDER/stats/stats_00000.json            digests, written last: the part is done once it exists
 """
 
 from pathlib import Path
@@ -32,14 +32,14 @@ DESCRIPTION = "embeddings.json"
 
 METADATA = pl.Schema(
     {
-        "image_path": pl.String,  # key of the sample in its image shard
+        "image_path": pl.String,  # key of the image in its shard
         "caption": pl.String,
         "image_id": pl.UInt64,
         "prompt_id": pl.UInt64,
         "split": pl.String,
         "seed": pl.UInt64,
         "generator": pl.String,
-        "status": pl.String,  # success | failed; a failed row has no vector
+        "status": pl.String,  # success | failed; a failed image has no vector
         "error_message": pl.String,
     }
 )
@@ -47,16 +47,16 @@ METADATA = pl.Schema(
 
 @dataclass(frozen=True, config=STRICT)
 class EmbeddingsInfo:
-    """What a folder of embeddings holds."""
+    """The encoder of a folder of embeddings."""
 
     space: str
     dim: int
     keys: KeyKind = "image"
-    normalized: bool = True
+    normalized: bool = True  # vectors have unit length: for other readers of the folder
 
 
 class Embeddings(NamedTuple):
-    """Vectors with the rows they belong to."""
+    """Vectors and the rows that describe them."""
 
     rows: pl.DataFrame  # METADATA, n rows of status success
     vectors: Matrix  # (n, d) float16, unit length
@@ -64,7 +64,7 @@ class Embeddings(NamedTuple):
 
 
 def start_embeddings(folder: Path, info: EmbeddingsInfo) -> None:
-    """Describe `folder` once; raises SpaceMismatchError if another encoder began it."""
+    """Record the encoder of `folder`; raises SpaceMismatchError if another one is recorded."""
     path = folder / DESCRIPTION
     if path.is_file():
         begun = read_embeddings_info(folder)
@@ -75,7 +75,7 @@ def start_embeddings(folder: Path, info: EmbeddingsInfo) -> None:
 
 
 def read_embeddings_info(folder: Path) -> EmbeddingsInfo:
-    """Which encoder made the vectors in `folder`."""
+    """The encoder that made the vectors in `folder`."""
     path = folder / DESCRIPTION
     return read_settings(EmbeddingsInfo, read_json(path), str(path))
 
@@ -88,9 +88,9 @@ def write_part(
     keys: KeyKind,
     source: str = "",
 ) -> None:
-    """Write the (n, d) vectors of the successful rows, their metadata, then the done-marker.
+    """Write the vectors (n, d) of the successful rows, their metadata, then the stats file.
 
-    `source` is a digest of what was embedded: the part is out of date when it changes.
+    `source` is a digest of what was embedded: the part is outdated once it changes.
     """
     vectors_path, metadata_path, stats_path = _paths(folder, part, keys)
     with write_atomically(vectors_path, shared=True) as temporary, temporary.open("wb") as handle:
@@ -113,30 +113,33 @@ def write_part(
 
 
 def part_is_done(folder: Path, part: int, keys: KeyKind, source: str = "") -> bool:
-    """Whether `write_part` finished this part, and from the same `source`."""
+    """Whether `write_part` finished this part from the same `source`."""
     path = _paths(folder, part, keys)[2]
     return path.is_file() and bool(read_json(path)["source"] == source)
 
 
 def done_parts(folder: Path) -> list[int]:
-    """Numbers of the finished parts, in order."""
+    """The numbers of the finished parts, ascending."""
     return sorted(int(path.stem.split("_")[1]) for path in (folder / "stats").glob("stats_*.json"))
 
 
 def vector_paths(folder: Path) -> list[Path]:
-    """The .npy files of all finished parts, in order: for vectors that do not fit into memory."""
+    """The .npy files of all finished parts, in order."""
     keys = read_embeddings_info(folder).keys
     return [_paths(folder, part, keys)[0] for part in done_parts(folder)]
 
 
 def read_embeddings(folder: Path, verify: bool = False) -> Embeddings:
-    """All finished parts of `folder`, in order; raises DamagedFileError where a part is broken."""
+    """All finished parts of `folder`, in memory; raises DamagedFileError for a broken part."""
     opened = open_embeddings(folder, verify)
     return opened._replace(vectors=np.asarray(opened.vectors))
 
 
 def open_embeddings(folder: Path, verify: bool = False) -> Embeddings:
-    """The same with the vectors left on disk: only those are read that are touched."""
+    """All finished parts of `folder`, with vectors that stay on disk until they are used.
+
+    `verify` compares digests. Raises DamagedFileError for a broken part.
+    """
     info = read_embeddings_info(folder)
     tables, blocks = [], []
     for part in done_parts(folder):
@@ -159,11 +162,9 @@ def open_embeddings(folder: Path, verify: bool = False) -> Embeddings:
 
 
 def open_vectors(folder: Path) -> list[np.ndarray]:
-    """The vectors of all finished parts, in order, left on disk: (n_i, d) float16 each."""
+    """The mapped vectors (n_i, d) float16 of all finished parts, in order."""
     info = read_embeddings_info(folder)
-    return [
-        _load_vectors(_paths(folder, part, info.keys)[0], info.dim) for part in done_parts(folder)
-    ]
+    return [_load_vectors(path, info.dim) for path in vector_paths(folder)]
 
 
 def _load_vectors(path: Path, dim: int) -> np.ndarray:

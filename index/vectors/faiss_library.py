@@ -1,4 +1,4 @@
-"""The one place that imports FAISS: nothing in, the module out, once it is safe to load."""
+"""The only file that imports FAISS, after checks and settings that it needs to load safely."""
 
 import functools
 import importlib
@@ -16,22 +16,22 @@ from unprompt.index.base.errors import MissingDependencyError
 CPU_DISTRIBUTION = "faiss-cpu"
 GPU_DISTRIBUTION = "faiss-gpu"
 
-# The OpenBLAS inside faiss-cpu is older than many processors. One that it does not know gets its
-# kernels of 2004, five times slower, whatever the processor can do.
+# The OpenBLAS inside faiss-cpu is older than many processors. For those that it does not know, it
+# uses kernels of 2004, which are five times slower.
 KERNELS = "OPENBLAS_CORETYPE"
 CPUINFO = Path("/proc/cpuinfo")
-BY_FLAGS = (  # instructions a processor has -> whose kernels it can run, the fastest first
+KERNELS_BY_FLAGS = (  # name of kernels, instructions that they need; the fastest first
     ("SkylakeX", {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}),
     ("Haswell", {"avx2", "fma"}),
 )
-# From so many numbers in all queries on, an exact scan is a matrix product, many times faster.
-# FAISS waits for 128,000, which a batch of 200 queries of 512 numbers does not reach.
-PRODUCTS_FROM = 2048
+# From this count of numbers in all queries, an exact scan is a matrix product, many times faster.
+# The default of FAISS is 128,000, which a batch of 200 queries of 512 numbers does not reach.
+MATRIX_PRODUCT_FROM = 2048
 
 
 @functools.cache
 def load_faiss() -> ModuleType:
-    """The module `faiss`; raises MissingDependencyError where it is absent or installed twice."""
+    """The module `faiss`; raises MissingDependencyError if it is missing or installed twice."""
     installed = [name for name in (CPU_DISTRIBUTION, GPU_DISTRIBUTION) if _is_installed(name)]
     if len(installed) > 1:
         raise MissingDependencyError(
@@ -57,13 +57,13 @@ def _search_by_products(faiss: ModuleType) -> None:
     """Older versions count queries by this threshold, and have it low enough."""
     settings = faiss.cvar
     settings.distance_compute_blas_threshold = min(
-        settings.distance_compute_blas_threshold, PRODUCTS_FROM
+        settings.distance_compute_blas_threshold, MATRIX_PRODUCT_FROM
     )
 
 
 @contextmanager
 def _fast_kernels() -> Iterator[None]:
-    """Tell an OpenBLAS that is loaded meanwhile what this processor can do, unless the user did."""
+    """Set the kernels of an OpenBLAS that is loaded meanwhile, unless the user set them."""
     kernels = find_kernels(CPUINFO)
     if kernels is None or KERNELS in os.environ:
         yield
@@ -76,20 +76,20 @@ def _fast_kernels() -> Iterator[None]:
 
 
 def find_kernels(cpuinfo: Path) -> str | None:
-    """OpenBLAS' name of the fastest kernels for the processor in `cpuinfo`; None: unknown."""
+    """OpenBLAS' name of the fastest kernels for the processor in `cpuinfo`, or None."""
     if not cpuinfo.is_file():
         return None
     lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     flags = next((set(line.split()) for line in lines if line.startswith("flags")), set())
-    return next((name for name, needed in BY_FLAGS if needed <= flags), None)
+    return next((name for name, needed in KERNELS_BY_FLAGS if needed <= flags), None)
 
 
 @contextmanager
 def one_thread(alone: bool = True) -> Iterator[None]:
-    """FAISS works in the calling thread alone, if `alone`.
+    """Let FAISS work in the calling thread only, if `alone`.
 
-    Its threads go on spinning after their work for a while, which costs a small search, and all
-    that comes after it, more than they gain.
+    Its other threads spin for a while after their work. That costs a small search, and whatever
+    runs after it, more than they gain.
     """
     faiss = load_faiss()
     before = faiss.omp_get_max_threads()
@@ -102,7 +102,7 @@ def one_thread(alone: bool = True) -> Iterator[None]:
 
 
 def count_gpus() -> int:
-    """How many GPUs FAISS sees; none where faiss-cpu is installed."""
+    """The number of GPUs that FAISS sees; 0 with faiss-cpu."""
     return int(getattr(load_faiss(), "get_num_gpus", lambda: 0)())
 
 
@@ -115,9 +115,9 @@ def _is_installed(distribution: str) -> bool:
 
 
 def _import_torch_first() -> None:
-    """faiss-gpu brings CUDA 12, torch CUDA 13: torch loaded after FAISS crashes the process."""
+    """faiss-gpu loads CUDA 12 and torch CUDA 13: torch loaded after FAISS crashes the process."""
     if importlib.util.find_spec("torch") is None:
         return
-    # A torch that cannot be imported cannot clash either, and its own user will report it.
+    # A torch that cannot be imported cannot clash either; the code that needs it reports that.
     with suppress(ImportError, OSError):
         importlib.import_module("torch")

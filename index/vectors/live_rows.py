@@ -1,44 +1,44 @@
-"""Rows that count <-> their places among all that are stored, by the sorted places of the removed.
+"""Row numbers <-> ids of stored rows, by the sorted ids of the removed rows.
 
-A place is a row's number in all segments end to end, which is its id in FAISS; a row is its number
-among those that count.
+An id is the number of a row in all segments end to end, as FAISS counts it. A row number counts
+only the rows that were not removed.
 """
 
 import numpy as np
 
 
 class LiveRows:
-    """Nothing is kept but the removed places, however many rows there are."""
+    """The stored rows without removed ones; memory grows only with the removed ones."""
 
     def __init__(self, stored: int, removed: np.ndarray | None = None):
+        """`stored` rows, of which the sorted ids `removed` (r,) int64 no longer count."""
         self.stored = stored
         self.removed = np.zeros(0, dtype=np.int64) if removed is None else removed
-        # rows that stand before each removed place
-        self._before = self.removed - np.arange(len(self.removed))
+        self._rows_before = self.removed - np.arange(len(self.removed))  # each removed id
 
     def __len__(self) -> int:
         return self.stored - len(self.removed)
 
     @property
-    def whole(self) -> bool:
-        """Whether no row was removed: then a row is its place."""
+    def complete(self) -> bool:
+        """Whether no row was removed: then a row number is its id."""
         return len(self.removed) == 0
 
-    def places(self, rows: np.ndarray) -> np.ndarray:
-        """Rows (...) -> their places (...); -1 stays -1."""
-        if self.whole:
+    def to_ids(self, rows: np.ndarray) -> np.ndarray:
+        """Row numbers (...) -> ids (...); -1 stays -1."""
+        if self.complete:
             return rows
-        places = rows + np.searchsorted(self._before, rows, side="right")
-        return np.where(rows < 0, rows, places)
+        ids = rows + np.searchsorted(self._rows_before, rows, side="right")
+        return np.where(rows < 0, rows, ids)
 
-    def rows(self, places: np.ndarray) -> np.ndarray:
-        """Places (...) -> their rows (...); -1 where a row was removed or there is none."""
-        if self.whole:
-            return places
-        earlier = np.searchsorted(self.removed, places)
-        there = self.removed[np.minimum(earlier, len(self.removed) - 1)] == places
-        return np.where(there | (places < 0), -1, places - earlier)
+    def to_rows(self, ids: np.ndarray) -> np.ndarray:
+        """Ids (...) -> row numbers (...); -1 for a removed row, and for id -1."""
+        if self.complete:
+            return ids
+        removed_before = np.searchsorted(self.removed, ids)
+        removed = self.removed[np.minimum(removed_before, len(self.removed) - 1)] == ids
+        return np.where(removed | (ids < 0), -1, ids - removed_before)
 
-    def without(self, leaving: np.ndarray) -> np.ndarray:
-        """Sorted places of all removed rows once those marked in `leaving` (n,) are, too."""
-        return np.union1d(self.removed, self.places(np.flatnonzero(leaving)))
+    def removed_with(self, leaving: np.ndarray) -> np.ndarray:
+        """The sorted ids of all removed rows, once the rows marked in `leaving` (n,) are too."""
+        return np.union1d(self.removed, self.to_ids(np.flatnonzero(leaving)))

@@ -1,4 +1,4 @@
-"""Matrices (n, d) as .npy files: written whole a block at a time, read by memory map."""
+"""Matrices (n, d) <-> .npy files: written atomically in blocks of rows, read by memory map."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ BLOCK = 65_536  # rows in memory at a time
 
 
 def write_matrix(path: Path, matrix: Matrix, dtype: Any) -> None:
-    """Write a matrix, which may itself lie on disk; raises UnpromptError on a full disk."""
+    """Write a matrix, which may lie on disk itself; raises UnpromptError on a full disk."""
     kind = np.dtype(dtype)
     header = {
         "descr": np.lib.format.dtype_to_descr(kind),
@@ -27,6 +27,6 @@ def write_matrix(path: Path, matrix: Matrix, dtype: Any) -> None:
 
 
 def open_matrix(path: Path) -> np.ndarray:
-    """Map a matrix; raises OSError or ValueError where it is no whole .npy file."""
+    """Map a matrix; raises OSError or ValueError where it is not a complete .npy file."""
     matrix: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     return matrix

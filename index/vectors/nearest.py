@@ -1,7 +1,7 @@
-"""Exact cosine search: queries (q, d) against vectors (n, d), both unit length, by FAISS.
+"""Exact cosine search with FAISS: queries (q, d) against vectors (n, d), both of unit length.
 
-FAISS computes in float32, where a cosine moves by about 1e-7 with the size of a block. Whether a
-pair is at or over a threshold must not depend on that, so cosines close to it are computed again.
+FAISS computes in float32, where a cosine changes by about 1e-7 with the size of a block. Whether a
+pair reaches a threshold must not depend on that, so cosines near it are computed again in float64.
 """
 
 import numpy as np
@@ -10,14 +10,12 @@ from unprompt.index.base.errors import UnpromptError
 from unprompt.index.vectors.faiss_library import load_faiss
 
 QUERY_BLOCK = 4096
-# A float32 inner product of unit vectors is within this of the exact one.
-ROUNDING = 1e-5
-# Vectors stored as float16 are unit length to about 1e-3.
-LENGTH_TOLERANCE = 1e-2
+ROUNDING = 1e-5  # maximum error of a float32 inner product of unit vectors
+LENGTH_TOLERANCE = 1e-2  # vectors stored as float16 are unit length to about 1e-3
 
 
 def unit_rows(vectors: np.ndarray, name: str, dim: int | None = None) -> np.ndarray:
-    """`vectors` as C-contiguous float32 (n, d); raises where they are not finite unit vectors."""
+    """`vectors` (n, d) as C-contiguous float32; raises UnpromptError if not finite unit vectors."""
     if vectors.ndim != 2 or vectors.shape[1] == 0:
         raise UnpromptError(f"{name} must have the shape (rows, d), got {vectors.shape}")
     if dim is not None and vectors.shape[1] != dim:
@@ -27,7 +25,7 @@ def unit_rows(vectors: np.ndarray, name: str, dim: int | None = None) -> np.ndar
         )
     rows = np.ascontiguousarray(vectors, dtype=np.float32)
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    # Written so that NaN counts as wrong.
+    # NaN compares as false, and so counts as wrong
     wrong = np.flatnonzero(~(np.abs(lengths - 1.0) <= LENGTH_TOLERANCE))
     if wrong.size:
         raise UnpromptError(
@@ -43,9 +41,9 @@ def exact_cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def nearest(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k highest cosines: scores (q, k) float32, falling, and rows (q, k) int64.
+    """The k highest cosines per query: scores (q, k) float32, descending, and rows (q, k) int64.
 
-    Where there are fewer than k vectors the rest is row -1 with score -inf.
+    Row -1 and score -inf where there are fewer than k vectors.
     """
     if k < 1:
         raise UnpromptError(f"k must be 1 or more, got {k}")
@@ -67,9 +65,9 @@ def nearest(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarra
 def near_pairs(
     queries: np.ndarray, vectors: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every pair with cosine >= threshold: query_rows, vector_rows (int64), cosines (float64).
+    """All pairs with cosine >= threshold: query rows, vector rows (int64), cosines (float64).
 
-    Flat arrays of one length, sorted by query row, then by vector row.
+    Three arrays (p,), sorted by query row, then by vector row.
     """
     base = unit_rows(vectors, "vectors")
     faiss = load_faiss()
@@ -84,9 +82,9 @@ def near_pairs(
         cosines = scores.astype(np.float64)
         close = np.flatnonzero(np.abs(cosines - threshold) <= ROUNDING)
         cosines[close] = exact_cosines(block[in_block[close]], base[found[close]])
-        kept = np.flatnonzero(cosines >= threshold)
-        kept = kept[np.lexsort((found[kept], in_block[kept]))]
-        parts.append((in_block[kept] + start, found[kept].astype(np.int64), cosines[kept]))
+        near = np.flatnonzero(cosines >= threshold)
+        near = near[np.lexsort((found[near], in_block[near]))]
+        parts.append((in_block[near] + start, found[near].astype(np.int64), cosines[near]))
     if not parts:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64)
     query_rows, vector_rows, cosines = zip(*parts, strict=True)
@@ -96,10 +94,10 @@ def near_pairs(
 def nearest_over(
     queries: np.ndarray, vectors: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each query its nearest vector at or over the threshold: cosines and rows, both (q,).
+    """The nearest vector per query with cosine >= threshold: cosines (q,) float64, rows (q,) int64.
 
-    Where no vector is that near the row is -1 and the cosine -inf. Memory does not grow with the
-    number of near pairs, as it does in `near_pairs`.
+    Row -1 and cosine -inf where there is none. Unlike in `near_pairs`, memory does not grow with
+    the number of near pairs.
     """
     scores, found = nearest(queries, vectors, 1)
     cosines, rows = scores[:, 0].astype(np.float64), found[:, 0]
@@ -108,7 +106,7 @@ def nearest_over(
     cosines[far], rows[far] = -np.inf, -1
     if close.size:
         cosines[close], rows[close] = -np.inf, -1
-        # Stable: of several vectors at the same cosine the first stays in front.
+        # of several vectors with the same cosine, the first one
         at, near, exact = near_pairs(queries[close], vectors, threshold)
         order = np.lexsort((near, -exact, at))
         first = order[np.unique(at[order], return_index=True)[1]]

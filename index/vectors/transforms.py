@@ -1,6 +1,6 @@
-"""An index' own transforms: keys (n, d_image) -> (n, d) float32, in the space they are compared in.
+"""The transforms of a FAISS index: keys (n, d_image) -> (n, d) float32, as the index compares them.
 
-Keys may be float16 and mapped into memory: they are read and widened a block at a time.
+Keys may be float16 and mapped into memory: they are read and widened one block at a time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,11 +13,11 @@ from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.float16 import widen
 from unprompt.index.vectors.matrix import Matrix
 
-BLOCK = 65_536  # rows that are widened to float32 at a time
+BLOCK = 65_536  # rows in memory as float32 at a time
 
 
 def transforms(vectors: Any) -> list[Any]:
-    """The vector transforms that an index applies before it searches."""
+    """The vector transforms that an index applies before it compares, in order."""
     faiss = load_faiss()
     inner = faiss.downcast_index(vectors)
     if not isinstance(inner, faiss.IndexPreTransform):
@@ -27,7 +27,7 @@ def transforms(vectors: Any) -> list[Any]:
 
 
 def inner_index(vectors: Any) -> Any:
-    """What is behind the transforms."""
+    """The index behind the transforms."""
     faiss = load_faiss()
     inner = faiss.downcast_index(vectors)
     if isinstance(inner, faiss.IndexPreTransform):
@@ -36,7 +36,7 @@ def inner_index(vectors: Any) -> Any:
 
 
 def apply_transforms(steps: Sequence[Any], keys: np.ndarray) -> np.ndarray:
-    """Keys (n, d_image) after all steps: (n, d) float32."""
+    """Keys (n, d_image) after all transforms: (n, d) float32."""
     found = np.ascontiguousarray(widen(keys))
     for step in steps:
         found = step.apply(found)
@@ -44,20 +44,20 @@ def apply_transforms(steps: Sequence[Any], keys: np.ndarray) -> np.ndarray:
 
 
 def key_blocks(keys: Matrix, steps: Sequence[Any] = ()) -> Iterator[tuple[int, np.ndarray]]:
-    """(first row, transformed block) over all keys."""
+    """Yield the first row and the transformed keys (m, d) of each block."""
     for start in range(0, len(keys), BLOCK):
         yield start, apply_transforms(steps, keys[start : start + BLOCK])
 
 
 def sample_rows(count: int, wanted: int) -> np.ndarray:
-    """At most `wanted` of `count` rows, evenly spaced: the same ones every time."""
+    """At most `wanted` of `count` row numbers, evenly spaced and always the same: (m,) int64."""
     return np.linspace(0, count - 1, min(count, wanted)).astype(np.int64)
 
 
 def gather_keys(keys: Matrix, rows: np.ndarray, steps: Sequence[Any]) -> np.ndarray:
     """The transformed keys of sorted rows (m,): (m, d) float32."""
     first = apply_transforms(steps, keys[rows[:BLOCK]])
-    found = np.empty((len(rows), first.shape[1]), dtype=np.float32)  # once, not in parts as well
+    found = np.empty((len(rows), first.shape[1]), dtype=np.float32)
     found[:BLOCK] = first
     for start in range(BLOCK, len(rows), BLOCK):
         stop = start + BLOCK
@@ -66,7 +66,7 @@ def gather_keys(keys: Matrix, rows: np.ndarray, steps: Sequence[Any]) -> np.ndar
 
 
 def check_keys(keys: Matrix, name: str, dim: int | None = None) -> None:
-    """Raises UnpromptError naming the first row that is no vector of `dim` finite numbers."""
+    """Raise UnpromptError naming the first row that is not a vector of `dim` finite numbers."""
     if keys.ndim != 2 or keys.shape[1] == 0 or (dim is not None and keys.shape[1] != dim):
         width = "d" if dim is None else dim
         raise UnpromptError(

@@ -18,8 +18,8 @@ from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.rebuild import merge_indexes, read_content, rebuild_index
-from unprompt.index.store.segment_files import IndexContent
-from unprompt.index.store.update import Change, add_rows, remove_rows
+from unprompt.index.store.segments import IndexContent
+from unprompt.index.store.update import IndexChange, add_rows, remove_rows
 from unprompt.index.vectors.embeddings import DESCRIPTION, open_embeddings
 from unprompt.ui.jobs.config import override_setting
 from unprompt.ui.jobs.index_reports import find_index
@@ -159,7 +159,7 @@ def _read_ids(path: Path) -> list[int]:
         ) from error
 
 
-def _report(place: Path, change: Change, as_json: bool, said: Sequence[str] = ()) -> None:
+def _report(place: Path, change: IndexChange, as_json: bool, said: Sequence[str] = ()) -> None:
     notes = [*said, *change.notes]
     if (place.parent / SEAL).is_file() and (change.added or change.removed or change.rebuilt):
         notes.append(f"the blend was tuned before this change: `unprompt tune {_run_of(place)}`")

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from PIL import Image
 
-from unprompt.index.store.manifest import Recall
+from unprompt.index.search.effort import Recall
 
 TILE_PX = 320
 TILE_QUALITY = 85

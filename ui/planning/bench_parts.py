@@ -22,7 +22,7 @@ from unprompt.index.encoders.protocols import EncoderConfig, TextEncoder, to_uni
 from unprompt.index.images.shards import iterate_images, read_shard_rows
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.segment_files import IndexContent
+from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
 from unprompt.ui.jobs.config import RunConfig, load_config
 from unprompt.ui.planning.items import Phase, encoder_item, is_cached, training_item

@@ -1,0 +1,104 @@
+"""The manifest of an index -> its files, open, with the sizes that the manifest says."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.search.faiss_files import read_vectors
+from unprompt.index.store.manifest import KEYS, LENGTHS, TARGETS, IndexManifest, check_files
+from unprompt.index.store.rows import RowFiles
+from unprompt.index.vectors.live_rows import LiveRows
+from unprompt.index.vectors.matrix import Matrix, join_rows
+from unprompt.index.vectors.matrix_files import open_matrix
+
+REMEDY = "Rebuild the index with `unprompt build CONFIG --stage index`, or fetch it again."
+MAX_DIGEST_BYTES = 64 * 2**20  # index files up to this size are hashed whenever they are opened
+
+
+class OpenFiles:
+    """The open files of one generation, mapped into memory or read where they are touched.
+
+    They stay readable after a writer deletes them.
+    """
+
+    def __init__(self, folder: Path, manifest: IndexManifest, writable: bool):
+        """`writable`: rows will be added to the FAISS index.
+
+        Raises DamagedFileError naming the file that is not what was written.
+        """
+        self._folder, self._manifest = folder, manifest
+        segments = manifest.segments
+        try:
+            lists = None if manifest.lists is None else folder / manifest.lists
+            self.vectors: Any = read_vectors(
+                folder / manifest.vectors, manifest.factory, writable, lists
+            )
+            removed = None if manifest.removed is None else folder / manifest.removed
+            self.live = LiveRows(
+                manifest.stored,
+                None if removed is None else np.load(removed, allow_pickle=False),
+            )
+            targets = [open_matrix(folder / segment.targets) for segment in segments]
+            keys = [open_matrix(folder / s.keys) for s in segments if s.keys is not None]
+            lengths = [open_matrix(folder / s.lengths) for s in segments if s.lengths is not None]
+            self.rows = RowFiles(
+                [folder / segment.rows for segment in segments],
+                [None if s.lookup is None else folder / s.lookup for s in segments],
+                [segment.count for segment in segments],
+                self.live,
+            )
+        except (RuntimeError, ValueError, OSError, EOFError) as error:
+            raise DamagedFileError(
+                f"an index file in {folder} is broken: {error}. {REMEDY}"
+            ) from error
+        self._check_sizes(targets, keys, lengths)
+        self.targets = join_rows(targets, self.live)
+        self.keys = self._if_complete(keys)  # (n, d_image), before transforms
+        self.lengths = self._if_complete(lengths)  # (n, 1)
+
+    def _if_complete(self, blocks: Sequence[np.ndarray]) -> Matrix | None:
+        """The rows of all segments, or None where a segment lacks them."""
+        return join_rows(blocks, self.live) if len(blocks) == len(self._manifest.segments) else None
+
+    def _check_sizes(
+        self,
+        targets: Sequence[np.ndarray],
+        keys: Sequence[np.ndarray],
+        lengths: Sequence[np.ndarray],
+    ) -> None:
+        manifest, folder, segments = self._manifest, self._folder, self._manifest.segments
+        counts = [len(block) for block in targets]
+        if self.vectors.ntotal != manifest.stored or counts != [s.count for s in segments]:
+            raise DamagedFileError(
+                f"{folder}: the manifest says {manifest.stored} rows, {manifest.vectors} has "
+                f"{self.vectors.ntotal} and {TARGETS} has {sum(counts)}. {REMEDY}"
+            )
+        wanted = (manifest.dim, manifest.target_dim)
+        for block in targets:
+            got = (self.vectors.d, *block.shape[1:])
+            if got != wanted:
+                raise DamagedFileError(
+                    f"{folder}: the manifest says keys and targets of {wanted} numbers, "
+                    f"{manifest.vectors} and {TARGETS} have {got}. {REMEDY}"
+                )
+        key_shapes = [(s.count, manifest.dim) for s in segments if s.keys is not None]
+        length_shapes = [(s.count, 1) for s in segments if s.lengths is not None]
+        for name, blocks, shapes in ((KEYS, keys, key_shapes), (LENGTHS, lengths, length_shapes)):
+            if [block.shape for block in blocks] != shapes:
+                raise DamagedFileError(
+                    f"{folder}: {name} has another shape than {shapes}. {REMEDY}"
+                )
+
+
+def check_generation(folder: Path, manifest: IndexManifest) -> None:
+    """Raise DamagedFileError where a file is missing or cut short, or a small one has changed."""
+    small = {
+        name: record
+        for name, record in manifest.files.items()
+        if record.size_bytes <= MAX_DIGEST_BYTES
+    }
+    check_files(folder, manifest.files, digests=False, remedy=REMEDY)
+    check_files(folder, small, digests=True, remedy=REMEDY)

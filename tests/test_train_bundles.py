@@ -31,6 +31,7 @@ from unprompt.inversion.inverter import Inverter
 from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import RunConfig, load_config
 from unprompt.ui.jobs.evaluation.examine import examine
+from unprompt.ui.jobs.run import make_run
 from unprompt.ui.jobs.train.data import collect_data
 from unprompt.ui.jobs.train.run import train_run
 
@@ -218,7 +219,7 @@ def test_other_runs_prompts_near_to_held_out_ones_are_left_out(
         == 1
     )
     assert config.train is not None
-    lent, same, mine = collect_data(run, config, config.train.stages).stages
+    lent, same, mine = collect_data(make_run(run, config), config.train.stages).stages
     assert same is mine and lent.images == other / "images"
     learned = set(lent.texts)
     assert learned and not learned & set(left_out["prompt"])
@@ -234,10 +235,10 @@ def test_a_run_that_cannot_lend_pictures_is_named(run: Path, other: Path, tmp_pa
     changed = json.loads(report.read_text()) | {"target_space": "of another encoder"}
     report.write_text(json.dumps(changed))
     with pytest.raises(SpaceMismatchError, match="of another encoder"):
-        collect_data(run, config, config.train.stages)
+        collect_data(make_run(run, config), config.train.stages)
     StageLedger(other).forget("images")
     with pytest.raises(ConfigError, match=f"names {other}, where the stage images is not done"):
-        collect_data(run, config, config.train.stages)
+        collect_data(make_run(run, config), config.train.stages)
 
 
 def test_another_runs_pictures_are_where_that_run_has_them(
@@ -255,5 +256,5 @@ def test_another_runs_pictures_are_where_that_run_has_them(
         "corpus", {"corpus": {**corpus, "source": "shards", "paths": [str(tmp_path / "shards")]}}
     )
     assert config.train is not None
-    (lent,) = collect_data(run, config, config.train.stages).stages
+    (lent,) = collect_data(make_run(run, config), config.train.stages).stages
     assert lent.images == tmp_path / "shards" and len(lent) > 100

@@ -65,7 +65,7 @@ def write_config(tmp_path: Path, **changed: object) -> Path:
 
 @pytest.mark.parametrize("loss", ["clip", "siglip"])
 def test_the_loss_falls_and_the_text_tower_stays(run: Path, tmp_path: Path, loss: str) -> None:
-    export = train_run(run, load_config(str(write_config(tmp_path, loss=loss))), kind="clip")
+    export = train_run(run, load_config(str(write_config(tmp_path, loss=loss))), section="clip")
     lines = [e for e in read_metrics(run / "clip" / "metrics.jsonl") if e["kind"] == "step"]
     losses = [line["loss"] for line in lines]
     assert np.mean(losses[-3:]) < np.mean(losses[:3]) - 0.02
@@ -79,7 +79,7 @@ def test_the_loss_falls_and_the_text_tower_stays(run: Path, tmp_path: Path, loss
 
 def test_an_unlocked_text_tower_learns(run: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, lock_text=False, stages=[{"epochs": 1}])
-    export = train_run(run, load_config(str(config)), kind="clip")
+    export = train_run(run, load_config(str(config)), section="clip")
     before = load_file(tmp_path / "clip" / "open_clip_model.safetensors")
     after = load_file(export / "open_clip_model.safetensors")
     for name in ("text_projection", "transformer.resblocks.0.mlp.c_fc.weight"):
@@ -87,7 +87,7 @@ def test_an_unlocked_text_tower_learns(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_export_is_a_clip_that_open_clip_loads(run: Path, tmp_path: Path) -> None:
-    export = train_run(run, load_config(str(write_config(tmp_path))), kind="clip")
+    export = train_run(run, load_config(str(write_config(tmp_path))), section="clip")
     name = f"local-dir:{export}"
     theirs = open_clip.create_model(name).eval()
     ours = load_clip(EncoderConfig(model=name, output="embedding"))
@@ -104,7 +104,7 @@ def test_the_export_is_a_clip_that_open_clip_loads(run: Path, tmp_path: Path) ->
 
 def test_an_encoder_knows_what_its_clip_was_trained_on(run: Path, tmp_path: Path) -> None:
     config = load_config(str(write_config(tmp_path, stages=[{"epochs": 1}])))
-    export = train_run(run, config, kind="clip")
+    export = train_run(run, config, section="clip")
     encoder = EncoderConfig(model=f"local-dir:{export}", output="embedding", runtime="torch")
     export_encoder(encoder, tmp_path / "encoder")
     digest = config.build.corpus.held_out_digest
@@ -157,7 +157,7 @@ def test_pairs_of_other_processes_are_negatives_too(run: Path, tmp_path: Path, l
     config = write_config(tmp_path, loss=loss, stages=[{"epochs": 1, "learning_rate": 0.003}])
     alone = tmp_path / "alone"
     shutil.copytree(run, alone, symlinks=True)
-    train_run(alone, load_config(str(config)), kind="clip")
+    train_run(alone, load_config(str(config)), section="clip")
     launched = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
          "--master_addr", "127.0.0.1", "--master_port", "29618",

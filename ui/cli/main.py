@@ -4,9 +4,10 @@ import atexit
 import gc
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from unprompt.index.base.errors import UnpromptError
 from unprompt.ui.cli.clean import clean
@@ -55,6 +56,19 @@ def _version(shown: bool) -> None:
         raise typer.Exit()
 
 
+class _BuildCommand(TyperCommand):
+    """Adds the names of the stages to the help of --stage: the table loads only to show it."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help of `unprompt build`."""
+        from unprompt.ui.jobs.build import STAGE_NAMES
+
+        for option in self.params:
+            if isinstance(option, TyperOption) and option.name == "stage":
+                option.help = f"{option.help} Stages: {', '.join(STAGE_NAMES)}."
+        super().format_help(ctx, formatter)
+
+
 @app.callback()
 def root(
     version: Annotated[
@@ -64,7 +78,7 @@ def root(
     """Recover the prompt behind a generated image, as a vector and as text."""
 
 
-@app.command()
+@app.command(cls=_BuildCommand)
 def build(
     config: ConfigArgument,
     output: OutputRun = None,
@@ -72,8 +86,7 @@ def build(
         list[str] | None,
         typer.Option(
             "--stage",
-            help="Run only this stage, again if it is done: corpus, images, train, encoder, "
-            "embed, index, fit.",
+            help="Run only this stage, again if it is done. Repeatable.",
         ),
     ] = None,
     settings: SetOption = None,

@@ -11,12 +11,13 @@ from unprompt.index.images.pictures import open_picture
 from unprompt.index.images.shards import ImageShards
 from unprompt.inversion.batch.submission import match_truth
 from unprompt.inversion.fit.evaluate import MethodScore, score
-from unprompt.ui.jobs.build import build_run, make_run, run_folder
+from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
 from unprompt.ui.jobs.evaluation.cosines import write_cosines
 from unprompt.ui.jobs.evaluation.examine import examine
 from unprompt.ui.jobs.evaluation.report import Report, score_table, write_report
 from unprompt.ui.jobs.progress import choose_progress
+from unprompt.ui.jobs.run import make_run, run_folder
 
 
 def run_eval(

@@ -10,7 +10,7 @@ import polars as pl
 from unprompt.build.corpus.corpus import Corpus, read_corpus
 from unprompt.build.corpus.leaks import check_leaks
 from unprompt.build.keys.import_rows import rows_near_held_out
-from unprompt.build.pipeline import BuildRun
+from unprompt.build.pipeline import embed_texts
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.exported.export import trained_on
@@ -25,8 +25,8 @@ from unprompt.inversion.fit.evaluate import (
     score_texts,
 )
 from unprompt.inversion.inverter import Inverter
-from unprompt.ui.jobs.build import make_run
 from unprompt.ui.jobs.config import RunConfig
+from unprompt.ui.jobs.run import Run, make_run
 
 
 @dataclass(frozen=True)
@@ -48,26 +48,26 @@ def examine(folder: Path, config: RunConfig, texts: int = 0, text_bank: bool = F
     `text_bank` encodes the known prompts with the CLIP's text tower and searches them too.
     """
     run = make_run(folder, config)
-    corpus = read_corpus(run.paths.corpus)
+    corpus = read_corpus(run.folder.corpus)
     threshold = config.build.corpus.leak_threshold
     highest = check_leaks(corpus.prompts, to_unit_length(corpus.targets), threshold)
     bank = _text_bank(run, corpus) if text_bank else None
-    examined = examine_run(run.paths.bundle, run.paths.image_embeddings, corpus.targets_of, bank)
+    examined = examine_run(run.folder.bundle, run.folder.image_embeddings, corpus.targets_of, bank)
     scores, seconds = examined.scores(), None
     if texts:
-        composer = Inverter.load(run.paths.bundle).composer
+        composer = Inverter.load(run.folder.bundle).composer
         if composer is None:
             raise ConfigError(
-                f"{run.paths.bundle} has no phrases to compose prompts of: `fit.phrases`"
+                f"{run.folder.bundle} has no phrases to compose prompts of: `fit.phrases`"
             )
         found, seconds = score_texts(examined, composer, texts)
         scores.append(found)
     error = None
     if examined.expected is not None:
         error = calibration_error(measure_reliability(examined.expected, examined.cosines))
-    seen = trained_on(run.paths.encoder)
+    seen = trained_on(run.folder.encoder)
     foreign = seen is not None and seen != config.build.corpus.held_out_digest
-    near = rows_near_held_out(PromptIndex.load(run.paths.index), corpus)
+    near = rows_near_held_out(PromptIndex.load(run.folder.index), corpus)
     leaks = {
         "threshold": threshold,
         "highest_cosine": highest,
@@ -82,7 +82,7 @@ def examine(folder: Path, config: RunConfig, texts: int = 0, text_bank: bool = F
     return Evaluation(examined, scores, sources, {**leaks, **kept}, error, seconds)
 
 
-def _text_bank(run: BuildRun, corpus: Corpus) -> TextBank | None:
+def _text_bank(run: Run, corpus: Corpus) -> TextBank | None:
     output = run.config.encoder.output
     if output == "prediction":
         return None  # the prompts' own vectors are one
@@ -91,7 +91,7 @@ def _text_bank(run: BuildRun, corpus: Corpus) -> TextBank | None:
             "--text-bank needs a tower whose vectors lie in one space with texts: "
             f"`encoder.output: embedding` or a trained one's `prediction`, this run has {output!r}"
         )
-    run.embed_texts()
-    found = read_embeddings(run.paths.text_embeddings)
+    embed_texts(run)
+    found = read_embeddings(run.folder.text_embeddings)
     keys = to_unit_length(np.asarray(found.vectors))
     return TextBank(keys, corpus.targets_of(found.rows["prompt_id"]))

@@ -5,8 +5,8 @@ from pathlib import Path
 import yaml
 
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.ui.jobs.config import TRAIN
-from unprompt.ui.jobs.train.run import export_folder
 
 
 def export_clip(run: Path, output: Path) -> None:
@@ -67,7 +67,7 @@ def _export_of(run: Path) -> Path:
     """The export of a run folder, or the folder itself if it is one."""
     from unprompt.index.towers.trained_tower import DESCRIPTION
 
-    for place in (export_folder(run, TRAIN), run / "export", run):
+    for place in (RunFolder(run).export(TRAIN), run / "export", run):
         if (place / DESCRIPTION).is_file():
             return place
     raise ConfigError(f"{run} holds no trained tower; run `unprompt train head` first")

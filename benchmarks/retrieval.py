@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unprompt.build.corpus.corpus import read_corpus
+from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.trained_tower import read_head
 from unprompt.inversion.estimate.blend import mean_cosine, mix
@@ -37,11 +38,11 @@ class Split(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    run = parser.parse_args().run
-    corpus = read_corpus(run / "corpus")
-    matrices = read_head(run / "train" / "export")
+    run = RunFolder(parser.parse_args().run)
+    corpus = read_corpus(run.corpus)
+    matrices = read_head(run.export("train"))
     splits = [
-        _predict(labelled_keys(run / "embeddings" / "image", name, corpus.targets_of), matrices)
+        _predict(labelled_keys(run.image_embeddings, name, corpus.targets_of), matrices)
         for name in ("train", "validation", "test")
     ]
     train, validation, test = splits

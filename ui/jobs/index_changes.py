@@ -14,6 +14,7 @@ from unprompt.index.base.settings import read_settings
 from unprompt.index.base.stages import StageLedger
 from unprompt.index.base.tables import write_table
 from unprompt.index.bundle.bundle import SEAL
+from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.prompt_index import PromptIndex
@@ -53,7 +54,7 @@ def add_to_index(folder: Path, sources: Sequence[Path], keep_near: bool, as_json
             from unprompt.build.keys.import_rows import without_held_out
 
             content, left_out = without_held_out(content, own)
-            notes = _list_left_out(_run_of(place), source, left_out)
+            notes = _list_left_out(_run_of(place).path, source, left_out)
         _report(place, add_rows(place, content), as_json, notes)
 
 
@@ -72,7 +73,7 @@ def remove_from_index(folder: Path, leaving: Leaving, as_json: bool) -> None:
         if own is None:
             raise ConfigError(
                 f"--near-held-out needs the corpus of the run that {place} belongs to; there is "
-                f"none in {_run_of(place)}"
+                f"none in {_run_of(place).path}"
             )
         wanted += rows_near_held_out(PromptIndex.load(place), own).to_list()
     _report(place, remove_rows(place, wanted), as_json)
@@ -87,7 +88,7 @@ def merge_into(output: Path, folders: Sequence[Path], as_json: bool) -> None:
 def rebuild(folder: Path, settings: Sequence[str], queries: Path | None, as_json: bool) -> None:
     """Train and fill anew from the kept keys, as the run of the index did unless `settings` say."""
     place = find_index(folder)
-    ledger = StageLedger(_run_of(place))
+    ledger = StageLedger(_run_of(place).path)
     begun = ledger.settings("index")["index"] if ledger.is_begun("index") else {}
     content: dict[str, Any] = {"index": begun}
     for setting in settings:
@@ -109,15 +110,15 @@ def _content(source: Path) -> IndexContent:
     return embedded_content(source, load_target_encoder())
 
 
-def _run_of(place: Path) -> Path:
-    """The run folder whose bundle an index folder belongs to, if it belongs to one."""
-    return place.parent.parent
+def _run_of(index: Path) -> RunFolder:
+    """The run folder in whose bundle an index lies, if it lies in one."""
+    return RunFolder(index.parent.parent)
 
 
 def _own_corpus(place: Path) -> Corpus | None:
     """The corpus of the run that an index belongs to; None for an index without one."""
     run = _run_of(place)
-    return read_corpus(run / "corpus") if StageLedger(run).is_done("corpus") else None
+    return read_corpus(run.corpus) if StageLedger(run.path).is_done("corpus") else None
 
 
 def _list_left_out(run: Path, source: Path, left_out: pl.DataFrame) -> list[str]:
@@ -162,7 +163,9 @@ def _read_ids(path: Path) -> list[int]:
 def _report(place: Path, change: IndexChange, as_json: bool, said: Sequence[str] = ()) -> None:
     notes = [*said, *change.notes]
     if (place.parent / SEAL).is_file() and (change.added or change.removed or change.rebuilt):
-        notes.append(f"the blend was tuned before this change: `unprompt tune {_run_of(place)}`")
+        notes.append(
+            f"the blend was tuned before this change: `unprompt tune {_run_of(place).path}`"
+        )
     manifest = change.manifest
     if as_json:
         record: dict[str, Any] = {

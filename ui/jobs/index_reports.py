@@ -6,6 +6,7 @@ from pathlib import Path
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.settings import write_settings
 from unprompt.index.bundle.bundle import INDEX, SEAL, read_bundle
+from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.index.search.effort import Effort
 from unprompt.index.store.export import export_index
 from unprompt.index.store.manifest import MANIFEST, IndexManifest, read_index_manifest
@@ -14,7 +15,7 @@ from unprompt.index.store.prompt_index import PromptIndex
 
 def find_index(folder: Path) -> Path:
     """The index folder in what the user named; raises DamagedFileError where there is none."""
-    candidates = (folder, folder / INDEX, folder / "bundle" / INDEX)
+    candidates = (folder, folder / INDEX, RunFolder(folder).index)
     for candidate in candidates:
         if (candidate / MANIFEST).is_file():
             return candidate

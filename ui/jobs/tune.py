@@ -10,7 +10,8 @@ import yaml
 from unprompt.build.corpus.corpus import read_corpus
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import read_settings, write_settings
-from unprompt.index.bundle.bundle import SEAL, read_bundle
+from unprompt.index.bundle.bundle import read_bundle
+from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.fit.ensemble import FinishedRun, tune_runs, write_tuned
 from unprompt.inversion.fit.fit_config import FitConfig
@@ -56,13 +57,10 @@ def trials_table(blend: Blend) -> str:
 
 
 def _finished(folder: Path) -> FinishedRun:
-    bundle, embeddings = folder / "bundle", folder / "embeddings" / "image"
-    if not (bundle / SEAL).is_file() or not embeddings.is_dir():
-        raise ConfigError(
-            f"{folder} is not a finished run (wanted {bundle} and {embeddings}); run "
-            "`unprompt build` first"
-        )
-    return FinishedRun(folder.name, bundle, embeddings, read_corpus(folder / "corpus").targets_of)
+    run = RunFolder(folder)
+    run.require_finished()
+    targets = read_corpus(run.corpus).targets_of
+    return FinishedRun(folder.name, run.bundle, run.image_embeddings, targets)
 
 
 def _parse(settings: Sequence[str]) -> dict[str, Any]:

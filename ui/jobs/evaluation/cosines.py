@@ -9,7 +9,8 @@ import polars as pl
 from unprompt.build.corpus.corpus import read_corpus
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.tables import COSINES, write_table
-from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, HEAD, INDEX, SEAL
+from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, HEAD
+from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import load_blend
 from unprompt.inversion.estimate.confidence import load_confidence
@@ -17,30 +18,26 @@ from unprompt.inversion.estimate.head import load_head
 from unprompt.inversion.estimate.member import estimate_prompts
 from unprompt.inversion.fit.fit import LabelledKeys, labelled_keys
 
-FILE = Path("report", "cosines.parquet")
+FILE = "cosines.parquet"
 HELD_OUT = ("validation", "test")
 
 
-def write_cosines(run: Path, splits: Sequence[str] = HELD_OUT) -> Path:
+def write_cosines(run: RunFolder, splits: Sequence[str] = HELD_OUT) -> Path:
     """Answer the held-out pictures of these splits, write a row a picture; the file's path."""
-    bundle, embeddings = run / "bundle", run / "embeddings" / "image"
     unknown = sorted(set(splits) - set(HELD_OUT))
     if unknown:
         raise ConfigError(f"unknown split {unknown[0]!r}; held out are {', '.join(HELD_OUT)}")
-    if not (bundle / SEAL).is_file() or not embeddings.is_dir():
-        raise ConfigError(
-            f"{run} is not a finished run (wanted {bundle} and {embeddings}); run "
-            "`unprompt build` first"
-        )
-    targets = read_corpus(run / "corpus").targets_of
-    found = [_answer(bundle, labelled_keys(embeddings, split, targets)) for split in splits]
-    write_table(run / FILE, pl.concat(found), COSINES)
-    return run / FILE
+    run.require_finished()
+    targets = read_corpus(run.corpus).targets_of
+    found = [_answer(run, labelled_keys(run.image_embeddings, split, targets)) for split in splits]
+    path = run.report / FILE
+    write_table(path, pl.concat(found), COSINES)
+    return path
 
 
-def _answer(bundle: Path, held_out: LabelledKeys) -> pl.DataFrame:
+def _answer(run: RunFolder, held_out: LabelledKeys) -> pl.DataFrame:
     """COSINES of the blend's answers to one split."""
-    index = PromptIndex.load(bundle / INDEX)
+    index, bundle = PromptIndex.load(run.index), run.bundle
     head = load_head(bundle / HEAD, index.manifest.space)
     estimates = estimate_prompts([(index, head)], [held_out.keys], load_blend(bundle / BLEND))
     cosines = np.einsum("nd,nd->n", estimates.blend, held_out.truth).astype(np.float64)

@@ -37,15 +37,16 @@ def run_eval(
     found = examine(folder, config, texts, text_bank)
     scores = found.scores
     if report:
-        shards = ImageShards(make_run(folder, config).images)
+        run = make_run(folder, config)
+        shards = ImageShards(run.images)
         page = write_report(
-            folder / "report",
+            run.folder.report,
             Report(
                 config.build.name, scores, found.examined, found.sources, leak_line(found.leaks)
             ),
             lambda row: open_picture(shards.image(row["image_path"]), row["image_path"]),
         )
-        write_cosines(folder)
+        write_cosines(run.folder)
         progress.note(f"report: {page}")
     if as_json:
         summary = {

@@ -21,6 +21,7 @@ from unprompt.build.make.mine import (
 from unprompt.index.base.durable import digest_file
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.base.progress import Progress
+from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.ui.jobs.evaluation.cosines import write_cosines
 from unprompt.ui.jobs.make.make import Destination, Source, encode, finish, inputs_of, settings_of
 
@@ -39,7 +40,7 @@ class Known:
     def file(self, config: MineConfig) -> Path:
         """The file of cosines; a run's is written anew, so that it is of the bundle as it is."""
         if self.run is not None:
-            return write_cosines(self.run, config.splits)
+            return write_cosines(RunFolder(self.run), config.splits)
         if self.cosines is None or not self.cosines.is_file():
             raise CorpusError(f"there is no file of cosines {self.cosines}")
         return self.cosines
@@ -49,7 +50,7 @@ class Known:
         ids = table["prompt_id"]
         if self.run is None:
             return ids
-        return pl.concat([ids, read_corpus(self.run / "corpus").prompts["prompt_id"]])
+        return pl.concat([ids, read_corpus(RunFolder(self.run).corpus).prompts["prompt_id"]])
 
 
 def run_mine(

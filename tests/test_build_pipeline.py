@@ -20,7 +20,7 @@ from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import RunConfig, load_config
-from unprompt.ui.jobs.evaluation.examine import examine
+from unprompt.ui.jobs.evaluation.evaluate_run import evaluate_run
 
 OUTSIDE = ["a quixotic zeppelin of regret", "portrait by nobody, 8k"]
 SMALL = (
@@ -99,7 +99,7 @@ def test_text_keys_index_the_prompts_themselves(files_run: Path, prompt_file: Pa
     manifest = read_index_manifest(folder / "bundle" / "index")
     assert (manifest.keys, manifest.factory, manifest.dim) == ("text", "Flat", 384)
     assert manifest.ntotal == manifest.prompts == 72
-    found = examine(folder, config)
+    found = evaluate_run(folder, config)
     assert found.scores[0].method == "constant"
     assert found.leaks["highest_cosine"] < 0.8
 

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 
 from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import MAIN, Blend, load_blend, mean_cosine
 from unprompt.inversion.estimate.head import HeadDescription, LinearHead
 from unprompt.inversion.estimate.knn import KnnConfig
+from unprompt.inversion.estimate.member import estimate_prompts
 from unprompt.inversion.estimate.text_bank import estimate_from_texts
-from unprompt.inversion.fit.evaluate import breakdown, examine_run, predict_all, score
+from unprompt.inversion.fit.evaluate import breakdown, predict_held_out, score, vectors_by_method
 from unprompt.inversion.fit.fit import labelled_keys
-from unprompt.inversion.fit.fit_config import FitConfig
-from unprompt.inversion.fit.tune import MemberKeys, tune_blend
+from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_blend
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.jobs.config import load_config
-from unprompt.ui.jobs.evaluation.examine import examine
+from unprompt.ui.jobs.evaluation.evaluate_run import evaluate_run
 from unprompt.ui.jobs.evaluation.report import lengths
 
 METHODS = ("constant", "nearest prompt", "knn", "head", "blend")
@@ -58,7 +59,9 @@ def test_baselines_by_hand(tmp_path: Path, content: Any, make_index: Any) -> Non
     head = LinearHead(AXES, np.zeros(3, np.float32), description)
     keys = to_unit_length([[2.0, 1.0, 0.0], [0.0, 0.0, 1.0]])  # type: ignore[arg-type]
     members = [(PromptIndex.load(tmp_path / "index"), head)]
-    found = predict_all(members, [keys], Blend(0.5, KnnConfig(k=1), 1.0, 3))
+    blend = Blend(0.5, KnnConfig(k=1), 1.0, 3)
+    estimates = estimate_prompts(members, [keys], blend)
+    found = vectors_by_method(members[0][0], keys, blend, estimates)
     assert tuple(found) == METHODS
     np.testing.assert_allclose(found["constant"], np.full((2, 3), 3**-0.5), atol=1e-4)
     np.testing.assert_allclose(found["nearest prompt"], AXES[[0, 2]], atol=1e-6)
@@ -129,7 +132,7 @@ def test_a_split_without_pictures_says_what_to_set(tiny_run: Path) -> None:
 
 
 def test_the_tiny_run_scored(tiny_run: Path) -> None:
-    found = examine(tiny_run, load_config("scenes-tiny"))
+    found = evaluate_run(tiny_run, load_config("scenes-tiny"))
     scores, leaks = found.scores, found.leaks
     by_method = {found.method: found for found in scores}
     assert tuple(name for name in by_method if name != "even blend") == METHODS
@@ -150,7 +153,8 @@ def test_what_was_tuned_is_what_answers(tiny_run: Path) -> None:
     estimates = Inverter.load(tiny_run / "bundle").estimate([validation.keys])
     found = mean_cosine(estimates.blend, validation.truth)
     assert found == pytest.approx(blend.validation_cosine, abs=1e-3)
-    test = examine_run(tiny_run / "bundle", tiny_run / "embeddings" / "image", corpus.targets_of)
+    run = RunFolder(tiny_run)
+    test = predict_held_out(run.bundle, run.image_embeddings, corpus.targets_of)
     assert test.scores()[-1].method == "blend" and len(test.expected) == len(test.truth)
     groups = breakdown(test, lengths(test.rows))
     assert sum(group.n for group in groups) == len(test.truth)

@@ -23,16 +23,15 @@ from unprompt.inversion.estimate.gate import SIGNALS, Gate, measure_signals
 from unprompt.inversion.estimate.head import HeadDescription, LinearHead
 from unprompt.inversion.estimate.knn import KnnConfig, KnnEstimate, Neighbors
 from unprompt.inversion.estimate.member import estimate_prompts
-from unprompt.inversion.fit.fit_config import FitConfig
 from unprompt.inversion.fit.search import (
-    Half,
+    ValidationSet,
     alpha_per_dimension,
     choose_alpha,
     fit_gate,
     fit_prior,
     member_weights,
 )
-from unprompt.inversion.fit.tune import MemberKeys, tune_blend
+from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_blend
 
 START = Blend(0.5, KnnConfig(), 0.0, 1)
 
@@ -44,7 +43,7 @@ def noisy(truth: np.ndarray, spread: Any, seed: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def half() -> Half:
+def validation() -> ValidationSet:
     """kNN is good where the first signal is high, bad where it is low; the head is in between."""
     random = np.random.default_rng(0)
     truth = to_unit_length(random.normal(size=(400, 16)) + 1.0)
@@ -53,20 +52,26 @@ def half() -> Half:
     signals = random.normal(size=(400, len(SIGNALS)))
     signals[:, 0] = good
     mean = to_unit_length(truth.mean(axis=0, keepdims=True))[0]
-    return Half(knn, noisy(truth, 0.7, 2), truth, signals, mean)
+    return ValidationSet(knn, noisy(truth, 0.7, 2), truth, signals, mean)
 
 
-def test_gate_learns_when_neighbours_are_right(half: Half) -> None:
-    alpha, even = choose_alpha(half.knn, half.head, half.truth)
-    gated = fit_gate(half, Blend(alpha, KnnConfig(), even, 400))
-    assert half.score(gated) > even + 0.02
-    alphas = query_alpha(gated, half.signals)
-    assert np.asarray(alphas)[half.signals[:, 0] > 0].mean() > 0.6
-    assert np.asarray(alphas)[half.signals[:, 0] <= 0].mean() < 0.3
+def test_gate_learns_when_neighbours_are_right(validation: ValidationSet) -> None:
+    alpha, even = choose_alpha(validation.knn, validation.head, validation.truth)
+    gated = fit_gate(validation, Blend(alpha, KnnConfig(), even, 400))
+    assert validation.score(gated) > even + 0.02
+    alphas = query_alpha(gated, validation.signals)
+    assert np.asarray(alphas)[validation.signals[:, 0] > 0].mean() > 0.6
+    assert np.asarray(alphas)[validation.signals[:, 0] <= 0].mean() < 0.3
 
 
-def test_prior_shrinks_noise_towards_the_mean(half: Half) -> None:
-    bad = Half(half.knn, noisy(half.truth, 3.0, 5), half.truth, half.signals, half.mean)
+def test_prior_shrinks_noise_towards_the_mean(validation: ValidationSet) -> None:
+    bad = ValidationSet(
+        validation.knn,
+        noisy(validation.truth, 3.0, 5),
+        validation.truth,
+        validation.signals,
+        validation.mean,
+    )
     found = fit_prior(bad, START)
     assert found.prior > 0.1
     assert bad.score(found) > bad.score(START) + 0.01
@@ -80,11 +85,11 @@ def test_alpha_per_dimension_finds_the_good_dimensions() -> None:
     knn = np.where(split, truth, random.normal(size=truth.shape))
     head = np.where(split, random.normal(size=truth.shape), truth)
     parts = [to_unit_length(part) for part in (knn, head, truth)]
-    half = Half(*parts, np.zeros((300, len(SIGNALS))), np.zeros(8, np.float32))
-    found = alpha_per_dimension(half, START)
+    validation = ValidationSet(*parts, np.zeros((300, len(SIGNALS))), np.zeros(8, np.float32))
+    found = alpha_per_dimension(validation, START)
     alphas = np.array(found.alpha_per_dimension)
     assert alphas[:4].min() > 0.8 and alphas[4:].max() < 0.2
-    assert half.score(found) > half.score(START) + 0.1
+    assert validation.score(found) > validation.score(START) + 0.1
 
 
 def test_member_weights_find_a_known_mixture() -> None:

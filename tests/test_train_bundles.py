@@ -30,7 +30,7 @@ from unprompt.index.towers.trained_tower import read_result
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import RunConfig, load_config
-from unprompt.ui.jobs.evaluation.examine import examine
+from unprompt.ui.jobs.evaluation.evaluate_run import evaluate_run
 from unprompt.ui.jobs.run import make_run
 from unprompt.ui.jobs.train.data import collect_data
 from unprompt.ui.jobs.train.run import train_run
@@ -144,7 +144,7 @@ def test_blip2_is_a_member_of_an_ensemble(
     tower = tower_of("blip2", tmp_path)
     config = config_of(tmp_path, {"tower": tower}, {"output": "features"})
     build_run(run, config)
-    assert examine(run, config).leaks["tower_of_another_corpus"] is False
+    assert evaluate_run(run, config).leaks["tower_of_another_corpus"] is False
     both = tmp_path / "both"
     quick = [part for name in ("powers", "penalties") for part in ("--set", f"{name}=[]")]
     asked = cli("tune", tiny_run, run, "-o", both, "--set", "neighbors=[5]", *quick)

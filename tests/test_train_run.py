@@ -23,7 +23,7 @@ from unprompt.inversion.train.loop.checkpoints import list_checkpoints, load_che
 from unprompt.inversion.train.loop.metrics import read_metrics
 from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
-from unprompt.ui.jobs.evaluation.examine import examine
+from unprompt.ui.jobs.evaluation.evaluate_run import evaluate_run
 from unprompt.ui.jobs.train.run import train_run
 
 LIMIT_SECONDS = 180
@@ -80,7 +80,7 @@ def test_training_builds_a_bundle_that_beats_the_constant_vector(run: Path, tmp_
     path = write_config(tmp_path, tower=tower, stages=stages, tuning=tuning)
     config = load_config(str(path))
     build_run(run, config)
-    scores = {score.method: score.mean_cosine for score in examine(run, config).scores}
+    scores = {score.method: score.mean_cosine for score in evaluate_run(run, config).scores}
     assert scores["head"] > scores["constant"] + 0.01
     head = json.loads((run / "bundle" / "head" / "config.json").read_text())
     assert head["kind"] == "encoder"

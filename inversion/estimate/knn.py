@@ -147,8 +147,14 @@ def estimate_from_neighbors(
     return KnnEstimate(to_unit_length(mean), weights, kept, np.linalg.norm(mean, axis=1))
 
 
-def estimate(index: PromptIndex, keys: np.ndarray, config: KnnConfig) -> KnnEstimate:
-    """Keys (q, d_image) -> the kNN estimate of their prompts."""
-    neighbors = find_prompts(index, keys, config.k)
+def estimate(
+    index: PromptIndex, keys: np.ndarray, config: KnnConfig, neighbors: Neighbors | None = None
+) -> KnnEstimate:
+    """Keys (q, d_image) -> the kNN estimate of their prompts.
+
+    `neighbors` are those of an earlier search for the same keys and k; without them it searches.
+    """
+    if neighbors is None:
+        neighbors = find_prompts(index, keys, config.k)
     own = index.keys_of(neighbors.rows) if config.weighting == "local_ridge" else None
     return estimate_from_neighbors(neighbors, index.targets, config, own)

@@ -27,8 +27,7 @@ from unprompt.inversion.estimate.confidence import Confidence, fit_confidence, s
 from unprompt.inversion.estimate.head import RegressionHead, load_head
 from unprompt.inversion.estimate.member import estimate_prompts, member_folder
 from unprompt.inversion.fit.fit import LabelledKeys, Targets, labelled_keys
-from unprompt.inversion.fit.fit_config import FitConfig
-from unprompt.inversion.fit.tune import MemberKeys, tune_blend
+from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_blend
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""A built run -> one score a method on its held-out test pictures: mean cosine, 95% interval, n."""
+"""A run's bundle and test pictures -> one score per method: mean cosine, 95% interval, n."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +16,11 @@ from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.exported.export import read_description
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.compose.beam_search import Composer
-from unprompt.inversion.estimate.blend import Blend, load_blend
+from unprompt.inversion.estimate.blend import Blend, load_blend, mix
 from unprompt.inversion.estimate.confidence import load_confidence
-from unprompt.inversion.estimate.head import RegressionHead, load_head
+from unprompt.inversion.estimate.head import load_head
 from unprompt.inversion.estimate.knn import estimate
-from unprompt.inversion.estimate.member import estimate_prompts
+from unprompt.inversion.estimate.member import Estimates, estimate_prompts
 from unprompt.inversion.estimate.text_bank import estimate_from_texts
 from unprompt.inversion.fit.fit import Targets, labelled_keys
 
@@ -29,7 +29,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class MethodScore:
-    """How near one method's vectors come to the true prompts' vectors."""
+    """Mean cosine between one method's vectors and those of the true prompts."""
 
     method: str
     mean_cosine: float
@@ -41,8 +41,8 @@ class MethodScore:
         return {**asdict(self), "ci95": list(self.ci95)}
 
 
-class Examined(NamedTuple):
-    """What every method said of the held-out test pictures of a run."""
+class HeldOutPredictions(NamedTuple):
+    """What every method predicts for the test pictures of a run."""
 
     rows: pl.DataFrame  # METADATA
     truth: np.ndarray  # (n, d_prompt) unit length
@@ -51,27 +51,27 @@ class Examined(NamedTuple):
 
     @property
     def cosines(self) -> np.ndarray:
-        """Cosine of the blend to the truth, (n,)."""
+        """Cosine between the blend and the truth, (n,)."""
         return np.einsum("nd,nd->n", self.vectors["blend"], self.truth).astype(np.float64)
 
     def scores(self) -> list[MethodScore]:
-        """One score a method, the baselines first."""
+        """One score per method, the baselines first."""
         return [score(method, found, self.truth) for method, found in self.vectors.items()]
 
 
 class TextBank(NamedTuple):
-    """Known prompts as a CLIP's text tower sees them."""
+    """Known prompts, encoded by the text tower of a CLIP."""
 
-    keys: np.ndarray  # (n, d_image), of the same joint space as the pictures' keys
+    keys: np.ndarray  # (n, d_image), in the joint space of the pictures' keys
     targets: np.ndarray  # (n, d_prompt)
 
 
-def examine_run(
+def predict_held_out(
     bundle: Path, embeddings: Path, targets: Targets, bank: TextBank | None = None
-) -> Examined:
-    """Ask every method about the test split of a run; with `bank` the text bank too.
+) -> HeldOutPredictions:
+    """Predict the prompts of a run's test pictures by every method; with `bank` from texts too.
 
-    A tower that predicts prompt vectors needs no bank: the prompts' own vectors are one.
+    A tower that predicts prompt vectors needs no bank: the vectors of the known prompts are one.
     """
     index = PromptIndex.load(bundle / INDEX)
     head = load_head(bundle / HEAD, index.manifest.space)
@@ -79,76 +79,81 @@ def examine_run(
     blend = load_blend(bundle / BLEND)
     if bank is None and read_description(bundle / ENCODER).output == "prediction":
         bank = _known_prompts(index)
-    vectors = predict_all([(index, head)], [test.keys], blend, bank)
+    estimates = estimate_prompts([(index, head)], [test.keys], blend)
+    vectors = vectors_by_method(index, test.keys, blend, estimates, bank)
     expected = None
     if (bundle / CONFIDENCE).is_file():
-        signals = estimate_prompts([(index, head)], [test.keys], blend).signals
-        expected = load_confidence(bundle / CONFIDENCE)(signals)
-    return Examined(test.rows, test.truth, vectors, expected)
+        expected = load_confidence(bundle / CONFIDENCE)(estimates.signals)
+    return HeldOutPredictions(test.rows, test.truth, vectors, expected)
 
 
-def score_texts(examined: Examined, composer: Composer, count: int) -> tuple[MethodScore, float]:
-    """Composed prompts for `count` of the answers, scored as text, and the median seconds of one.
+def score_texts(
+    predictions: HeldOutPredictions, composer: Composer, count: int
+) -> tuple[MethodScore, float]:
+    """Compose prompts for `count` pictures; returns their score and the median seconds per prompt.
 
-    The pictures are drawn by their ids, so that every run over the corpus scores the same ones.
+    A hash of the ids chooses the pictures, so that all runs over one corpus score the same ones.
     Raises ConfigError without a prompt encoder.
     """
     if composer.encoder is None:
         raise ConfigError("scoring composed prompts needs the prompt encoder: the extra `build`")
-    ids = examined.rows["image_id"].to_list()
+    ids = predictions.rows["image_id"].to_list()
     chosen = sorted(range(len(ids)), key=lambda place: stable_id("texts", ids[place]))[:count]
     texts, seconds = [], []
     for place in chosen:
         begun = time.perf_counter()
-        texts.append(composer.compose(examined.vectors["blend"][place]).text)
+        texts.append(composer.compose(predictions.vectors["blend"][place]).text)
         seconds.append(time.perf_counter() - begun)
     vectors = composer.encoder.encode(texts)
-    found = score("composed text", vectors, examined.truth[chosen])
+    found = score("composed text", vectors, predictions.truth[chosen])
     return found, float(np.median(seconds))
 
 
-def breakdown(examined: Examined, groups: pl.Series) -> list[MethodScore]:
-    """The blend's score in each group of test pictures, largest group first; `groups` is (n,)."""
+def breakdown(predictions: HeldOutPredictions, groups: pl.Series) -> list[MethodScore]:
+    """The score of the blend in each group of test pictures, largest first; `groups` is (n,)."""
     names = groups.cast(pl.String).fill_null("unknown")
     counted = names.value_counts(sort=True, name="count")
     return [
-        score(name, examined.vectors["blend"][mask], examined.truth[mask])
+        score(name, predictions.vectors["blend"][mask], predictions.truth[mask])
         for name in counted[names.name].to_list()
         for mask in [(names == name).to_numpy()]
     ]
 
 
-def predict_all(
-    members: Sequence[tuple[PromptIndex, RegressionHead]],
-    keys: Sequence[np.ndarray],
+def vectors_by_method(
+    index: PromptIndex,
+    keys: np.ndarray,
     blend: Blend,
+    estimates: Estimates,
     bank: TextBank | None = None,
 ) -> Mapping[str, np.ndarray]:
-    """Prompt vectors (n, d_prompt) by method, for the keys (n, d_image) of each member.
+    """Prompt vectors (n, d_prompt) by method, for keys (n, d_image) and the `estimates` of them.
 
-    `constant` answers every picture with the mean of the index' targets, `nearest prompt` with
-    the prompt of the nearest picture alone, `knn` with the neighbours as they serve best without a
-    head. `text bank` compares the picture with prompts instead of pictures. `even blend` is the
-    blend before the gate, where there is one.
+    `constant` is the mean target of the index, `nearest prompt` the target of the nearest picture.
+    `knn` takes the neighbors that score best without a head. `text bank` compares the picture with
+    prompts instead of pictures. `even blend` leaves out the gate, where there is one.
     """
-    index = members[0][0]
-    estimates = estimate_prompts(members, keys, blend)
-    alone = estimate(index, keys[0], blend.knn_alone or blend.knn)
     nearest = np.asarray(index.targets[estimates.knn.neighbors.rows[:, 0]], dtype=np.float32)
     found = {
-        "constant": np.repeat(index.mean_target[None], len(keys[0]), axis=0),
+        "constant": np.repeat(index.mean_target[None], len(keys), axis=0),
         "nearest prompt": to_unit_length(nearest),
     }
     if bank is not None:
-        found["text bank"] = estimate_from_texts(keys[0], bank.keys, bank.targets)
-    found |= {"knn": alone.vectors, "head": estimates.head}
+        found["text bank"] = estimate_from_texts(keys, bank.keys, bank.targets)
+    alone = blend.knn_alone or blend.knn
+    # a search for another k may find other neighbors in an approximate index
+    neighbors = estimates.knn.neighbors if alone.k == blend.knn.k else None
+    found |= {"knn": estimate(index, keys, alone, neighbors).vectors, "head": estimates.head}
     if blend.gate is not None:
-        found["even blend"] = estimate_prompts(members, keys, replace(blend, gate=None)).blend
+        mean = index.mean_target if blend.prior else None
+        found["even blend"] = mix(
+            estimates.knn_vectors, estimates.head, blend.alpha, blend.prior, mean
+        )
     return {**found, "blend": estimates.blend}
 
 
 def _known_prompts(index: PromptIndex) -> TextBank:
-    """The index' prompts, each once, as vectors of the prompt space."""
+    """The prompts of the index without repeats, as vectors of the prompt space."""
     first = np.sort(np.unique(index.rows["prompt_id"].to_numpy(), return_index=True)[1])
     vectors = to_unit_length(np.asarray(index.targets[first], dtype=np.float32))
     return TextBank(vectors, vectors)

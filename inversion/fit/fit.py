@@ -39,8 +39,7 @@ from unprompt.inversion.estimate.head import (
 )
 from unprompt.inversion.estimate.member import estimate_prompts
 from unprompt.inversion.estimate.ridge import fit_ridge
-from unprompt.inversion.fit.fit_config import FitConfig
-from unprompt.inversion.fit.tune import MemberKeys, tune_blend
+from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_blend
 
 Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
 

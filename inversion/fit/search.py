@@ -14,7 +14,7 @@ GATE_PENALTY = 1e-3  # on the squared weights of the signals
 
 
 @dataclass(frozen=True)
-class Half:
+class ValidationSet:
     """Validation pictures: both estimates at unit length, truth and signals."""
 
     knn: np.ndarray  # (n, d_prompt)
@@ -23,9 +23,9 @@ class Half:
     signals: np.ndarray  # (n, s)
     mean: np.ndarray  # (d_prompt,) of the corpus' targets
 
-    def take(self, rows: np.ndarray) -> "Half":
+    def take(self, rows: np.ndarray) -> "ValidationSet":
         """Some of the pictures."""
-        return Half(
+        return ValidationSet(
             self.knn[rows], self.head[rows], self.truth[rows], self.signals[rows], self.mean
         )
 
@@ -40,11 +40,11 @@ class Half:
         return float(self.cosines(blend).mean())
 
 
-def halves(half: Half) -> Iterator[tuple[Half, Half]]:
+def two_folds(validation: ValidationSet) -> Iterator[tuple[ValidationSet, ValidationSet]]:
     """(fitted on, measured on), each half in both places."""
-    even = np.arange(len(half.truth)) % FOLDS == 0
+    even = np.arange(len(validation.truth)) % FOLDS == 0
     for rows in (even, ~even):
-        yield half.take(rows), half.take(~rows)
+        yield validation.take(rows), validation.take(~rows)
 
 
 def choose_alpha(
@@ -83,21 +83,21 @@ def member_weights(estimates: Sequence[np.ndarray], truth: np.ndarray) -> tuple[
     return weights / max(weights.sum(), 1e-12), cosine(weights)
 
 
-def fit_prior(half: Half, blend: Blend) -> Blend:
+def fit_prior(validation: ValidationSet, blend: Blend) -> Blend:
     """alpha and the weight of the corpus' mean, together."""
 
     def loss(point: np.ndarray) -> float:
         if not 0.0 <= point[0] <= 1.0:
             return 2.0
-        return -half.score(replace(blend, alpha=float(point[0]), prior=float(point[1])))
+        return -validation.score(replace(blend, alpha=float(point[0]), prior=float(point[1])))
 
     alpha, prior = _minimise(loss, np.array([blend.alpha, blend.prior]), step=0.05)
     return replace(blend, alpha=float(alpha), prior=float(prior))
 
 
-def fit_gate(half: Half, blend: Blend) -> Blend:
+def fit_gate(validation: ValidationSet, blend: Blend) -> Blend:
     """A gate over the signals, started at the one alpha for all."""
-    scaled = standardize(half.signals)
+    scaled = standardize(validation.signals)
     alpha = min(max(blend.alpha, 0.01), 0.99)
 
     def gated(point: np.ndarray) -> Blend:
@@ -108,20 +108,22 @@ def fit_gate(half: Half, blend: Blend) -> Blend:
         return replace(blend, gate=gate, alpha_per_dimension=None)
 
     def loss(point: np.ndarray) -> float:
-        return GATE_PENALTY * float((point[1:] ** 2).sum()) - half.score(gated(point))
+        return GATE_PENALTY * float((point[1:] ** 2).sum()) - validation.score(gated(point))
 
     start = np.zeros(1 + scaled.values.shape[1])
     start[0] = np.log(alpha / (1.0 - alpha))
     return gated(_minimise(loss, start, step=0.5, rounds=400))
 
 
-def alpha_per_dimension(half: Half, blend: Blend) -> Blend:
+def alpha_per_dimension(validation: ValidationSet, blend: Blend) -> Blend:
     """One alpha for each of the d_prompt dimensions, by Adam (2nd and 5th place's variants).
 
     Held near the one alpha for all by a penalty on the squared distance.
     """
-    knn, head, truth = (np.asarray(part, np.float64) for part in (half.knn, half.head, half.truth))
-    base = blend.prior * half.mean.astype(np.float64)
+    knn, head, truth = (
+        np.asarray(part, np.float64) for part in (validation.knn, validation.head, validation.truth)
+    )
+    base = blend.prior * validation.mean.astype(np.float64)
     alphas = np.full(knn.shape[1], blend.alpha)
     first, second = np.zeros_like(alphas), np.zeros_like(alphas)
     for step in range(1, ADAM_STEPS + 1):

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings_dataclass
 
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.settings import STRICT
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import (
     MAIN,
@@ -21,24 +24,44 @@ from unprompt.inversion.estimate.blend import (
     mix,
 )
 from unprompt.inversion.estimate.gate import measure_signals
+from unprompt.inversion.estimate.head import HeadConfig
 from unprompt.inversion.estimate.knn import (
     KnnConfig,
     KnnEstimate,
     estimate_from_neighbors,
     find_prompts,
 )
-from unprompt.inversion.fit.fit_config import FitConfig
 from unprompt.inversion.fit.search import (
-    Half,
+    ValidationSet,
     alpha_per_dimension,
     choose_alpha,
     fit_gate,
     fit_prior,
-    halves,
     member_weights,
+    two_folds,
 )
 
 UNTUNED = KnnConfig()  # what stands for "not tuned" in the list of trials, at alpha 0.5
+
+
+@settings_dataclass(frozen=True, config=STRICT)
+class FitConfig:
+    """What is tried on the validation split; the best by mean cosine is kept."""
+
+    head: HeadConfig = Field(default_factory=HeadConfig)
+    neighbors: tuple[int, ...] = (10, 20, 50, 100, 200)
+    temperatures: tuple[float, ...] = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15)
+    powers: tuple[float, ...] = (6.0,)  # of the inverse-power weighting; empty leaves it out
+    penalties: tuple[float, ...] = (0.3, 1.0, 3.0)  # of the local ridge; empty leaves it out
+    gate: bool = True  # try an alpha that depends on the query
+    per_dimension: bool = False  # try an alpha for every dimension
+    phrases: int = 2000  # of the corpus kept for composing prompts; 0 leaves them out
+    carry_encoder: bool = False  # the prompt encoder too: composing then needs no torch, 23 MB
+    smallest_gain: float = 1e-4  # of prior, gate and alphas on pictures they were not fitted on
+
+    def __post_init__(self) -> None:
+        if not self.neighbors or not (self.temperatures or self.powers or self.penalties):
+            raise ConfigError("fit needs at least one of neighbors and one weighting to try")
 
 
 @dataclass(frozen=True)
@@ -83,8 +106,8 @@ def tune_blend(members: Sequence[MemberKeys], truth: np.ndarray, config: FitConf
         members=shares if len(members) > 1 else (),
     )
     signals = measure_signals(main.estimate, head)
-    half = Half(knn, head, truth, signals, _corpus_mean(members[0].index))
-    blend, more = _refine(blend, half, config)
+    validation = ValidationSet(knn, head, truth, signals, _corpus_mean(members[0].index))
+    blend, more = _refine(blend, validation, config)
     return replace(blend, tried=(*main.trials, *trials, *more))
 
 
@@ -142,10 +165,12 @@ def _share_members(
     return shares, [Trial(f"members {names} together", cosine, gain, True)]
 
 
-def _refine(blend: Blend, half: Half, config: FitConfig) -> tuple[Blend, list[Trial]]:
+def _refine(
+    blend: Blend, validation: ValidationSet, config: FitConfig
+) -> tuple[Blend, list[Trial]]:
     """Prior, gate and alpha per dimension, each kept only if it wins where it was not fitted."""
     trials: list[Trial] = []
-    options: list[tuple[str, Callable[[Half, Blend], Blend]]] = [
+    options: list[tuple[str, Callable[[ValidationSet, Blend], Blend]]] = [
         ("prior: shrink towards the corpus' mean", fit_prior)
     ]
     if config.gate:
@@ -153,21 +178,21 @@ def _refine(blend: Blend, half: Half, config: FitConfig) -> tuple[Blend, list[Tr
     if config.per_dimension:
         options.append(("alpha per dimension (Adam)", alpha_per_dimension))
     for what, fit in options:
-        gain, error = _held_out_gain(half, blend, fit)
-        changed = fit(half, blend)
+        gain, error = _held_out_gain(validation, blend, fit)
+        changed = fit(validation, blend)
         kept = gain > max(error, config.smallest_gain)
-        trials.append(Trial(what, half.score(changed), gain, kept))
+        trials.append(Trial(what, validation.score(changed), gain, kept))
         if kept:
             blend = changed
-    return replace(blend, validation_cosine=half.score(blend)), trials
+    return replace(blend, validation_cosine=validation.score(blend)), trials
 
 
 def _held_out_gain(
-    half: Half, blend: Blend, fit: Callable[[Half, Blend], Blend]
+    validation: ValidationSet, blend: Blend, fit: Callable[[ValidationSet, Blend], Blend]
 ) -> tuple[float, float]:
     """Mean gain on pictures that `fit` has not seen, and its standard error."""
     gains = []
-    for one, other in halves(half):
+    for one, other in two_folds(validation):
         gains.append(other.cosines(fit(one, blend)) - other.cosines(blend))
     joined = np.concatenate(gains)
     return float(joined.mean()), float(joined.std() / max(1, len(joined)) ** 0.5)

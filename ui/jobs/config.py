@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.config import BuildConfig
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT, read_settings
-from unprompt.inversion.fit.fit import FitConfig
+from unprompt.inversion.fit.tune import FitConfig
 from unprompt.inversion.train.clip_config import ClipTrainConfig
 from unprompt.inversion.train.config import TrainConfig
 

@@ -14,7 +14,7 @@ from unprompt.index.bundle.bundle import read_bundle
 from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.fit.ensemble import FinishedRun, tune_runs, write_tuned
-from unprompt.inversion.fit.fit_config import FitConfig
+from unprompt.inversion.fit.tune import FitConfig
 
 
 def run_tune(

@@ -14,7 +14,7 @@ from unprompt.inversion.fit.evaluate import MethodScore, score
 from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
 from unprompt.ui.jobs.evaluation.cosines import write_cosines
-from unprompt.ui.jobs.evaluation.examine import examine
+from unprompt.ui.jobs.evaluation.evaluate_run import evaluate_run
 from unprompt.ui.jobs.evaluation.report import Report, score_table, write_report
 from unprompt.ui.jobs.progress import choose_progress
 from unprompt.ui.jobs.run import make_run, run_folder
@@ -34,7 +34,7 @@ def run_eval(
     folder = run_folder(output, config)
     progress = choose_progress()
     build_run(folder, config, progress=progress)
-    found = examine(folder, config, texts, text_bank)
+    found = evaluate_run(folder, config, texts, text_bank)
     scores = found.scores
     if report:
         run = make_run(folder, config)
@@ -42,7 +42,7 @@ def run_eval(
         page = write_report(
             run.folder.report,
             Report(
-                config.build.name, scores, found.examined, found.sources, leak_line(found.leaks)
+                config.build.name, scores, found.predictions, found.sources, leak_line(found.leaks)
             ),
             lambda row: open_picture(shards.image(row["image_path"]), row["image_path"]),
         )

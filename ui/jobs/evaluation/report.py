@@ -1,4 +1,4 @@
-"""What was examined -> a report to look at: report.md with plots and the best and worst cases."""
+"""The scores of a run -> a report to look at: report.md with plots and the best and worst cases."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from PIL import Image
 
 from unprompt.index.base.durable import write_atomically
 from unprompt.inversion.estimate.confidence import calibration_error, measure_reliability
-from unprompt.inversion.fit.evaluate import Examined, MethodScore, breakdown
+from unprompt.inversion.fit.evaluate import HeldOutPredictions, MethodScore, breakdown
 
 CASES = 6
 LENGTHS = (5, 10, 15, 20)  # words; the borders between the groups
@@ -24,7 +24,7 @@ class Report:
 
     name: str
     scores: Sequence[MethodScore]
-    examined: Examined
+    predictions: HeldOutPredictions
     sources: pl.Series  # of each test picture's prompt
     leaks: str
 
@@ -42,16 +42,16 @@ def write_report(folder: Path, report: Report, pictures: Pictures) -> Path:
         "",
         report.leaks,
         "",
-        *_trust(report.examined, folder),
+        *_trust(report.predictions, folder),
         "## By source",
         "",
-        score_table(breakdown(report.examined, report.sources), "source"),
+        score_table(breakdown(report.predictions, report.sources), "source"),
         "",
         "## By length of the prompt",
         "",
-        score_table(breakdown(report.examined, lengths(report.examined.rows)), "words"),
+        score_table(breakdown(report.predictions, lengths(report.predictions.rows)), "words"),
         "",
-        *_cases(report.examined, folder, pictures),
+        *_cases(report.predictions, folder, pictures),
     ]
     page = folder / "report.md"
     with write_atomically(page) as temporary:
@@ -84,10 +84,10 @@ def lengths(rows: pl.DataFrame) -> pl.Series:
     return pl.Series("words", [names[place] for place in np.searchsorted(LENGTHS, counts)])
 
 
-def _trust(examined: Examined, folder: Path) -> list[str]:
-    if examined.expected is None:
+def _trust(predictions: HeldOutPredictions, folder: Path) -> list[str]:
+    if predictions.expected is None:
         return []
-    bins = measure_reliability(examined.expected, examined.cosines)
+    bins = measure_reliability(predictions.expected, predictions.cosines)
     figure, axes = _figure(5, 5)
     found = [part.found for part in bins]
     expected = [part.expected for part in bins]
@@ -107,14 +107,14 @@ def _trust(examined: Examined, folder: Path) -> list[str]:
     ]
 
 
-def _cases(examined: Examined, folder: Path, pictures: Pictures) -> list[str]:
+def _cases(predictions: HeldOutPredictions, folder: Path, pictures: Pictures) -> list[str]:
     """The worst and the best answers, with their pictures where they are still there."""
-    order = np.argsort(examined.cosines, kind="stable")
+    order = np.argsort(predictions.cosines, kind="stable")
     lines = []
     for title, places in (("Worst", order[:CASES]), ("Best", order[::-1][:CASES])):
         lines += [f"## {title} cases", "", "| picture | cosine | prompt |", "| --- | ---: | --- |"]
         for place in places:
-            row = examined.rows.row(int(place), named=True)
+            row = predictions.rows.row(int(place), named=True)
             picture = pictures(row)
             shown = ""
             if picture is not None:
@@ -123,7 +123,7 @@ def _cases(examined: Examined, folder: Path, pictures: Pictures) -> list[str]:
                     picture.convert("RGB").save(temporary, "WEBP", quality=85)
                 shown = f"![]({name})"
             prompt = row["caption"].replace("|", "\\|")
-            lines.append(f"| {shown} | {examined.cosines[place]:.3f} | {prompt} |")
+            lines.append(f"| {shown} | {predictions.cosines[place]:.3f} | {prompt} |")
         lines.append("")
     return lines
 

@@ -18,10 +18,10 @@ from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.vectors.embeddings import read_embeddings
 from unprompt.inversion.estimate.confidence import calibration_error, measure_reliability
 from unprompt.inversion.fit.evaluate import (
-    Examined,
+    HeldOutPredictions,
     MethodScore,
     TextBank,
-    examine_run,
+    predict_held_out,
     score_texts,
 )
 from unprompt.inversion.inverter import Inverter
@@ -33,7 +33,7 @@ from unprompt.ui.jobs.run import Run, make_run
 class Evaluation:
     """What was found out about a finished run."""
 
-    examined: Examined
+    predictions: HeldOutPredictions
     scores: list[MethodScore]
     sources: pl.Series  # of each test picture's prompt
     leaks: dict[str, Any]
@@ -41,7 +41,9 @@ class Evaluation:
     compose_seconds: float | None  # median of one prompt
 
 
-def examine(folder: Path, config: RunConfig, texts: int = 0, text_bank: bool = False) -> Evaluation:
+def evaluate_run(
+    folder: Path, config: RunConfig, texts: int = 0, text_bank: bool = False
+) -> Evaluation:
     """Scores of a finished run's methods, and the leak check between its splits.
 
     `texts` is the number of composed prompts to score too; they take a fraction of a second each.
@@ -52,19 +54,21 @@ def examine(folder: Path, config: RunConfig, texts: int = 0, text_bank: bool = F
     threshold = config.build.corpus.leak_threshold
     highest = check_leaks(corpus.prompts, to_unit_length(corpus.targets), threshold)
     bank = _text_bank(run, corpus) if text_bank else None
-    examined = examine_run(run.folder.bundle, run.folder.image_embeddings, corpus.targets_of, bank)
-    scores, seconds = examined.scores(), None
+    predictions = predict_held_out(
+        run.folder.bundle, run.folder.image_embeddings, corpus.targets_of, bank
+    )
+    scores, seconds = predictions.scores(), None
     if texts:
         composer = Inverter.load(run.folder.bundle).composer
         if composer is None:
             raise ConfigError(
                 f"{run.folder.bundle} has no phrases to compose prompts of: `fit.phrases`"
             )
-        found, seconds = score_texts(examined, composer, texts)
+        found, seconds = score_texts(predictions, composer, texts)
         scores.append(found)
     error = None
-    if examined.expected is not None:
-        error = calibration_error(measure_reliability(examined.expected, examined.cosines))
+    if predictions.expected is not None:
+        error = calibration_error(measure_reliability(predictions.expected, predictions.cosines))
     seen = trained_on(run.folder.encoder)
     foreign = seen is not None and seen != config.build.corpus.held_out_digest
     near = rows_near_held_out(PromptIndex.load(run.folder.index), corpus)
@@ -74,12 +78,12 @@ def examine(folder: Path, config: RunConfig, texts: int = 0, text_bank: bool = F
         "rows_near_held_out": len(near),
         "tower_of_another_corpus": foreign,
     }
-    sources = examined.rows.select("prompt_id").join(
+    sources = predictions.rows.select("prompt_id").join(
         corpus.prompts.select("prompt_id", "source"), on="prompt_id", how="left",
         maintain_order="left",
     )["source"]  # fmt: skip
     kept = corpus.report["kept"]
-    return Evaluation(examined, scores, sources, {**leaks, **kept}, error, seconds)
+    return Evaluation(predictions, scores, sources, {**leaks, **kept}, error, seconds)
 
 
 def _text_bank(run: Run, corpus: Corpus) -> TextBank | None:

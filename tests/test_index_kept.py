@@ -1,6 +1,9 @@
 """What is kept in the cache folder comes back whole or not at all, and never breaks anything."""
 
+import importlib.metadata
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +11,15 @@ import pytest
 from PIL import Image
 
 from unprompt.index.base.durable import digest_file
-from unprompt.index.exported.export import OpenVinoEncoder, load_encoder
+from unprompt.index.encoders.protocols import EncoderConfig
+from unprompt.index.exported import tower_cache
+from unprompt.index.exported.export import OpenVinoEncoder, export_encoder, load_encoder
+from unprompt.index.exported.tower_cache import cache_name
 from unprompt.index.prompt_encoders.word_vectors import WordVectors, save_words
 from unprompt.index.runtime.cache import can_keep, keep, let_go, read_kept, remembered_digest
 from unprompt.index.runtime.compiled import KEPT
 from unprompt.index.runtime.openvino_graph import Storage
+from unprompt.index.towers import clip
 
 
 @pytest.fixture
@@ -110,3 +117,54 @@ def test_words_are_read_one_by_one(tmp_path: Path, storage: Storage, apart: floa
     assert found.dtype == np.float32 and found.shape == (2, 3, 8)
     assert 0 < np.abs(found - table[ids]).max() < apart
     np.testing.assert_array_equal(found[0, 0], found[1, 1])
+
+
+SMALL = EncoderConfig(model="efficientnet-lite0", output="pooled", image_size=64)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_published_tower_is_exported_once(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    description = export_encoder(SMALL, first)
+    assert contents(first).keys() == {"encoder.json", "tower.bin", "tower.xml"}
+    [kept] = cache.glob("tower-*")
+    with monkeypatch.context() as patched:
+        patched.delattr(clip, "load_clip")  # no tower can be loaded
+        assert export_encoder(SMALL, second) == description
+        assert contents(second) == contents(first)
+    kept.write_bytes(kept.read_bytes()[:-9] + bytes(9))
+    assert export_encoder(SMALL, third) == description, "a damaged one is made again"
+    assert contents(third) == contents(first), "exporting again gives the same files"
+    assert kept.read_bytes() and [*cache.glob("tower-*")] == [kept]
+
+
+def test_the_name_of_a_cached_tower_holds_all_that_decides_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = cache_name(SMALL)
+    assert name is not None and name == cache_name(SMALL)
+    changed: dict[str, Callable[..., object]] = {
+        "remembered_digest": lambda path: "other weights",
+        "prompt_space": lambda folder: "another text tower",
+        "_digest_code": lambda: "another exporter",
+        "processor": lambda: ["another processor"],
+    }
+    names = {name, cache_name(replace(SMALL, storage="int8"))}
+    for function, other in changed.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(tower_cache, function, other)
+            names.add(cache_name(SMALL))
+    with monkeypatch.context() as patched:
+        patched.setattr(importlib.metadata, "version", lambda library: "another version")
+        names.add(cache_name(SMALL))
+    assert len(names) == 2 + len(changed) + 1 and None not in names
+
+
+@pytest.mark.parametrize("other", [{"runtime": "torch"}, {"model": "ViT-B-32"}])
+def test_towers_that_are_not_cached(other: dict[str, str]) -> None:
+    assert cache_name(replace(SMALL, **other)) is None  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.settings import read_settings, write_settings
 from unprompt.index.encoders.protocols import BulkEncoder, EncoderConfig, check_same_space
 from unprompt.index.exported.openvino_encoder import OpenVinoEncoder
+from unprompt.index.exported.tower_cache import cache_name, keep_tower, read_tower
 from unprompt.index.runtime.cache import remembered_digest
 from unprompt.index.runtime.compiled import NO_DIGESTS, SavedGraph
 from unprompt.index.runtime.infer_pool import Lanes, has_bf16
@@ -33,7 +34,19 @@ def export_encoder(
 
     `trained` is an export of `unprompt train head`; what it holds goes into the folder as well. The
     description says which corpus the tower was trained on, whose held-out prompts it has not seen.
+    A tower whose weights an installed package carries is exported once and then cached.
     """
+    name = cache_name(config) if trained is None else None
+    if name is not None and read_tower(name, folder):
+        description: dict[str, Any] = read_json(folder / DESCRIPTION)
+        return description
+    description = _export(config, folder, trained)
+    if name is not None:
+        keep_tower(name, folder, [*description["files"], DESCRIPTION])
+    return description
+
+
+def _export(config: EncoderConfig, folder: Path, trained: Path | None) -> dict[str, Any]:
     from unprompt.index.towers.clip import load_clip
     from unprompt.index.towers.lean_vit import lean_graph
     from unprompt.index.towers.open_clip_folder import read_trained_on

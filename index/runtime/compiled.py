@@ -120,10 +120,10 @@ def read_graph(saved: SavedGraph) -> Any:
 
 def _identity(saved: SavedGraph, shape: Sequence[int] | None) -> str:
     parts = [FORMAT, dict(saved.digests), saved.hints, shape and list(shape)]
-    return digest_json([*parts, load_openvino().__version__, _processor()])[:32]
+    return digest_json([*parts, load_openvino().__version__, processor()])[:32]
 
 
-def _processor() -> list[str]:
+def processor() -> list[str]:
     """What a network is compiled for: a cache folder may be shared by several machines."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()

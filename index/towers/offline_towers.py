@@ -66,14 +66,18 @@ def build_offline_clip(open_clip: Any, torch: Any, tower: str, image_size: int |
 
 def read_weights(tower: str) -> dict[str, Any]:
     """The tensors that the tower's package carries; the last two are its ImageNet classifier."""
+    torch = importlib.import_module("torch")
+    return dict(torch.load(weights_file(tower), map_location="cpu", weights_only=True))
+
+
+def weights_file(tower: str) -> Path:
+    """The checkpoint in the tower's package; raises MissingDependencyError without the package."""
     chosen = OFFLINE_TOWERS[tower]
     try:
         package = importlib.import_module(chosen.package)
     except ImportError as error:
         raise MissingDependencyError(f"{tower} needs its weights: {INSTALL}") from error
-    torch = importlib.import_module("torch")
-    path = getattr(package, chosen.file_class).get_model_file_path()
-    return dict(torch.load(path, map_location="cpu", weights_only=True))
+    return Path(getattr(package, chosen.file_class).get_model_file_path())
 
 
 def _model_config(tower: OfflineTower, image_size: int) -> dict[str, Any]:

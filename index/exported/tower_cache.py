@@ -1,0 +1,68 @@
+"""Exported towers in the user's cache folder: settings of a tower -> the files of its export.
+
+Only towers whose weights an installed package carries are kept. A cached export is found by a name
+that holds all that decides its bytes: settings, weights, code, libraries and processor. Its content
+has a checksum, so that a damaged one counts as missing and the tower is exported again.
+"""
+
+import importlib.metadata
+import io
+import zipfile
+from pathlib import Path
+
+from unprompt.index.base.durable import digest_bytes, digest_json, write_atomically
+from unprompt.index.base.errors import MissingDependencyError
+from unprompt.index.base.settings import write_settings
+from unprompt.index.encoders.protocols import EncoderConfig
+from unprompt.index.prompt_encoders.minilm import minilm_folder, prompt_space
+from unprompt.index.runtime.cache import keep, read_kept, remembered_digest
+from unprompt.index.runtime.compiled import processor
+from unprompt.index.towers.offline_towers import OFFLINE_TOWERS, weights_file
+
+PREFIX, MOST_TOWERS = "tower-", 8
+LIBRARIES = ("open_clip_torch", "openvino", "timm", "torch", "transformers")
+CODE = ("encoders", "exported", "runtime", "towers")  # folders of `index` that make an export
+
+
+def cache_name(config: EncoderConfig) -> str | None:
+    """The name of a tower's export in the cache; None for a tower that is not to be kept."""
+    if config.model not in OFFLINE_TOWERS or config.runtime != "openvino":
+        return None
+    try:
+        weights = [
+            remembered_digest(weights_file(config.model)),
+            prompt_space(str(minilm_folder())),
+        ]
+        libraries = [importlib.metadata.version(name) for name in LIBRARIES]
+    except (MissingDependencyError, importlib.metadata.PackageNotFoundError, OSError):
+        return None
+    parts = [write_settings(config), weights, libraries, _digest_code(), processor()]
+    return PREFIX + digest_json(parts)[:32]
+
+
+def read_tower(name: str, folder: Path) -> bool:
+    """Write the files of a cached export into `folder`; False where there is no whole one."""
+    content = read_kept(name)
+    if content is None:
+        return False
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for member in archive.namelist():
+            with write_atomically(folder / member) as temporary:
+                temporary.write_bytes(archive.read(member))
+    return True
+
+
+def keep_tower(name: str, folder: Path, files: list[str]) -> None:
+    """Cache an export; `read_tower` writes its files in the given order."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:  # not compressed: weights hardly shrink
+        for file in files:
+            archive.write(folder / file, file)
+    keep(name, buffer.getvalue(), PREFIX, MOST_TOWERS)
+
+
+def _digest_code() -> str:
+    """sha256 over the code that makes an export: a changed exporter makes towers again."""
+    index = Path(__file__).parents[1]
+    paths = sorted(path for folder in CODE for path in (index / folder).rglob("*.py"))
+    return digest_bytes(b"".join(path.read_bytes() for path in paths))

@@ -45,7 +45,7 @@ def read_tower(name: str, folder: Path) -> bool:
     content = read_kept(name)
     if content is None:
         return False
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with zipfile.ZipFile(io.BytesIO(content.tobytes())) as archive:
         for member in archive.namelist():
             with write_atomically(folder / member) as temporary:
                 temporary.write_bytes(archive.read(member))

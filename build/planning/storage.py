@@ -19,33 +19,26 @@ class DiskLine:
 
     what: str
     bytes: int
-    how: str
+    how: str  # how `bytes` comes about, as text
 
 
 def choose_picture_size(
     sizes: Sequence[PictureSize], kind: str, format: str, quality: int | str
 ) -> PictureSize:
-    """The known size of stored images that is nearest: first by kind, then by quality.
+    """The known size of stored images that is nearest by kind and quality; the first of equals.
 
-    The first of several equally near sizes is taken, so measured sizes should come first. Raises
-    ConfigError where no size of the format serves.
+    Raises ConfigError where no size of the format can stand for the quality.
     """
     wanted = None if format == "png" else quality
-
-    def quality_gap(size: PictureSize) -> int | None:
-        if size.quality == wanted:
-            return 0
-        numbers = isinstance(size.quality, int) and isinstance(wanted, int)
-        return abs(int(str(size.quality)) - int(str(wanted))) if numbers else None
-
-    gaps = [
-        (size.kind != kind, gap, place)
-        for place, size in enumerate(sizes)
-        if size.format == format and (gap := quality_gap(size)) is not None
-    ]
+    gaps = []
+    for place, size in enumerate(sizes):
+        both = isinstance(size.quality, int) and isinstance(wanted, int)
+        if size.format == format and (both or size.quality == wanted):
+            gap = abs(int(str(size.quality)) - int(str(wanted))) if both else 0
+            gaps.append((size.kind != kind, gap, place))
     if not gaps:
         raise ConfigError(
-            f"nothing is known about the size of {format} pictures of quality {quality}; "
+            f"no size is known for {format} images of quality {quality}; "
             "`unprompt bench render --config CONFIG` measures it"
         )
     return sizes[min(gaps)[-1]]
@@ -57,37 +50,36 @@ def disk_lines(
     """Files of a run: images where they are rendered, corpus, embeddings and index."""
     images, rows, dim = request.images, request.rows, request.dim
     vector = FLOAT16 * PROMPT_DIM
+    per_prompt = 2 * vector + PROMPTS_ROW + METADATA_ROW
     lines = [
         DiskLine(
             "prompts, targets",
-            request.prompts * (2 * vector + PROMPTS_ROW + METADATA_ROW),
-            f"{vector} bytes of vector twice, and the text",
+            request.prompts * per_prompt,
+            f"two embeddings of {vector} bytes per prompt, and the text",
         ),
         DiskLine(
             "embeddings",
             images * (FLOAT16 * dim + METADATA_ROW),
-            f"float16, {dim} numbers an image",
+            f"float16, {dim} numbers per image",
         ),
         DiskLine("index.faiss", parse_factory(factory).size_bytes(rows, dim), factory),
-        DiskLine(
-            "rows, targets", rows * (vector + ROWS_ROW), "beside the index, mapped into memory"
-        ),
+        DiskLine("rows, targets", rows * (vector + ROWS_ROW), "next to the index, memory-mapped"),
     ]
     if request.index.keep_keys:
-        keys = DiskLine("keys", rows * FLOAT16 * dim, "beside the index, for exact scores")
-        lines.append(keys)
+        size = rows * FLOAT16 * dim
+        lines.append(DiskLine("keys", size, "next to the index, for exact scores"))
     for render in request.renders[:1]:
-        size = choose_picture_size(pictures, render.kind, request.format, request.quality)
-        lines.insert(0, _image_line(images, render.stored_px, size))
+        stored = choose_picture_size(pictures, render.kind, request.format, request.quality)
+        lines.insert(0, _image_line(images, render.stored_px, stored))
     return lines
 
 
 def _image_line(count: int, side_px: int, size: PictureSize) -> DiskLine:
-    """Images in tar shards with their tables."""
-    each = size.bytes_per_pixel * side_px**2 + TAR_ROW + IMAGES_ROW
+    """Images in tar shards, with their tables."""
+    overhead = TAR_ROW + IMAGES_ROW
     quality = "" if size.quality is None else f" {size.quality}"
     how = (
-        f"{side_px} px, {size.format}{quality}: {size.bytes_per_pixel:.2f} bytes a pixel "
-        f"({size.source}, {size.date}); {TAR_ROW + IMAGES_ROW:,} bytes of tar and table each"
+        f"{side_px} px, {size.format}{quality}: {size.bytes_per_pixel:.2f} bytes per pixel "
+        f"({size.source}, {size.date}), and {overhead:,} bytes of tar and table per image"
     )
-    return DiskLine("images", round(count * each), how)
+    return DiskLine("images", round(count * (size.bytes_per_pixel * side_px**2 + overhead)), how)

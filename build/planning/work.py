@@ -94,7 +94,7 @@ class PlanRequest:
         return -(-self.images // self.images_per_shard)
 
     def works(self, factory: str) -> list[list[Work]]:
-        """All work in order; each entry lists alternatives of which the first is counted."""
+        """All work in order: lists of alternatives, the first of which is counted."""
         distances = Item("index", DISTANCES)
         pairs = near_duplicates_gflop(self.prompts, self.held_out, self.duplicates)
         gflop = index_gflop(factory, self.rows, self.dim, self.held_out)
@@ -106,11 +106,13 @@ class PlanRequest:
                 for render in self.renders
             ],
             *([training] for training in self.training),
+            [
+                Work("embed", f"embed, {item.subject}", self.images, "images", item)
+                for item in (self.embed,)
+                if item is not None
+            ],
             [Work("index", f"index, {factory}", gflop, "GFLOP", distances)],
         ]
-        if self.embed is not None:
-            label = f"embed, {self.embed.subject}"
-            works.insert(-1, [Work("embed", label, self.images, "images", self.embed)])
         return [alternatives for alternatives in works if alternatives]
 
 
@@ -128,7 +130,7 @@ def render_item(render: Mapping[str, Any], costs: Costs) -> RenderItem:
     side, note = diffusion.get("height") or diffusion.get("width"), None
     if side is None:
         side = 1024 if name == "stable-diffusion-xl" else 512
-        note = f"the picture's size is the model's own; {side} px are assumed"
+        note = f"the config sets no image size: {side} px is assumed"
     work = None
     if name is not None:
         work = costs.pipelines[name].tflop(steps if guided else steps / 2, int(side))
@@ -170,7 +172,11 @@ def training_passes(
 
 
 def index_gflop(factory: str, rows: int, dim: int, queries: int = 0) -> float:
-    """Arithmetic of training, filling and measuring an index; exact codes cost next to nothing."""
+    """GFLOP of training an index, adding `rows` keys of `dim` numbers, and exact search.
+
+    The exact search of `queries` against all rows is what recall is measured by. Scalar codes cost
+    next to nothing.
+    """
     total, parsed = 0.0, parse_factory(factory)
     for step in parsed.transforms:
         width = step.dim_after(dim)
@@ -193,10 +199,11 @@ def index_gflop(factory: str, rows: int, dim: int, queries: int = 0) -> float:
 
 
 def near_duplicates_gflop(prompts: int, held_out: int, how: DuplicatesConfig | None) -> float:
-    """Every prompt against those before it (none: not at all), and the held-out ones against all.
+    """GFLOP of comparing every prompt with earlier prompts, and held-out prompts with all.
 
-    Above `exact_rows` each is compared with all cells of an index, to be looked for and again to
-    be added, and with the codes of the cells it looks into.
+    Up to `exact_rows` prompts the comparison is exact. Above, an index of cells is used: each
+    prompt is compared with all cells twice (search and insertion) and with the codes of `probe`
+    cells. With `how` None only the held-out prompts are compared.
     """
     pairs = float(held_out * prompts)
     if how is not None and prompts <= how.exact_rows:

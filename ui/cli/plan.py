@@ -85,7 +85,8 @@ def bench(
       unprompt bench render --config my-sd2.yaml --images 32
       unprompt bench embed train --config my.yaml --device cuda:1 -o rates.json
     """
-    from unprompt.ui.planning.bench import BenchOptions, run_bench
+    from unprompt.ui.planning.bench import run_bench
+    from unprompt.ui.planning.bench_parts import BenchOptions
 
     options = BenchOptions(device, images, repeats)
     run_bench(parts or [], config, settings or [], options, output, as_json)

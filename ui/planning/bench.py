@@ -5,35 +5,19 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from unprompt.build.planning.rates import (
-    PictureSize,
-    Rate,
-    RatesFile,
-    published_costs,
-    write_rates,
-)
+from unprompt.build.planning.rates import PictureSize, Rate, RatesFile, published_costs, write_rates
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.base.machine import describe_machine, gpu_kind
+from unprompt.index.base.machine import describe_machine
 from unprompt.index.base.settings import write_settings
-from unprompt.ui.jobs.config import RunConfig, load_config
+from unprompt.ui.jobs.config import load_config
 from unprompt.ui.jobs.progress import choose_progress
-from unprompt.ui.planning.bench_parts import PARTS, Bench
-from unprompt.ui.planning.figures import show_time
+from unprompt.ui.planning.bench_parts import PARTS, Bench, BenchOptions
 from unprompt.ui.planning.plan import rates_path
+from unprompt.ui.planning.table import show_time
 
 DEVICES = "CUDA_VISIBLE_DEVICES"
-
-
-@dataclass(frozen=True)
-class BenchOptions:
-    """How much is measured, and on which device."""
-
-    device: str | None = None  # cpu, cuda or cuda:1; None: the first GPU, if any
-    images: int = 64  # per round
-    repeats: int = 3
 
 
 def run_bench(
@@ -51,9 +35,14 @@ def run_bench(
     if config is None and settings:
         raise ConfigError("--set changes the config that --config names")
     path = rates_path(output)
-    with _visible_device(options.device):
+    with _visible_device(options.device), tempfile.TemporaryDirectory() as folder:
         loaded = None if config is None else load_config(config, settings)
-        found = _measure(parts or list(PARTS), loaded, options)
+        machine = describe_machine()
+        if (options.device or "").startswith("cuda") and machine.gpu is None:
+            raise ConfigError(f"--device {options.device}: torch finds no such GPU here")
+        asked = len(set(parts)) not in (0, len(PARTS))
+        bench = Bench(Path(folder), loaded, options, machine, published_costs(), asked)
+        found = _measure(parts or list(PARTS), bench)
     write_rates(path, found)
     if as_json:
         print(json.dumps(write_settings(found), indent=2))
@@ -68,30 +57,16 @@ def run_bench(
     print(path)
 
 
-def _measure(parts: Sequence[str], config: RunConfig | None, options: BenchOptions) -> RatesFile:
-    machine, costs = describe_machine(), published_costs()
-    if (options.device or "").startswith("cuda") and machine.gpu is None:
-        raise ConfigError(f"--device {options.device}: torch finds no such GPU here")
+def _measure(parts: Sequence[str], bench: Bench) -> RatesFile:
     progress = choose_progress()
     found: list[Rate | PictureSize] = []
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(
-            folder=Path(folder),
-            config=config,
-            machine=machine,
-            gpu_kind=gpu_kind(machine.gpu, costs.gpu_kinds) if machine.gpu else None,
-            images=options.images,
-            repeats=options.repeats,
-            costs=costs,
-            asked=len(parts) < len(PARTS),
-        )
-        for part in parts:
-            progress.note(f"bench: {part}")
-            found.extend(PARTS[part](bench))
+    for part in parts:
+        progress.note(f"bench: {part}")
+        found.extend(PARTS[part](bench))
     return RatesFile(
-        device=machine.gpu or machine.cpu,
-        cores=machine.cores,
-        versions=machine.versions,
+        device=bench.machine.gpu or bench.machine.cpu,
+        cores=bench.machine.cores,
+        versions=bench.machine.versions,
         rates=tuple(entry for entry in found if isinstance(entry, Rate)),
         pictures=tuple(entry for entry in found if isinstance(entry, PictureSize)),
     )

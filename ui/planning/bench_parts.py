@@ -14,7 +14,7 @@ from unprompt.build.planning.rates import Costs, PictureSize, Rate
 from unprompt.build.planning.work import DISTANCES, ENCODER, Item, render_item
 from unprompt.build.scenes.grammar import sample_prompts
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.base.machine import Machine
+from unprompt.index.base.machine import Machine, gpu_kind
 from unprompt.index.base.settings import write_settings
 from unprompt.index.base.tables import PROMPTS, ROWS
 from unprompt.index.base.timing import median_seconds
@@ -38,22 +38,29 @@ TOWERS = (
 
 
 @dataclass(frozen=True)
+class BenchOptions:
+    """How much is measured, and on which device."""
+
+    device: str | None = None  # cpu, cuda or cuda:1; None: the first GPU, if any
+    images: int = 64  # per round
+    repeats: int = 3  # rounds; the median counts
+
+
+@dataclass(frozen=True)
 class Bench:
     """Input of every part."""
 
     folder: Path  # scratch
     config: RunConfig | None
+    options: BenchOptions
     machine: Machine
-    gpu_kind: str | None
-    images: int  # per round
-    repeats: int
     costs: Costs
     asked: bool  # single parts are asked for: it is an error if the config lacks their section
 
     @property
     def prompts(self) -> list[str]:
         """Prompts to render and encode."""
-        return sample_prompts(self.images, 1)
+        return sample_prompts(self.options.images, 1)
 
     def rate(self, item: Item, seconds: float, cores: int | None = None) -> Rate:
         """A measured rate: of `cores` CPU cores where given, else of the GPU or all cores."""
@@ -63,9 +70,9 @@ class Bench:
             subject=item.subject,
             device=gpu or self.machine.cpu,
             seconds=seconds,
-            source=f"unprompt bench, median of {self.repeats}",
+            source=f"unprompt bench, median of {self.options.repeats}",
             date=date.today().isoformat(),
-            gpu=self.gpu_kind if gpu else None,
+            gpu=gpu_kind(gpu, self.costs.gpu_kinds) if gpu else None,
             cores=None if gpu else cores or self.machine.cores,
             work=item.work,
             settings=item.settings,
@@ -77,7 +84,9 @@ def bench_render(bench: Bench) -> Iterator[Rate | PictureSize]:
     """The renderer of the config, or scenes: one process renders, encodes and writes."""
     config = bench.config.build.render if bench.config else RenderConfig()
     render = render_item(write_settings(config), bench.costs)
-    seconds, bytes_per_pixel = _time_rendering(bench, bench.folder / "render", config)
+    seconds, bytes_per_pixel = _time_rendering(
+        bench.prompts, config, bench.folder / "render", bench.options.repeats
+    )
     cores = None
     if render.kind == "scenes":
         cores = 1
@@ -89,45 +98,49 @@ def bench_render(bench: Bench) -> Iterator[Rate | PictureSize]:
         format=config.format,
         quality=None if config.format == "png" else config.quality,
         bytes_per_pixel=bytes_per_pixel,
-        source=f"unprompt bench, {bench.images} pictures",
+        source=f"unprompt bench, {bench.options.images} pictures",
         date=date.today().isoformat(),
         measured=True,
     )
 
 
-def _time_rendering(bench: Bench, folder: Path, config: RenderConfig) -> tuple[float, float]:
+def _time_rendering(
+    prompts: Sequence[str], config: RenderConfig, folder: Path, repeats: int
+) -> tuple[float, float]:
     """(seconds per image, stored bytes per pixel), without loading; every round has new seeds.
 
     Shard 0 of `folder` holds the images of the first round. Raises ConfigError where no prompt
     can be rendered.
     """
-    config = replace(config, images_per_shard=bench.images, seeds_per_prompt=1)
-    prompts = _fill_table(PROMPTS, range(1, bench.images + 1), {"prompt": bench.prompts})
-    prompts = prompts.with_columns(split=pl.lit("train"))
-    rows = plan_images(prompts, config, load_renderer(config))
+    config = replace(config, images_per_shard=len(prompts), seeds_per_prompt=1)
+    table = _fill_table(PROMPTS, range(1, len(prompts) + 1), {"prompt": prompts})
+    table = table.with_columns(split=pl.lit("train"))
+    rows = plan_images(table, config, load_renderer(config))
 
     def render(number: int) -> None:
         seeds = (pl.col("seed") + number) % 2**32
         render_shard(ShardJob(folder, number, rows.with_columns(seeds), config, False))
 
-    seconds = median_seconds(render, bench.repeats)
+    seconds = median_seconds(render, repeats)
     table = read_shard_rows(folder, 0)
     rendered = table.filter(pl.col("status") == "success")
     if rendered.is_empty():
         fault = table["error_message"][0]
-        raise ConfigError(f"none of the {bench.images} prompts could be drawn: {fault}")
+        raise ConfigError(f"none of {len(prompts)} prompts could be rendered: {fault}")
     pixels = int((rendered["width"].cast(pl.Int64) * rendered["height"].cast(pl.Int64)).sum())
     stored = sum(len(content) for _, content in iterate_images(folder, 0))
-    return seconds / bench.images, stored / pixels
+    return seconds / len(prompts), stored / pixels
 
 
 def bench_embed(bench: Bench) -> Iterator[Rate]:
     """The tower of the config, or the offline towers, on a shard of scenes: read, decode, embed."""
     shards = bench.folder / "shards"
-    _time_rendering(replace(bench, repeats=1), shards, RenderConfig())  # for its images
+    _time_rendering(bench.prompts, RenderConfig(), shards, 1)  # for its images
     towers = TOWERS if bench.config is None else (embedding_tower(bench.config),)
     for number, tower in enumerate(towers):
-        seconds = _time_embedding(tower, bench.folder / f"tower-{number}", shards, bench.repeats)
+        seconds = _time_embedding(
+            tower, bench.folder / f"tower-{number}", shards, bench.options.repeats
+        )
         cores = bench.machine.cores if tower.runtime == "openvino" else None
         yield bench.rate(encoder_item(tower, bench.costs), seconds, cores)
 
@@ -156,7 +169,9 @@ def bench_prompts(bench: Bench) -> Iterator[Rate]:
     prompts = bench.prompts
 
     def time_encoding(encoder: TextEncoder) -> float:
-        return median_seconds(lambda _: encoder.encode(prompts), bench.repeats) / len(prompts)
+        return median_seconds(lambda _: encoder.encode(prompts), bench.options.repeats) / len(
+            prompts
+        )
 
     yield bench.rate(Item("prompts", ENCODER), time_encoding(load_target_encoder()))
     in_openvino = Item("prompts", f"{ENCODER} in OpenVINO")
@@ -170,7 +185,7 @@ def bench_search(bench: Bench) -> Iterator[Rate]:
     threads = int(load_faiss().omp_get_max_threads())
     settings = {"rows": INDEX_ROWS, "dim": DIM, "k": NEIGHBORS, "batch": QUERIES}
     for factory in ("Flat", "IVF512,SQ8"):
-        seconds = _time_search(factory, bench.folder / f"search-{factory}", bench.repeats)
+        seconds = _time_search(factory, bench.folder / f"search-{factory}", bench.options.repeats)
         item = Item("search", factory, settings={**settings})
         yield bench.rate(item, seconds / QUERIES, threads)
         if factory == "Flat":
@@ -215,7 +230,7 @@ def bench_train(bench: Bench) -> Iterator[Rate]:
     from unprompt.inversion.train.speed import time_training
 
     for stage in section.stages:
-        speed = time_training(section, stage, is_cached(section, stage), bench.repeats)
+        speed = time_training(section, stage, is_cached(section, stage), bench.options.repeats)
         phases: tuple[tuple[Phase, float | None], ...] = (
             ("step", speed.step),
             ("head_only", speed.head_only),

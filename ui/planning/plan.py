@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.build.planning.plan import Plan, PlanLine, PlanOptions, make_plan
-from unprompt.build.planning.rates import RatesFile, published_costs, read_rates
+from unprompt.build.planning.rates import published_costs, read_rates
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.machine import own_cores
 from unprompt.index.runtime.cache import cache_folder
+from unprompt.ui.planning.plot import draw_plan
 from unprompt.ui.planning.request import plan_request
+from unprompt.ui.planning.table import print_plan
 
 
 def rates_path(asked: Path | None) -> Path:
@@ -28,45 +30,33 @@ def run_plan(
     as_json: bool,
     plot: Path | None,
 ) -> None:
-    """Print the cost of a corpus; raises ConfigError where it cannot be planned."""
-    path = rates_path(rates)
-    measured = read_rates(path) if rates is not None or path.is_file() else None
-    plan = plan_of(name, settings, prompts, options, measured)
-    if plot is not None:
-        from unprompt.ui.planning.plot import draw_plan
+    """Print the cost of a corpus, by measured rates first and published ones second.
 
-        draw_plan(plan, plot)
-    if as_json:
-        print(json.dumps(plan_json(plan), indent=2))
-        return
-    from unprompt.ui.planning.table import print_plan
-
-    print_plan(plan)
-
-
-def plan_of(
-    name: str,
-    settings: Sequence[str],
-    prompts: int | None,
-    options: PlanOptions,
-    measured: RatesFile | None,
-) -> Plan:
-    """The plan of a config or recipe, by measured rates first and published ones second.
-
-    `options.cores` of 0 stands for the cores of the measured machine, or else of this one.
+    `options.cores` of 0 stands for the cores of the measured machine, or else of this one. Raises
+    ConfigError where the corpus cannot be planned.
     """
     if prompts is not None and prompts < 1:
         raise ConfigError(f"--prompts must be >= 1, got {prompts}")
-    costs = published_costs()
-    cores = options.cores or (measured.cores if measured else own_cores())
-    if measured:
-        rates, pictures = measured.rates + costs.rates, measured.pictures + costs.pictures
-        costs = replace(costs, rates=rates, pictures=pictures)
+    costs, cores = published_costs(), own_cores()
+    path = rates_path(rates)
+    if rates is not None or path.is_file():
+        own = read_rates(path)
+        cores = own.cores
+        costs = replace(
+            costs, rates=own.rates + costs.rates, pictures=own.pictures + costs.pictures
+        )
     gpu = None if options.gpu is None else costs.find_gpu(options.gpu)
     request = plan_request(name, settings, prompts, costs)
-    if gpu is not None:  # the rate that a recipe states is of an unstated GPU: count our settings
+    if gpu is not None:  # a recipe's own rate is of an unstated GPU: count our settings instead
         request = replace(request, renders=request.renders[::-1])
-    return make_plan(request, replace(options, gpu=gpu, cores=cores), costs)
+    options = replace(options, gpu=gpu, cores=options.cores or cores)
+    plan = make_plan(request, options, costs)
+    if plot is not None:
+        draw_plan(plan, plot)
+    if as_json:
+        print(json.dumps(plan_json(plan), indent=2))
+    else:
+        print_plan(plan)
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:

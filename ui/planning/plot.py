@@ -4,7 +4,7 @@ from pathlib import Path
 
 from unprompt.build.planning.plan import DAY, Plan
 from unprompt.index.base.durable import write_atomically
-from unprompt.ui.planning.figures import show_bytes, show_days
+from unprompt.ui.planning.table import show_bytes, show_days
 
 
 def draw_plan(plan: Plan, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A preset, config file or winner's recipe -> the counts and settings that a plan is made from."""
+"""A preset, config file or winner's recipe -> the counts and work that a plan is made from."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ def plan_request(
     """Counts of a config or recipe; raises ConfigError for a name that is neither."""
     if name in recipe_names():
         if settings:
-            raise ConfigError(f"--set changes a config; {name} is a recipe")
+            raise ConfigError(f"--set changes a config, but {name} is a recipe")
         return recipe_request(name, prompts, costs)
     if Path(name).suffix not in (".yaml", ".yml") and name not in preset_names():
         raise ConfigError(
@@ -51,7 +51,7 @@ def config_request(config: RunConfig, prompts: int | None, costs: Costs) -> Plan
     held_out = min(count, held_out)
     train = min(count - held_out, corpus.max_train or count)
     if corpus.cosine_threshold is not None:
-        notes.append("counted before near-duplicates are dropped: an upper bound")
+        notes.append("counts are taken before near-duplicates are dropped: an upper bound")
     renders: list[RenderItem] = []
     if images is None:
         images = train * build.render.seeds_per_prompt + held_out
@@ -64,12 +64,14 @@ def config_request(config: RunConfig, prompts: int | None, costs: Costs) -> Plan
             continue
         training += training_work(title, section, lambda _: train, costs)
         notes += [
-            f"stage {number} of training learns from {stage.run}, counted as this corpus"
+            f"stage {number} of training reads {stage.run}, counted as large as this corpus"
             for number, stage in enumerate(section.stages, 1)
             if stage.run
         ]
     if any("cache" in work.label for work in training):
-        notes.append("train/cache, the frozen blocks' output, is not counted on the disk")
+        notes.append(
+            "the disk space of train/cache, the output of the frozen blocks, is not counted"
+        )
     encoder = embedding_tower(config)
     return PlanRequest(
         name=build.name,
@@ -110,8 +112,8 @@ def count_corpus(corpus: CorpusConfig, prompts: int | None) -> tuple[int, int | 
 
         return read_prompts([Path(path) for path in corpus.paths], corpus.column).table.height, None
     raise ConfigError(
-        f"how many prompts corpus.source {source} gives is known only once they are collected; "
-        "say how many: --prompts 100000"
+        f"corpus.source {source} has no prompt count before it is collected; "
+        "give one: --prompts 100000"
     )
 
 
@@ -142,8 +144,8 @@ def _key_dim(encoder: EncoderConfig, costs: Costs) -> int:
     tower = costs.towers.get(tower_name(encoder.model))
     if tower is None or encoder.output not in tower.dims:
         raise ConfigError(
-            f"the length of the vectors that {encoder.model} gives as {encoder.output} is not "
-            f"known beforehand; known are {', '.join(costs.towers)}"
+            f"no embedding dimension is known for encoder.model {encoder.model} with "
+            f"encoder.output {encoder.output}; known models are {', '.join(costs.towers)}"
         )
     return tower.dims[encoder.output]
 
@@ -153,7 +155,7 @@ def recipe_request(name: str, prompts: int | None, costs: Costs) -> PlanRequest:
     recipe = load_recipe(name)
     unknown = [source.name for source in recipe.data if source.prompts is None]
     if unknown:
-        raise ConfigError(f"{name} does not state how many prompts {', '.join(unknown)} has")
+        raise ConfigError(f"{name} states no prompt count for {', '.join(unknown)}")
     stated = [source.prompts or 0 for source in recipe.data]
     share = 1.0 if prompts is None else prompts / sum(stated)
     data = [
@@ -177,9 +179,9 @@ def recipe_request(name: str, prompts: int | None, costs: Costs) -> PlanRequest:
     first = recipe.members[0]
     notes = [
         f"{recipe.title}: {recipe.rendering}",
-        "disk, embedding and index are those of our formats, the index' keys the vectors that "
-        f"{first.name} predicts",
-        *([] if own else [f"{name} states no seconds an image: rendering is ours"]),
+        "disk, embedding and index follow this project's formats; the index keys are the vectors "
+        f"that {first.name} predicts",
+        *([] if own else [f"{name} states no rendering time: our settings are counted"]),
     ]
     return PlanRequest(
         name=name,

@@ -8,12 +8,14 @@ from rich.table import Column, Table
 
 from unprompt.build.planning.plan import Plan, PlanLine
 from unprompt.build.planning.rates import UNSTATED
-from unprompt.ui.planning.figures import show_bytes, show_count, show_days, show_money, show_time
 
 WIDTH = 118  # where the output is no terminal
-COUNTED = ("prompts", "images")  # units whose counts are shown
+COUNTED = ("prompts", "images")  # units of work whose count is shown
 RIGHT = partial(Column, justify="right", no_wrap=True)
 LEFT = partial(Column, no_wrap=True)
+COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+BYTES = ((1e15, " PB"), (1e12, " TB"), (1e9, " GB"), (1e6, " MB"), (1e3, " kB"))
+TIMES = ((86_400 * 365, " years"), (86_400, " days"), (3_600, " h"), (60, " min"), (1, " s"))
 
 
 def print_plan(plan: Plan) -> None:
@@ -33,11 +35,11 @@ def print_plan(plan: Plan) -> None:
     for text in (*_totals(plan), *_savings(plan)):
         say(text)
     if plan.gpu_days:
-        say("\nGPU-days by kind of GPU, where there is a rate for all of a stage")
+        say("\nGPU-days by GPU kind, where rates for the whole stage are known")
         say(_kind_table(plan))
     say("\nDisk")
     say(_disk_table(plan))
-    say(f"\nMemory of an index of {show_count(request.rows)} rows of {request.dim} numbers")
+    say(f"\nMemory of an index of {show_count(request.rows)} rows x {request.dim} dimensions")
     say(_memory_table(plan))
     say("\nRates")
     for text, number in sources.items():
@@ -105,11 +107,11 @@ def _totals(plan: Plan) -> Iterator[str]:
         cost = ""
         if options.price is not None and plan.cost is not None:
             price = show_money(options.price)
-            cost = f", {show_money(plan.cost)} at {price} a GPU-hour, CPU time not priced"
+            cost = f", {show_money(plan.cost)} at {price} per GPU-hour, without CPU time"
         yield f"total: {show_days(plan.gpu_days)} GPU-days ({kinds}){cost}"
         gpus = f"{options.gpus} GPU" + ("s" if options.gpus > 1 else "")
         on = f"on {gpus} and {options.cores} CPU cores"
-    yield f"all of it {on}: {show_time(plan.wall_seconds)}, one stage after the other"
+    yield f"whole build {on}: {show_time(plan.wall_seconds)}, one stage after the other"
     yield (
         f"first index, of {plan.first_shards} shards ({show_count(plan.first_images)} images), "
         f"{on}: {show_time(plan.first_index_seconds)}"
@@ -117,7 +119,7 @@ def _totals(plan: Plan) -> Iterator[str]:
 
 
 def _savings(plan: Plan) -> Iterator[str]:
-    """What our rendering settings save in a recipe's pipeline, by the rate that it states."""
+    """What this project's rendering settings save in a recipe's pipeline, by the recipe's rate."""
     for render in plan.lines:
         stated = [
             (line.rate, line)
@@ -128,15 +130,15 @@ def _savings(plan: Plan) -> Iterator[str]:
             continue
         (own_rate, own), (our_rate, ours) = sorted(stated, key=lambda pair: not pair[0].exact)[:2]
         yield (
-            f"{ours.work.label}, instead of {own.work.label.removeprefix('render, ')}, in their "
-            f"pipeline: {show_time(own_rate.seconds)} -> {show_time(our_rate.seconds)} an image, "
-            f"{show_days(own.gpu_days)} -> {show_days(ours.gpu_days)} GPU-days, "
-            f"{1 - ours.seconds / own.seconds:.0%} less; the steps' share shrinks with their "
-            "number, text encoder and VAE do not"
+            f"{ours.work.label}, instead of {own.work.label.removeprefix('render, ')}, in the "
+            f"recipe's pipeline: {show_time(own_rate.seconds)} -> {show_time(our_rate.seconds)} "
+            f"per image, {show_days(own.gpu_days)} -> {show_days(ours.gpu_days)} GPU-days, "
+            f"{1 - ours.seconds / own.seconds:.0%} less; fewer steps save UNet time, not the time "
+            "of the text encoder and the VAE"
         )
         yield (
-            "the other lines are of other GPUs, batches and versions: what to expect there, not "
-            "what settings alone save"
+            "the other lines are for other GPUs, batch sizes and versions: they show what to "
+            "expect there, not what the settings save"
         )
 
 
@@ -172,7 +174,44 @@ def _disk_table(plan: Plan) -> Table:
 
 def _memory_table(plan: Plan) -> Table:
     table = Table("index.factory", RIGHT("loaded"), "", box=None, pad_edge=False)
-    chosen = "chosen, its lists on disk" if plan.lists_on_disk else "chosen"
+    chosen = "chosen, lists on disk" if plan.lists_on_disk else "chosen"
     for factory, size in plan.index_memory.items():
         table.add_row(factory, show_bytes(size), chosen if factory == plan.factory else "")
     return table
+
+
+def show_count(value: float) -> str:
+    """10600000 -> 10.6M."""
+    return _scaled(value, COUNTS) or f"{value:.0f}"
+
+
+def show_bytes(value: float) -> str:
+    """1600000000000 -> 1.60 TB."""
+    return _scaled(value, BYTES) or f"{value:.0f} B"
+
+
+def show_time(seconds: float) -> str:
+    """90 -> 1.50 min; 0.0021 -> 2.1 ms."""
+    return _scaled(seconds, TIMES) or (f"{1000 * seconds:.3g} ms" if seconds > 0 else "0 s")
+
+
+def show_days(days: float) -> str:
+    """GPU-days: 245.37 -> 245; 1.4649 -> 1.46; 0.0003 -> <0.01."""
+    return _three(days) if days >= 0.01 else "<0.01"
+
+
+def show_money(value: float) -> str:
+    """11776.4 -> $11,776; 3.5 -> $3.50."""
+    return f"${value:,.0f}" if value >= 100 else f"${value:,.2f}"
+
+
+def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str | None:
+    """The value in the largest unit that it reaches, None where it reaches none."""
+    return next((f"{_three(value / scale)}{unit}" for scale, unit in units if value >= scale), None)
+
+
+def _three(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

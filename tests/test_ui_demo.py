@@ -84,6 +84,11 @@ class Visit:
         self.page.wait_for_selector(".up-prompt", timeout=PATIENCE_MS)
         return self.page.inner_text(".up-prompt .up-text")
 
+    def set_alpha(self, value: str) -> None:
+        self.page.fill("#up-alpha input[type=number]", value)
+        self.page.press("#up-alpha input[type=number]", "Enter")
+        self.page.locator("#up-alpha input[type=number]").blur()
+
     def error(self) -> str:
         self.page.wait_for_selector(".up-error", timeout=PATIENCE_MS)
         return self.page.inner_text(".up-error")
@@ -98,9 +103,9 @@ def served(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         assert inverter.composer is not None  # loaded before the clock of a test runs
         row = inverter.index.rows.row(7, named=True)
         drawn = ScenesRenderer(128).render([row["prompt"]], [row["seed"]])[0]
-        Image.fromarray(drawn).save(folder / "query.png")
+        Image.fromarray(drawn).save(folder / "example-1.png")
         page = build_page(make_backend(tiny_run / "bundle", inverter, folder / "gradio"))
-        yield Served(launch_page(page, choose_port(0)), folder / "query.png", row["prompt"])
+        yield Served(launch_page(page, choose_port(0)), folder / "example-1.png", row["prompt"])
         page.close(verbose=False)
 
 
@@ -234,7 +239,13 @@ def test_an_example_is_inverted_at_a_click(visit: Visit) -> None:
     assert "a neon sign of three strawberries" in visit.page.inner_text(".up-truth")
     visit.page.wait_for_selector("#up-picture img")
     visit.page.click(".up-examples button >> nth=2")
-    playwright.expect(visit.page.locator(".up-truth")).to_contain_text("wheelbarrow")
+    truth = visit.page.locator(".up-truth")
+    playwright.expect(truth).to_contain_text("wheelbarrow", timeout=PATIENCE_MS)
+    visit.page.click("#up-settings button >> nth=0")
+    visit.set_alpha("1")
+    share = visit.page.locator(".up-share span >> nth=0")
+    playwright.expect(share).to_have_text("neighbors 100 %", timeout=PATIENCE_MS)
+    playwright.expect(truth).to_contain_text("wheelbarrow")
 
 
 def test_a_second_picture_replaces_the_first(visit: Visit, served: Served) -> None:
@@ -358,11 +369,10 @@ def test_settings_answer_again_and_go_back_to_tuned(visit: Visit, served: Served
     visit.page.press("#up-ban textarea, #up-ban input", "Enter")
     text = visit.page.locator(".up-prompt .up-text")
     playwright.expect(text).not_to_contain_text(word, timeout=PATIENCE_MS)
-    visit.page.fill("#up-alpha input[type=number]", "1")
-    visit.page.press("#up-alpha input[type=number]", "Enter")
-    visit.page.locator("#up-alpha input[type=number]").blur()
+    visit.set_alpha("1")
     share = visit.page.locator(".up-share span >> nth=0")
     playwright.expect(share).to_have_text("neighbors 100 %", timeout=PATIENCE_MS)
+    assert visit.page.locator(".up-truth").count() == 0, "only its name is that of an example"
     visit.page.click("#up-reset")
     playwright.expect(share).not_to_have_text("neighbors 100 %", timeout=PATIENCE_MS)
     playwright.expect(text).to_have_text(before, timeout=PATIENCE_MS)

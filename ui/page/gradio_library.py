@@ -16,7 +16,10 @@ LOOPBACK = "127.0.0.1,localhost"
 def load_gradio() -> ModuleType:
     """The module `gradio`; raises MissingDependencyError without the extra `demo`."""
     os.environ.update(OFFLINE)  # Gradio reads them at import
-    _bypass_proxies()
+    # Gradio sends its own server a request to see that it is up. No proxy can answer that.
+    no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if LOOPBACK not in no_proxy:
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{no_proxy},{LOOPBACK}".lstrip(",")
     try:
         import gradio
     except ImportError as error:
@@ -25,10 +28,3 @@ def load_gradio() -> ModuleType:
             "run `pip install 'unprompt[demo,cpu]'`"
         ) from error
     return gradio
-
-
-def _bypass_proxies() -> None:
-    """Exclude the loopback interface: Gradio sends itself a request to see that it is up."""
-    before = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    if LOOPBACK not in before:
-        os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{before},{LOOPBACK}".lstrip(",")

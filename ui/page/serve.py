@@ -3,12 +3,10 @@
 import os
 import signal
 import socket
-import tempfile
 import time
 import webbrowser
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
@@ -35,8 +33,10 @@ def run_demo(bundle: Path | None, port: int, open_browser: bool, auth: str | Non
     folder = STARTER if bundle is None else bundle
     inverter = Inverter.load(folder)
     _ = inverter.composer  # loaded before the first visitor comes
-    with _temporary_folder() as uploads:
-        page = build_page(make_backend(folder, inverter, uploads))
+    # Every uploaded picture lies in this folder, and its removal at the end deletes them all.
+    with TemporaryDirectory(prefix="unprompt-demo-", ignore_cleanup_errors=True) as uploads:
+        os.environ["GRADIO_TEMP_DIR"] = uploads
+        page = build_page(make_backend(folder, inverter, Path(uploads)))
         try:
             url = launch_page(page, chosen, login)
             print(f"unprompt is running at {url} (stop it with Ctrl-C)", flush=True)
@@ -105,21 +105,6 @@ def _unusable_port(port: int, error: OSError) -> UnpromptError:
         f"cannot listen on port {port} of {HOST} ({error.strerror or error}); choose another port "
         "with `--port`, or any free one with `--port 0`"
     )
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    """The folder for Gradio's uploads; its removal deletes every picture of the users."""
-    with tempfile.TemporaryDirectory(prefix="unprompt-demo-", ignore_cleanup_errors=True) as name:
-        before = os.environ.get("GRADIO_TEMP_DIR")
-        os.environ["GRADIO_TEMP_DIR"] = name
-        try:
-            yield Path(name)
-        finally:
-            if before is None:
-                del os.environ["GRADIO_TEMP_DIR"]
-            else:
-                os.environ["GRADIO_TEMP_DIR"] = before
 
 
 def _wait_for_signal() -> None:

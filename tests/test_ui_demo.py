@@ -67,6 +67,13 @@ class Served:
     url: str
     picture: Path
     prompt: str
+    blocks: Any
+
+    def delete_uploads(self) -> None:
+        """What Gradio does ten minutes after an upload."""
+        from gradio.route_utils import delete_files_created_by_app
+
+        delete_files_created_by_app(self.blocks, -1)
 
 
 @dataclass
@@ -105,7 +112,9 @@ def served(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         drawn = ScenesRenderer(128).render([row["prompt"]], [row["seed"]])[0]
         Image.fromarray(drawn).save(folder / "example-1.png")
         page = build_page(make_backend(tiny_run / "bundle", inverter, folder / "gradio"))
-        yield Served(launch_page(page, choose_port(0)), folder / "example-1.png", row["prompt"])
+        yield Served(
+            launch_page(page, choose_port(0)), folder / "example-1.png", row["prompt"], page
+        )
         page.close(verbose=False)
 
 
@@ -246,6 +255,22 @@ def test_an_example_is_inverted_at_a_click(visit: Visit) -> None:
     share = visit.page.locator(".up-share span >> nth=0")
     playwright.expect(share).to_have_text("neighbors 100 %", timeout=PATIENCE_MS)
     playwright.expect(truth).to_contain_text("wheelbarrow")
+
+
+def test_a_deleted_upload_is_named_and_the_examples_stay(visit: Visit, served: Served) -> None:
+    visit.upload(served.picture)
+    visit.answer()
+    served.delete_uploads()
+    visit.page.click("#up-settings button >> nth=0")
+    visit.set_alpha("1")
+    assert "upload it again" in visit.error()
+    for _ in range(2):
+        visit.page.click(".up-examples button >> nth=1")
+        playwright.expect(visit.page.locator(".up-error")).to_have_count(0, timeout=PATIENCE_MS)
+        assert visit.answer()
+        served.delete_uploads()
+        visit.page.click("#up-picture button[aria-label='Remove Image']")
+        visit.page.wait_for_selector(".up-empty")
 
 
 def test_a_second_picture_replaces_the_first(visit: Visit, served: Served) -> None:

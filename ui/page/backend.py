@@ -46,6 +46,11 @@ class Backend:
                 "no picture was uploaded; drop, paste or select a picture on the page, or pass "
                 "`handle_file(PATH)` from gradio_client"
             )
+        if not path.is_file():
+            raise UnreadableImageError(
+                "the server has deleted this picture, as it does with uploads after ten minutes; "
+                "upload it again"
+            )
         return path
 
     def invert(self, upload: dict[str, Any] | None, query: Query) -> Inversion:

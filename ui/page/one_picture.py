@@ -39,6 +39,8 @@ def add_one_picture(gr: Any, backend: Backend) -> None:
     with gr.Row(elem_id="up-body"):
         with gr.Column(scale=2, min_width=280):
             picture = _add_picture(gr)
+            # Gradio deletes every other file of its folder some time after its use.
+            picture.keep_in_cache.update(str(example.path) for example in backend.examples)
             pictures = [example.picture for example in backend.examples]
             examples = (
                 gr.HTML(write_examples(pictures), js_on_load=script(EXAMPLES)) if pictures else None

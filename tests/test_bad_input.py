@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import pytest
 from PIL import Image
 
 from unprompt.index.images.shards import tar_path
+from unprompt.inversion.batch.parts import PART
 
 Cli = Callable[..., Any]
 
@@ -276,20 +278,25 @@ def run_limited(arguments: list[object], limit_bytes: int | None) -> subprocess.
 
 
 def test_a_full_disk_and_the_same_command_again(bundle: Path, tmp_path: Path) -> None:
-    for place in range(6):
-        (tmp_path / f"{place}.png").write_bytes(encoded(gradient(40 + place), "PNG"))
+    """The first part holds error messages and fits; the second holds answers and does not."""
+    for place in range(PART):
+        (tmp_path / f"{place:02d}.png").touch()
+    for place, letter in enumerate(ascii_lowercase):
+        (tmp_path / f"{letter}.png").write_bytes(encoded(gradient(40 + place), "PNG"))
     output = tmp_path / "out" / "out.parquet"
-    arguments: list[object] = ["invert", tmp_path, "-b", bundle, "-o", output]
-    full = run_limited(arguments, 9000)
+    arguments: list[object] = ["invert", tmp_path, "-b", bundle, "-o", output, "--no-compose"]
+    full = run_limited(arguments, 60_000)
     assert full.returncode == 1 and "Traceback" not in full.stderr
-    assert f"cannot write {output}.partial" in full.stderr and "free some space" in full.stderr
-    assert [path.name for path in output.parent.iterdir()] == ["out.parquet.partial"]
+    parts = output.with_name("out.parquet.parts")
+    assert f"cannot write {parts / '00001.jsonl'}" in full.stderr and "free some" in full.stderr
+    assert list(output.parent.rglob("*")) == [parts, parts / "00000.jsonl"]
     again = run_limited(arguments, None)
-    assert again.returncode == 0, again.stderr
-    assert "going on after" in again.stderr and "after 0" not in again.stderr
-    images = pl.read_parquet(output)["image"].to_list()
-    assert [Path(image).name for image in images] == [f"{place}.png" for place in range(6)]
-    assert os.listdir(output.parent) == ["out.parquet"]
+    assert f"going on after {PART} pictures" in again.stderr, again.stderr
+    table = pl.read_parquet(output)
+    assert table["status"].to_list() == ["failed"] * PART + ["success"] * 26
+    images = [Path(image).name for image in table["image"]]
+    assert images == sorted(images) and len(set(images)) == PART + 26
+    assert again.returncode == 1 and os.listdir(output.parent) == ["out.parquet"]
 
 
 @pytest.mark.parametrize("stage,limit_bytes", [("index", 4000), ("index", 20_000), ("fit", 30_000)])

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -31,11 +32,9 @@ from unprompt.index.search.training import fill
 from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
 from unprompt.inversion.batch.inputs import find_pictures
-from unprompt.inversion.batch.results import append_record
 from unprompt.inversion.query import Query
 from unprompt.ui.cli.engine_options import read_engine
-from unprompt.ui.jobs.invert import run_invert
-from unprompt.ui.jobs.invert_request import InvertRequest
+from unprompt.ui.jobs.invert import InvertRequest, run_invert
 
 Cli = Callable[..., Any]
 HERE = Path(__file__).parent
@@ -324,7 +323,7 @@ def answers(tiny_run: Path, pictures: list[str], tmp_path_factory: Any) -> tuple
     table, submission = folder / "out.parquet", folder / "out.csv"
     query = Query(5, compose=False)
     request = InvertRequest(
-        tuple(pictures), tiny_run / "bundle", False, table, submission, query, {}
+        tuple(pictures), tiny_run / "bundle", output=table, submission=submission, query=query
     )
     assert run_invert(request) == 1, "one cannot be read"
     return table, submission
@@ -361,39 +360,46 @@ def test_the_same_answers_from_shares_and_one_process_after_them(
 ) -> None:
     parts = tmp_path / "out.parquet.parts"
     found = invert("--shard", "2/3")
-    assert found.code == 0 and "2 shards are left to other processes" in found.err
+    assert found.code == 0 and "2 parts are left to other processes" in found.err
     made = (parts / "00002.jsonl").stat()
     found = invert("--shard", "1/3", "--workers", 1)
-    assert found.code == 0 and "1 shards are left" in found.err
+    assert found.code == 0 and "1 parts are left" in found.err
     assert (parts / "00002.jsonl").stat() == made, "what is there is kept"
     found = invert()
     assert found.code == 1 and "65 rows" in found.err
     assert same(tmp_path, answers)
     found = invert("--shard", "0/3")
-    assert found.code == 0 and "is there already" in found.err
+    assert found.code == 0 and "exists already" in found.err
 
 
-def test_what_one_process_left_is_taken_over(
+def test_a_killed_batch_keeps_its_finished_parts(
     invert: Callable[..., Any],
     answers: tuple[Path, Path],
+    pictures: list[str],
+    tiny_run: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def stop_after_40(lines: Any, record: Any) -> None:
-        append_record(lines, record)
-        if lines.tell() and len(Path(lines.name).read_text().splitlines()) == 41:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("unprompt.ui.jobs.batch_files.append_record", stop_after_40)
-        assert invert().code == 130
-    assert [path.name for path in tmp_path.iterdir()] == ["out.parquet.partial"]
-    found = invert("--shard", "1/2")
-    assert found.code == 0 and "1 shards are left" in found.err, "the first was there"
-    assert sorted(path.name for path in tmp_path.rglob("*.*")) == [
-        "00000.jsonl", "00001.jsonl", "out.parquet.parts",
-    ]  # fmt: skip
-    assert invert("--shard", "0/2").code == 1
+    """SIGKILL after the first part of three; then one share, then one process for the rest."""
+    code = (
+        "import unprompt.inversion.batch.parts as parts; parts.PART = 32\n"
+        "from unprompt.ui.cli.main import main; main()"
+    )
+    outputs = ["--output", tmp_path / "out.parquet", "--submission", tmp_path / "out.csv"]
+    options = [*outputs, "--bundle", tiny_run / "bundle", "--no-compose"]
+    command = [sys.executable, "-c", code, "invert", *pictures, *map(str, options)]
+    parts = tmp_path / "out.parquet.parts"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (parts / "00000.jsonl").exists():
+            time.sleep(0.001)
+        process.kill()
+    assert process.returncode == -9 and [path.name for path in tmp_path.iterdir()] == [parts.name]
+    assert not (parts / "00002.jsonl").exists(), "killed too late to prove anything"
+    first = (parts / "00000.jsonl").stat()
+    found = invert("--shard", "2/3")
+    assert found.code == 0 and "left to other processes" in found.err
+    assert (parts / "00000.jsonl").stat() == first, "what is finished is not made again"
+    found = invert()
+    assert found.code == 1 and "going on after" in found.err
     assert same(tmp_path, answers)
 
 
@@ -471,7 +477,7 @@ def test_a_ray_of_its_own_says_nothing(tiny_run: Path, pictures: list[str], tmp_
     assert (found.returncode, found.stdout) == (0, "")
     said = [line for line in found.stderr.splitlines() if "logging.cc" not in line]
     assert [line.partition(",")[0] for line in said] == [
-        "invert shards: 1/1", f"20 rows -> {tmp_path / 'out.csv'}",
+        "invert: 20/20", f"20 rows -> {tmp_path / 'out.csv'}",
     ]  # fmt: skip
 
 

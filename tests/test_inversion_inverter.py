@@ -11,7 +11,8 @@ from PIL import Image
 from unprompt.index.base.errors import DamagedFileError, SpaceMismatchError
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.batch.inputs import find_pictures
-from unprompt.inversion.batch.run import invert_pictures, printable
+from unprompt.inversion.batch.parts import PART, InvertWork, ResultParts
+from unprompt.inversion.batch.run import BATCH, invert_pictures, printable
 from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.estimate.head import HeadDescription, LinearHead
 from unprompt.inversion.estimate.knn import KnnConfig
@@ -117,23 +118,27 @@ def test_tiny_bundle_finds_its_own_renders(tiny_run: Path, tiny_pictures: list[A
     np.testing.assert_allclose(alone.vector, together[0].vector, atol=1e-3)
 
 
-def test_a_batch_that_goes_on_ends_as_if_it_had_never_stopped(
-    tiny_run: Path, tiny_pictures: list[Any], tmp_path: Path
+def test_a_batch_in_parts_ends_as_if_it_had_never_stopped(
+    tiny_run: Path, tiny_pictures: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the last bit, though what is left would make other batches for the tower."""
-    inverter = Inverter.load(tiny_run / "bundle")
+    """To the last bit: a tower's last bits depend on its batch, so parts are whole batches."""
+    assert PART % BATCH == 0
+    monkeypatch.setattr("unprompt.inversion.batch.parts.PART", BATCH)
     for place, picture in enumerate(tiny_pictures):
         picture.save(tmp_path / f"{place:02d}.png")
     pictures = list(find_pictures([str(tmp_path)]))
     query = Query(3, compose=False)
-    whole = list(invert_pictures(inverter, pictures, query))
-    for stopped in (5, 32, 37, len(pictures)):
-        done = {record.image for record in whole[:stopped]}
-        rest = list(invert_pictures(inverter, pictures, query, done=done))
-        assert [record.image for record in rest] == [r.image for r in whole[stopped:]]
-        for found, wanted in zip(rest, whole[stopped:], strict=True):
-            assert found.inversion and wanted.inversion
-            assert np.array_equal(found.inversion.vector, wanted.inversion.vector)
+    whole = invert_pictures(Inverter.load(tiny_run / "bundle"), pictures, query)
+    wanted = [record.as_row() for record in whole]
+    work = InvertWork(tiny_run / "bundle", query)
+    batch = ResultParts(tmp_path / "out.csv", work.identity(), pictures)
+    invert = work.load(None)
+    assert len(batch.parts) > 1 and len(wanted) > BATCH
+    for number in reversed(batch.parts):
+        assert number in batch.unfinished()
+        assert invert(batch.parts[number]) == [True] * len(batch.parts[number].pictures)
+        assert number not in batch.unfinished()
+    assert list(batch.rows()) == wanted
 
 
 def test_tiny_bundle_of_mixed_parts(tiny_run: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""The results of a batch: kept while it runs, taken up after a kill, written in three formats."""
+"""The results of a batch: parts that are kept while it runs, and files in every format."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.inversion.answer import Candidate, Inversion
-from unprompt.inversion.batch.formats import decode_vector, encode_vector
-from unprompt.inversion.batch.results import ResultsLog, append_record
-from unprompt.inversion.batch.run import BatchRecord
+from unprompt.inversion.batch.formats import FORMATS, SUBMISSION, describe_formats, find_format
+from unprompt.inversion.batch.inputs import PictureInput
+from unprompt.inversion.batch.parts import Part, ResultParts
+from unprompt.inversion.batch.records import BatchRecord, decode_vector, encode_vector
 from unprompt.inversion.metadata.picture_metadata import WrittenPrompt
 
 VECTOR = np.array([0.6, 1e-9, -0.8], np.float32)
@@ -32,17 +34,15 @@ def record(name: str, failed: bool = False) -> BatchRecord:
     return BatchRecord(f"in/{name}.png", name, answer)
 
 
-def write(log: ResultsLog, *records: BatchRecord) -> None:
-    with log.open() as lines:
-        for found in records:
-            append_record(lines, found)
+def write(output: Path, *records: BatchRecord) -> int:
+    rows = [found.as_row() for found in records]
+    return find_format(output).write(output, lambda: iter(rows))
 
 
 def test_parquet(tmp_path: Path) -> None:
-    log = ResultsLog(tmp_path / "out.parquet", BUNDLE)
-    write(log, record("a"), record("b", failed=True))
-    assert log.finish() == 2
-    table = pl.read_parquet(log.output)
+    output = tmp_path / "out.parquet"
+    assert write(output, record("a"), record("b", failed=True)) == 2
+    table = pl.read_parquet(output)
     assert table.columns == [
         "image", "image_id", "status", "error_message", "prompt", "negative_prompt",
         "metadata_prompt", "expected_cosine", "outside", "novelty", "score", "alpha", "candidates",
@@ -62,10 +62,9 @@ def test_parquet(tmp_path: Path) -> None:
 
 
 def test_csv(tmp_path: Path) -> None:
-    log = ResultsLog(tmp_path / "out.csv", BUNDLE)
-    write(log, record("a"), record("b", failed=True))
-    log.finish()
-    table = pl.read_csv(log.output)
+    output = tmp_path / "out.csv"
+    assert write(output, record("a"), record("b", failed=True)) == 2
+    table = pl.read_csv(output)
     assert table.columns == [
         "image", "prompt", "metadata_prompt", "expected_cosine", "outside", "score", "alpha",
         "negative_prompt", "status", "error_message",
@@ -76,63 +75,28 @@ def test_csv(tmp_path: Path) -> None:
 
 
 def test_jsonl(tmp_path: Path) -> None:
-    log = ResultsLog(tmp_path / "out.jsonl", BUNDLE)
-    write(log, record("a"), record("b", failed=True))
-    log.finish()
-    first, second = map(json.loads, log.output.read_text(encoding="utf-8").splitlines())
+    output = tmp_path / "out.jsonl"
+    assert write(output, record("a"), record("b", failed=True)) == 2
+    first, second = map(json.loads, output.read_text(encoding="utf-8").splitlines())
     assert (first["prompt"], first["score"]) == ("a fox, №0", 0.9)
     np.testing.assert_array_equal(np.array(first["vector"], np.float32), VECTOR)
     assert (second["status"], second["vector"]) == ("failed", None)
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("suffix", [known.suffix for known in FORMATS])
 def test_no_rows_and_only_failures(tmp_path: Path, suffix: str) -> None:
     for records in ((), (record("a", failed=True),)):
-        log = ResultsLog(tmp_path / f"out.{suffix}", BUNDLE)
-        write(log, *records)
-        assert log.finish() == len(records)
-        assert log.output.is_file()
+        output = tmp_path / f"out{suffix}"
+        assert write(output, *records) == len(records)
+        assert output.is_file()
 
 
-def test_a_killed_run_goes_on_after_the_last_whole_line(tmp_path: Path) -> None:
-    log = ResultsLog(tmp_path / "out.csv", BUNDLE)
-    write(log, record("a"), record("b"))
-    log.partial.write_bytes(log.partial.read_bytes()[:-30])
-    again = ResultsLog(tmp_path / "out.csv", dict(reversed(BUNDLE.items())))
-    assert again.done() == {"in/a.png"}
-    assert not again.output.exists()
-    write(again, record("b"), record("c", failed=True))
-    assert again.done() == {"in/a.png", "in/b.png", "in/c.png"}
-    assert again.finish() == 3
-    assert pl.read_csv(again.output)["image"].to_list() == ["in/a.png", "in/b.png", "in/c.png"]
-
-
-def test_what_another_bundle_left_is_refused(tmp_path: Path) -> None:
-    write(ResultsLog(tmp_path / "out.csv", BUNDLE), record("a"))
-    other = ResultsLog(tmp_path / "out.csv", {**BUNDLE, "alpha": 0.6})
-    with pytest.raises(ConfigError, match=r"out\.csv\.partial.*another bundle.*delete the file"):
-        other.done()
-    assert ResultsLog(tmp_path / "out.csv", BUNDLE).done() == {"in/a.png"}, "and left as it was"
-
-
-def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
-    log = ResultsLog(tmp_path / "out.csv", BUNDLE)
-    write(log, record("a"), record("b"))
-    lines = log.partial.read_text().splitlines(keepends=True)
-    log.partial.write_text(lines[0] + lines[1][:20] + "\n" + lines[2])
-    with pytest.raises(DamagedFileError, match=r"out\.csv\.partial is damaged.*delete it"):
-        log.done()
-
-
-def test_vectors_for_a_submission(tmp_path: Path) -> None:
-    log = ResultsLog(tmp_path / "out.jsonl", BUNDLE)
-    write(log, record("a"), record("b", failed=True), record("c"))
-    assert [(name, vector.tobytes()) for name, vector in log.vectors()] == [
-        ("a", VECTOR.tobytes()),
-        ("c", VECTOR.tobytes()),
-    ]
-    log.discard()
-    assert not list(tmp_path.iterdir())
+def test_a_submission_holds_the_vectors_of_readable_pictures(tmp_path: Path) -> None:
+    rows = [record("a").as_row(), record("b", failed=True).as_row(), record("c").as_row()]
+    assert SUBMISSION.write(tmp_path / "out.csv", lambda: iter(rows)) == 2
+    table = pl.read_csv(tmp_path / "out.csv")
+    assert table["imgId_eId"].to_list() == [f"{name}_{n}" for name in "ac" for n in range(3)]
+    assert table["val"].cast(pl.Float32).to_numpy().tobytes() == VECTOR.tobytes() * 2
 
 
 def test_vectors_survive_as_text_exactly() -> None:
@@ -143,11 +107,84 @@ def test_vectors_survive_as_text_exactly() -> None:
 @pytest.mark.parametrize("name", ["out.txt", "out", "out.parquet.gz"])
 def test_an_unknown_format(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=r"must end in one of \.parquet, \.csv, \.jsonl"):
-        ResultsLog(tmp_path / name, BUNDLE)
+        find_format(tmp_path / name)
+
+
+def test_every_format_is_in_the_help() -> None:
+    assert all(f"{known.suffix} holds {known.content}" in describe_formats() for known in FORMATS)
+
+
+# --- parts
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ResultParts]:
+    """The parts of a batch, two pictures each."""
+    monkeypatch.setattr("unprompt.inversion.batch.parts.PART", 2)
+
+    def make(names: str, **other: object) -> ResultParts:
+        pictures = [PictureInput(f"in/{n}.png", Path(n), lambda: None) for n in names]  # type: ignore
+        return ResultParts(tmp_path / "out.csv", {**BUNDLE, **other}, pictures)
+
+    return make
+
+
+def finish(part: Part) -> None:
+    part.write(record(picture.image_id).as_row() for picture in part.pictures)
+
+
+def test_a_batch_goes_on_with_the_parts_that_are_missing(
+    parts: Callable[..., ResultParts], tmp_path: Path
+) -> None:
+    batch = parts("abcde")
+    assert list(batch.unfinished()) == [0, 1, 2]
+    with pytest.raises(DamagedFileError, match=r"00000\.jsonl is missing; run the same command"):
+        list(batch.rows())
+    finish(batch.parts[1])
+    left = batch.folder / "00000.jsonl.0a1b2c3d.tmp"
+    left.write_text("left by a kill")
+    again = parts("abcde")
+    assert list(again.unfinished()) == [0, 2], "whole parts alone count"
+    for part in again.unfinished().values():
+        finish(part)
+    assert not left.exists()
+    assert [row["image_id"] for row in again.rows()] == list("abcde")
+    again.remove()
+    again.remove()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("names,other", [("abc", {"alpha": 0.6}), ("abd", {}), ("abcd", {})])
+def test_what_another_batch_left_is_refused(
+    parts: Callable[..., ResultParts], names: str, other: dict[str, object]
+) -> None:
+    """Another bundle, other settings or other pictures; and what it left stays as it was."""
+    batch = parts("abc")
+    finish(batch.parts[1])
+    with pytest.raises(ConfigError, match=r"00001\.jsonl was left by.*another bundle.*delete"):
+        parts(names, **other).unfinished()
+    assert list(parts("abc").unfinished()) == [0], "and left as it was"
+
+
+def test_the_order_of_settings_is_not_another_batch(parts: Callable[..., ResultParts]) -> None:
+    finish(parts("a").parts[0])
+    pictures = parts("a").parts[0].pictures
+    folder = parts("a").folder
+    other = ResultParts(folder.with_suffix(""), dict(reversed(BUNDLE.items())), pictures)
+    assert not other.unfinished()
+
+
+def test_a_broken_line_is_named(parts: Callable[..., ResultParts]) -> None:
+    batch = parts("ab")
+    finish(batch.parts[0])
+    path = batch.parts[0].path
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + lines[1][:20] + "\n" + lines[2])
+    with pytest.raises(DamagedFileError, match=r"00000\.jsonl is damaged.*delete it"):
+        list(batch.rows())
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    log = ResultsLog(tmp_path / "file" / "out.csv", BUNDLE)
-    with pytest.raises(UnpromptError, match=r"cannot write .*out\.csv\.partial"), log.open():
-        pass
+    with pytest.raises(UnpromptError, match=r"cannot write .*out\.csv"):
+        Part(tmp_path / "file" / "out.csv.parts" / "00000.jsonl", "", []).write([])

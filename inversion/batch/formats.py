@@ -1,105 +1,144 @@
-"""Rows of a batch, as `record_row` made them -> a results file: parquet, csv or jsonl."""
+"""Rows of a batch -> one results file. FORMATS lists the formats; a new one is one entry here.
 
-import base64
+Rows come from `BatchRecord.as_row`. The module loads no library by itself: help texts read FORMATS.
+"""
+
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from unprompt.index.base.durable import write_atomically
-from unprompt.index.base.tables import write_table
+from unprompt.index.base.errors import ConfigError
 
-Rows = Callable[[], Iterator[dict[str, Any]]]  # from the first on, at every call
+if TYPE_CHECKING:
+    import polars as pl
 
-TABLE_ROWS = 500  # rows turned into a table at a time
-CANDIDATE = pl.Struct({"prompt": pl.String, "score": pl.Float64, "row_id": pl.Int64})
-NEIGHBOR = pl.Struct(
-    {"prompt": pl.String, "similarity": pl.Float64, "weight": pl.Float64, "row_id": pl.Int64}
-)
+Rows = Callable[[], Iterator[dict[str, Any]]]  # every call starts at the first row
+
+ROWS_PER_BLOCK = 500  # rows that are Python values at the same time
 CSV_COLUMNS = (
     "image", "prompt", "metadata_prompt", "expected_cosine", "outside", "score", "alpha",
     "negative_prompt", "status", "error_message",
 )  # fmt: skip
 
 
-def write_results(output: Path, rows: Rows) -> int:
-    """Write the results file, whole or not at all; returns the number of rows.
+@dataclass(frozen=True)
+class ResultsFormat:
+    """One format of results files.
 
+    `write(path, rows)` writes the file whole or not at all and returns the number of `units`.
     Several processes may write the same file at the same time.
     """
+
+    name: str
+    suffix: str  # of the file name
+    content: str  # what the file holds, for help texts
+    write: Callable[[Path, Rows], int]
+    units: str = "rows"
+
+
+def find_format(output: Path) -> ResultsFormat:
+    """The format that the suffix of `output` names; raises ConfigError for any other suffix."""
     suffix = output.suffix.lower()
-    if suffix == ".parquet":
-        table = pl.concat(_tables(rows))
-        write_table(output, table, shared=True)
-        return table.height
-    if suffix == ".csv":
-        table = pl.concat(part.select(CSV_COLUMNS) for part in _tables(rows))
-        with write_atomically(output, shared=True) as temporary:
-            table.write_csv(temporary)
-        return table.height
+    found = next((known for known in FORMATS if known.suffix == suffix), None)
+    if found is None:
+        suffixes = ", ".join(known.suffix for known in FORMATS)
+        raise ConfigError(f"--output {output} must end in one of {suffixes}, got {output.suffix!r}")
+    return found
+
+
+def describe_formats() -> str:
+    """The suffixes with what each file holds, for help texts."""
+    return "; ".join(f"{known.suffix} holds {known.content}" for known in FORMATS)
+
+
+def _write_parquet(output: Path, rows: Rows) -> int:
+    from unprompt.index.base.tables import write_table
+
+    table = _table(rows)
+    write_table(output, table, shared=True)
+    return table.height
+
+
+def _write_csv(output: Path, rows: Rows) -> int:
+    table = _table(rows, CSV_COLUMNS)
+    with write_atomically(output, shared=True) as temporary:
+        table.write_csv(temporary)
+    return table.height
+
+
+def _write_jsonl(output: Path, rows: Rows) -> int:
     count = 0
     with (
         write_atomically(output, shared=True) as temporary,
         temporary.open("w", encoding="utf-8") as out,
     ):
-        for row in rows():
-            out.write(json.dumps(_readable(row), ensure_ascii=False) + "\n")
+        for row in map(_with_numbers, rows()):
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
     return count
 
 
-def row_vectors(rows: Iterator[dict[str, Any]]) -> Iterator[tuple[str, np.ndarray]]:
-    """(image_id, vector) of every picture that could be inverted, in order."""
-    for row in rows:
-        if row["vector"] is not None:
-            yield row["image_id"], decode_vector(row["vector"])
+def _write_submission(output: Path, rows: Rows) -> int:
+    from unprompt.inversion.batch.records import row_vectors
+    from unprompt.inversion.batch.submission import write_submission
+
+    return write_submission(output, row_vectors(rows()))
 
 
-def _tables(rows: Rows) -> Iterator[pl.DataFrame]:
-    """The rows as compact tables, so that no more than a block is held as Python values."""
-    dim = next((len(decode_vector(r["vector"])) for r in rows() if r["vector"]), 384)
-    blocks = rows()
-    while block := list(islice(blocks, TABLE_ROWS)):
-        yield results_table(block, dim)
-    yield results_table([], dim)
+def _table(rows: Rows, columns: Sequence[str] | None = None) -> "pl.DataFrame":
+    """The rows as one table; no more than one block of them is Python values at a time."""
+    import polars as pl
+
+    from unprompt.inversion.batch.records import row_vectors
+
+    dim = next((len(vector) for _, vector in row_vectors(rows())), 384)
+    schema = _schema(dim)
+    blocks, source = [], rows()
+    while block := list(map(_with_numbers, islice(source, ROWS_PER_BLOCK))):
+        blocks.append(pl.DataFrame(block, schema=schema).select(columns or list(schema)))
+    empty = pl.DataFrame([], schema=schema).select(columns or list(schema))
+    return pl.concat([*blocks, empty])
 
 
-def results_table(rows: list[dict[str, Any]], dim: int) -> pl.DataFrame:
-    """Rows of `record_row` as a table; `vector` is an array of `dim` float32, or null."""
-    schema: dict[str, Any] = {
-        "image": pl.String,
-        "image_id": pl.String,
-        "status": pl.String,
-        "error_message": pl.String,
-        "prompt": pl.String,
-        "negative_prompt": pl.String,
-        "metadata_prompt": pl.String,
+def _schema(dim: int) -> dict[str, Any]:
+    import polars as pl
+
+    score = {"score": pl.Float64, "row_id": pl.Int64}
+    evidence = {"similarity": pl.Float64, "weight": pl.Float64, "row_id": pl.Int64}
+    texts = ("image", "image_id", "status", "error_message", "prompt", "negative_prompt",
+             "metadata_prompt")  # fmt: skip
+    return {
+        **dict.fromkeys(texts, pl.String),
         "expected_cosine": pl.Float64,
         "outside": pl.Boolean,
         "novelty": pl.Float64,
         "score": pl.Float64,
         "alpha": pl.Float64,
-        "candidates": pl.List(CANDIDATE),
-        "neighbors": pl.List(NEIGHBOR),
+        "candidates": pl.List(pl.Struct({"prompt": pl.String, **score})),
+        "neighbors": pl.List(pl.Struct({"prompt": pl.String, **evidence})),
         "vector": pl.Array(pl.Float32, dim),
     }
-    return pl.DataFrame([_readable(row) for row in rows], schema=schema)
 
 
-def encode_vector(vector: np.ndarray) -> str:
-    """float32 values as base64, exact."""
-    return base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
+def _with_numbers(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with its vector as a list of numbers."""
+    from unprompt.inversion.batch.records import decode_vector
 
-
-def decode_vector(text: str) -> np.ndarray:
-    """The inverse of `encode_vector`: (d,) float32."""
-    return np.frombuffer(base64.b64decode(text), dtype="<f4")
-
-
-def _readable(row: dict[str, Any]) -> dict[str, Any]:
     vector = row["vector"]
     return {**row, "vector": None if vector is None else decode_vector(vector).tolist()}
+
+
+FORMATS = (
+    ResultsFormat(
+        "parquet", ".parquet", "all columns with candidates, neighbors and vectors", _write_parquet
+    ),
+    ResultsFormat("CSV", ".csv", "the prompt, its scores and the status", _write_csv),
+    ResultsFormat("JSONL", ".jsonl", "all columns, one JSON object per picture", _write_jsonl),
+)
+SUBMISSION = ResultsFormat(
+    "submission", ".csv", "imgId_eId,val: one line per number", _write_submission, "images"
+)

@@ -1,114 +1,143 @@
-"""Pictures -> OUTPUT.parts/00000.jsonl, records of 128 pictures each, by any process -> rows.
+"""Pictures -> files OUTPUT.parts/00000.jsonl with the answers of 64 pictures each -> all rows.
 
-Parts are cut from the pictures in their order, so that they are read back in it; a part that is
-there is finished.
+Parts follow the order of the pictures. A part that exists is finished: any process may make any
+part, none is made twice, and a killed batch loses the parts in work alone.
 """
 
+import json
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unprompt.index.base.durable import TEMPORARY_SUFFIX, remove_temporaries, write_atomically
-from unprompt.index.base.errors import DamagedFileError
-from unprompt.inversion.batch.inputs import PictureInput
-from unprompt.inversion.batch.results import (
-    ResultsLog,
-    check_format,
-    check_header,
-    header_line,
-    read_lines,
-    record_line,
-    row_line,
+from unprompt.index.base.durable import (
+    TEMPORARY_SUFFIX,
+    digest_json,
+    remove_temporaries,
+    write_atomically,
 )
+from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
+from unprompt.index.base.settings import write_settings
+from unprompt.index.bundle.bundle import BLEND, INDEX
+from unprompt.index.store.manifest import read_index_manifest
+from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.run import invert_pictures, printable
+from unprompt.inversion.estimate.blend import load_blend
 from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.query import Query
 
-PART = 128  # pictures; whole batches, so that the answers are those of one process
+PART = 64  # pictures per part; whole batches, so that the cut changes no answer
 
 
-class PartJob(NamedTuple):
-    """One part to make."""
+class Part(NamedTuple):
+    """A run of pictures and the file that holds their answers."""
 
     path: Path
-    header: str  # names the bundle, the settings and the part's pictures
+    header: str  # first line of the file: digest of bundle, settings and the pictures' names
     pictures: Sequence[PictureInput]
+
+    def is_finished(self) -> bool:
+        """Whether the file exists; raises ConfigError if it belongs to another batch."""
+        return next(self._lines(), None) is not None
+
+    def write(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Write the file whole or not at all; several processes may do so at the same time."""
+        lines = (json.dumps(row) + "\n" for row in rows)
+        with write_atomically(self.path, shared=True) as temporary:
+            temporary.write_text(f"{self.header}\n{''.join(lines)}", encoding="utf-8")
+        remove_temporaries(self.path)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of the file; raises DamagedFileError if it is missing or cannot be parsed."""
+        lines = self._lines()
+        if next(lines, None) is None:
+            raise DamagedFileError(f"{self.path} is missing; run the same command again")
+        try:
+            yield from map(json.loads, lines)
+        except json.JSONDecodeError as error:
+            raise DamagedFileError(
+                f"{self.path} is damaged ({error}); delete it and run the same command again"
+            ) from error
+
+    def _lines(self) -> Iterator[str]:
+        try:
+            file = self.path.open(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        with file:
+            first = file.readline()
+            if first.rstrip("\n") != self.header:
+                raise ConfigError(
+                    f"{self.path} was left by a batch with another bundle, other settings or other "
+                    f"pictures; finish that batch, delete {self.path.parent}, or choose another "
+                    "--output"
+                )
+            yield first
+            yield from file
 
 
 @dataclass(frozen=True)
 class InvertWork:
-    """Parts to files, with a bundle that stays loaded."""
+    """The recipe for parts: which bundle answers, and what is asked of every picture."""
 
-    bundle: Path | None
+    bundle: Path
     query: Query
     gpu_search: bool = False
 
-    def load(self, threads: int | None) -> Callable[[PartJob], int]:
-        """Load the bundle; the function writes one part and returns how many pictures failed."""
+    def load(self, threads: int | None) -> Callable[[Part], list[bool]]:
+        """Load the bundle; the function writes one part and says which pictures could be read."""
         inverter = Inverter.load(self.bundle, threads)
         if self.gpu_search:
             inverter.use_gpus()
 
-        def invert(job: PartJob) -> int:
-            records = list(invert_pictures(inverter, job.pictures, self.query))
-            _write(job, map(record_line, records))
-            return sum(record.inversion is None for record in records)
+        def invert(part: Part) -> list[bool]:
+            _make_folder(part.path.parent)  # an output that cannot be written fails at once
+            records = list(invert_pictures(inverter, part.pictures, self.query))
+            part.write(record.as_row() for record in records)
+            return [record.inversion is not None for record in records]
 
         return invert
 
+    def identity(self) -> dict[str, Any]:
+        """Everything but the pictures that decides the answers, as JSON values."""
+        manifest = read_index_manifest(self.bundle / INDEX)
+        query = self.query
+        identity = {
+            "space": manifest.space,
+            "index": {name: record.sha256 for name, record in manifest.files.items()},
+            "blend": write_settings(query.blend or load_blend(self.bundle / BLEND)),
+            "query": [query.candidates, query.compose, query.negative, query.metadata],
+            "words": write_settings(query.words),
+        }
+        # An exact search finds other neighbors than the compressed codes now and then.
+        return identity | ({"gpu_search": True} if self.gpu_search else {})
+
 
 class ResultParts:
-    """The records of one batch, in numbered parts."""
+    """All parts of one batch, by number; `identity` is all else that decides the answers."""
 
     def __init__(self, output: Path, identity: dict[str, Any], pictures: Sequence[PictureInput]):
-        check_format(output)
         self.folder = output.with_name(output.name + ".parts")
-        self._identity = identity
-        self._pictures = pictures
+        self.parts: dict[int, Part] = {}
+        for number, start in enumerate(range(0, len(pictures), PART)):
+            own = pictures[start : start + PART]
+            names = [printable(picture.name) for picture in own]
+            header = json.dumps({"batch": digest_json({**identity, "pictures": names})})
+            self.parts[number] = Part(self.folder / f"{number:05d}.jsonl", header, own)
 
-    @property
-    def numbers(self) -> range:
-        """Of all parts."""
-        return range(-(-len(self._pictures) // PART))
-
-    def job(self, number: int) -> PartJob:
-        """What it takes to make one part."""
-        pictures = self._pictures[number * PART : (number + 1) * PART]
-        names = [printable(picture.name) for picture in pictures]
-        header = header_line({**self._identity, "pictures": names})
-        return PartJob(self.folder / f"{number:05d}.jsonl", header, pictures)
-
-    def pending(self) -> dict[int, PartJob]:
-        """The parts that are still to be made; raises ConfigError where one is of another batch."""
-        jobs = {number: self.job(number) for number in self.numbers}
-        return {number: job for number, job in jobs.items() if not _is_done(job)}
-
-    def take_over(self, log: ResultsLog) -> None:
-        """Keep the whole parts that one process alone has written to its log, and end the log."""
-        rows = log.rows()
-        for job in map(self.job, self.numbers):
-            found = list(islice(rows, len(job.pictures)))
-            if [row["image"] for row in found] != [printable(p.name) for p in job.pictures]:
-                break
-            _write(job, map(row_line, found))
-        log.discard()
+    def unfinished(self) -> dict[int, Part]:
+        """The parts still to be made; raises ConfigError if one belongs to another batch."""
+        return {number: part for number, part in self.parts.items() if not part.is_finished()}
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """All records, in the order of the pictures; raises DamagedFileError if a part is gone."""
-        for job in map(self.job, self.numbers):
-            try:
-                yield from read_lines(job.path, job.header)
-            except FileNotFoundError as error:
-                raise DamagedFileError(
-                    f"{job.path} is missing; run the same command again"
-                ) from error
+        """The rows of all parts, in the order of the pictures."""
+        for part in self.parts.values():
+            yield from part.rows()
 
-    def discard(self) -> None:
-        """Remove the parts; at no moment are they there in part."""
+    def remove(self) -> None:
+        """Delete the folder; other processes see all of it or nothing."""
         gone = self.folder.with_name(f"{self.folder.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
         try:
             self.folder.rename(gone)
@@ -117,16 +146,10 @@ class ResultParts:
         shutil.rmtree(gone, ignore_errors=True)
 
 
-def _is_done(job: PartJob) -> bool:
+def _make_folder(folder: Path) -> None:
     try:
-        with job.path.open(encoding="utf-8") as lines:
-            check_header(job.path, lines, job.header)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _write(job: PartJob, lines: Iterable[str]) -> None:
-    with write_atomically(job.path, shared=True) as temporary:
-        temporary.write_text(f"{job.header}\n{''.join(lines)}", encoding="utf-8")
-    remove_temporaries(job.path)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnpromptError(
+            f"cannot write {folder}: {error.strerror or error}; choose another output folder"
+        ) from error

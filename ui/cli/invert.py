@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from unprompt.inversion.batch.formats import describe_formats
 from unprompt.ui.cli.engine_options import (
     AddressOption,
     CpusOption,
@@ -18,41 +19,62 @@ from unprompt.ui.cli.options import BanOption, BundleOption, ComposeOption, Json
 
 
 def invert(
-    paths: Annotated[list[str], typer.Argument(help="Pictures, folders, patterns or tars.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Pictures, folders, patterns, tars or parquet files with pictures."),
+    ],
     bundle: BundleOption = None,
     as_json: JsonOption = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write x.parquet, x.csv or x.jsonl.")
+        Path | None,
+        typer.Option("--output", "-o", help=f"Write a results file. {describe_formats()}."),
     ] = None,
     submission: Annotated[
-        Path | None, typer.Option("--submission", help="Write vectors as imgId_eId,val csv.")
+        Path | None,
+        typer.Option("--submission", help="Write the vectors as a Kaggle csv of imgId_eId,val."),
     ] = None,
     candidates: Annotated[
         int,
-        typer.Option("--top-k", "--candidates", "-n", min=1, help="Known prompts to list."),
+        typer.Option(
+            "--top-k", "--candidates", "-n", min=1, help="Number of known prompts per picture."
+        ),
     ] = 5,
     compose: ComposeOption = True,
     ban: BanOption = None,
-    prefix: Annotated[str, typer.Option(help="Put before every prompt.")] = "",
-    suffix: Annotated[str, typer.Option(help="Put after every prompt.")] = "",
-    max_tokens: Annotated[int, typer.Option(min=3, help="CLIP tokens a prompt may have.")] = 77,
+    prefix: Annotated[str, typer.Option(help="Text before every prompt.")] = "",
+    suffix: Annotated[str, typer.Option(help="Text after every prompt.")] = "",
+    max_tokens: Annotated[
+        int, typer.Option(min=3, help="Maximum length of a prompt in CLIP tokens.")
+    ] = 77,
     negative: Annotated[
-        bool, typer.Option("--negative", help="Give a negative prompt too.")
+        bool, typer.Option("--negative", help="Add a negative prompt per picture.")
     ] = False,
     ignore_metadata: Annotated[
-        bool, typer.Option("--ignore-metadata", help="Do not report what the file itself says.")
+        bool,
+        typer.Option("--ignore-metadata", help="Do not report the prompt stored in the file."),
     ] = False,
-    k: Annotated[int | None, typer.Option(min=1, help="Neighbours, in place of the tuned.")] = None,
+    k: Annotated[
+        int | None, typer.Option(min=1, help="Number of neighbors; the tuned one if left out.")
+    ] = None,
     temperature: Annotated[
-        float | None, typer.Option(min=1e-3, help="Of the neighbours' softmax weights.")
+        float | None,
+        typer.Option(
+            min=1e-3, help="Softmax temperature of the neighbor weights; tuned if left out."
+        ),
     ] = None,
     alpha: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="Weight of the neighbours; the head has the rest."),
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Weight of the kNN estimate; the head has 1 - alpha. Tuned if left out.",
+        ),
     ] = None,
     gpu_search: Annotated[
         bool,
-        typer.Option("--gpu-search", help="Search all keys exactly on GPUs: for long batches."),
+        typer.Option(
+            "--gpu-search", help="Search all keys exactly on GPUs; pays off for long batches."
+        ),
     ] = False,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
@@ -63,8 +85,10 @@ def invert(
 ) -> None:
     """Recover the prompts of pictures.
 
-    A picture that cannot be read is reported, the others go on; then the exit code is 1. With
-    --output or --submission a killed run is taken up where it stopped by the same command.
+    A picture that cannot be read is reported, the others are answered, and the exit code is 1.
+
+    With --output or --submission, finished answers are kept in OUTPUT.parts until the file is
+    complete. After a kill, the same command makes only the missing ones.
 
     \b
     Examples:
@@ -74,20 +98,27 @@ def invert(
       unprompt invert 00000.tar --output prompts.parquet --bundle runs/mine/bundle
       unprompt invert images/ --submission submission.csv
       unprompt invert renders/ --output prompts.parquet --engine ray --workers 8
+      unprompt invert renders/ --output prompts.parquet --shard $SLURM_ARRAY_TASK_ID/8
       unprompt invert picture.png --ban artists --ban 'close-up' --prefix 'best quality'
     """
     from unprompt.index.base.terms import read_terms
     from unprompt.inversion.compose.settings import ComposeConfig
     from unprompt.inversion.query import Query
-    from unprompt.ui.jobs.invert import run_invert
-    from unprompt.ui.jobs.invert_request import InvertRequest
+    from unprompt.ui.jobs.invert import InvertRequest, run_invert
 
     words = ComposeConfig(max_tokens, read_terms(ban or []), prefix, suffix)
-    composed = compose and not (submission and not output)
-    query = Query(candidates, composed, negative, not ignore_metadata, words=words)
-    settings = {"k": k, "temperature": temperature, "alpha": alpha}
-    chosen = read_engine(engine, workers, cpus, gpus, ray_address, shard)
+    composed = compose and not (submission and not output)  # a submission holds no text
     request = InvertRequest(
-        tuple(paths), bundle, as_json, output, submission, query, settings, chosen, gpu_search
+        paths=tuple(paths),
+        bundle=bundle,
+        as_json=as_json,
+        output=output,
+        submission=submission,
+        query=Query(candidates, composed, negative, not ignore_metadata, words=words),
+        k=k,
+        temperature=temperature,
+        alpha=alpha,
+        engine=read_engine(engine, workers, cpus, gpus, ray_address, shard),
+        gpu_search=gpu_search,
     )
     raise typer.Exit(run_invert(request))

@@ -1,52 +1,85 @@
-"""`unprompt invert`: paths -> prompts on the terminal, or a results file, or a submission."""
+"""`unprompt invert`: paths -> prompts on the terminal, or results files."""
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.engines.engine import LOCAL
+from unprompt.index.bundle.bundle import BLEND, read_bundle
+from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.inversion.answer import Candidate, Inversion
-from unprompt.inversion.batch.inputs import find_pictures
-from unprompt.inversion.batch.run import BATCH, BatchRecord, invert_pictures
-from unprompt.inversion.estimate.blend import Blend
-from unprompt.inversion.inverter import Inverter
+from unprompt.inversion.batch.inputs import PictureInput, find_pictures
+from unprompt.inversion.batch.records import BatchRecord
+from unprompt.inversion.batch.run import BATCH, invert_pictures
+from unprompt.inversion.estimate.blend import Blend, load_blend
+from unprompt.inversion.inverter import STARTER, Inverter
 from unprompt.inversion.query import Query
-from unprompt.ui.jobs.invert_request import InvertRequest
 from unprompt.ui.jobs.progress import choose_progress
 
 
+@dataclass(frozen=True)
+class InvertRequest:
+    """The arguments and options of one `unprompt invert`."""
+
+    paths: tuple[str, ...]
+    bundle: Path | None = None  # None is the starter
+    as_json: bool = False
+    output: Path | None = None
+    submission: Path | None = None
+    query: Query = Query()
+    k: int | None = None  # this and the next two: None keeps what was tuned
+    temperature: float | None = None
+    alpha: float | None = None
+    engine: EngineConfig = LOCAL
+    gpu_search: bool = False  # exact search on the GPUs that FAISS sees
+
+
 def run_invert(request: InvertRequest) -> int:
-    """Invert and print or write; returns the exit code, 1 if a picture could not be read."""
-    if request.engine != LOCAL and not (request.output or request.submission):
+    """Print or write the answers; returns the exit code, 1 if a picture could not be read."""
+    to_files = bool(request.output or request.submission)
+    if request.engine != LOCAL and not to_files:
         raise ConfigError("--engine, --workers and --shard need --output or --submission")
     pictures = list(find_pictures(request.paths))
-    to_files = bool(request.output or request.submission)
-    once = not to_files and len(pictures) <= BATCH
-    inverter = Inverter.load(request.bundle, low_memory=once)
-    query = with_settings(request.query, inverter.blend, request.settings)
-    if to_files:
-        from unprompt.ui.jobs.batch_files import FileBatch
+    return (_write_answers if to_files else _print_answers)(request, pictures)
 
-        return FileBatch(request, inverter, query, pictures, choose_progress()).run()
+
+def _write_answers(request: InvertRequest, pictures: list[PictureInput]) -> int:
+    from unprompt.inversion.batch.formats import SUBMISSION, find_format
+    from unprompt.inversion.batch.parts import InvertWork
+    from unprompt.ui.jobs.invert_files import invert_to_files
+
+    outputs = {request.output: find_format(request.output)} if request.output else {}
+    if request.submission:
+        outputs[request.submission] = SUBMISSION
+    bundle = request.bundle or STARTER
+    read_bundle(bundle)
+    query = _tuned_query(request, load_blend(bundle / BLEND))
+    work = InvertWork(bundle, query, request.gpu_search)
+    return invert_to_files(work, pictures, outputs, request.engine, choose_progress())
+
+
+def _print_answers(request: InvertRequest, pictures: list[PictureInput]) -> int:
+    inverter = Inverter.load(request.bundle, low_memory=len(pictures) <= BATCH)
+    query = _tuned_query(request, inverter.blend)
     if request.gpu_search:
         inverter.use_gpus()
     failed = 0
     for record in invert_pictures(inverter, pictures, query):
         failed += record.inversion is None
         _print_record(record, request.as_json)
-    return 1 if failed else 0
+    return int(failed > 0)
 
 
-def with_settings(query: Query, tuned: Blend, settings: Mapping[str, Any]) -> Query:
-    """The query with `k`, `temperature` or `alpha` in place of what was tuned."""
-    wanted = {name: value for name, value in settings.items() if value is not None}
-    alpha = wanted.pop("alpha", None)
-    blend = tuned.with_knn(replace(tuned.knn, **wanted)) if wanted else tuned
-    blend = blend if alpha is None else blend.with_alpha(alpha)
-    return query if blend is tuned else replace(query, blend=blend)
+def _tuned_query(request: InvertRequest, tuned: Blend) -> Query:
+    """The query with the user's k, temperature and alpha in place of the tuned ones."""
+    chosen = {"k": request.k, "temperature": request.temperature}
+    changes: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    blend = tuned.with_knn(replace(tuned.knn, **changes)) if changes else tuned
+    blend = blend if request.alpha is None else blend.with_alpha(request.alpha)
+    return request.query if blend is tuned else replace(request.query, blend=blend)
 
 
 def _print_record(record: BatchRecord, as_json: bool) -> None:

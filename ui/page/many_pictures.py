@@ -1,4 +1,4 @@
-"""The tab for many pictures: uploads -> a table of prompts, and CSV and parquet downloads."""
+"""The tab for many pictures: uploads -> a table of prompts, and a download per results format."""
 
 import shutil
 import tempfile
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.index.images.pictures import open_picture
+from unprompt.inversion.batch.formats import FORMATS
 from unprompt.inversion.batch.inputs import PictureInput
-from unprompt.inversion.batch.results import ResultsLog, append_record
-from unprompt.inversion.batch.run import BatchRecord, invert_pictures
+from unprompt.inversion.batch.records import BatchRecord
+from unprompt.inversion.batch.run import invert_pictures
 from unprompt.inversion.metadata.picture_metadata import read_metadata
 from unprompt.inversion.query import Query
 from unprompt.ui.page.backend import Backend, original_name
@@ -22,7 +23,7 @@ BATCH = 8  # pictures; the other tabs wait for one batch at most
 
 
 def add_many_pictures(gr: Any, backend: Backend) -> None:
-    """Add the uploads, the button, the table and the two downloads."""
+    """Add the uploads, the button, the table and the downloads."""
     with gr.Row(elem_id="up-batch"):
         with gr.Column(scale=2, min_width=280):
             files = gr.File(
@@ -36,10 +37,13 @@ def add_many_pictures(gr: Any, backend: Backend) -> None:
                 wrap=True, elem_id="up-table", column_widths=["18%", "46%", "16%", "20%"],
             )  # fmt: skip
             with gr.Row():
-                csv = gr.DownloadButton("Download CSV", interactive=False, elem_id="up-csv")
-                parquet = gr.DownloadButton(
-                    "Download parquet", interactive=False, elem_id="up-parquet"
-                )
+                downloads = [
+                    gr.DownloadButton(
+                        f"Download {known.name}", interactive=False,
+                        elem_id=f"up-{known.suffix[1:]}",
+                    )
+                    for known in FORMATS
+                ]  # fmt: skip
 
     tracker = gr.Progress()
 
@@ -62,11 +66,11 @@ def add_many_pictures(gr: Any, backend: Backend) -> None:
             records.append(record)
             progress((len(records), len(pictures)), desc="Recovering prompts", unit="pictures")
         written = _write(backend.uploads, records)
-        downloads = [gr.DownloadButton(value=str(path), interactive=True) for path in written]
-        return [_row(record) for record in records], *downloads
+        ready = [gr.DownloadButton(value=str(path), interactive=True) for path in written]
+        return [_row(record) for record in records], *ready
 
     start.click(
-        invert_all, files, [table, csv, parquet], api_visibility="private",
+        invert_all, files, [table, *downloads], api_visibility="private",
         concurrency_limit=1, concurrency_id="batch", show_progress="full",
         show_progress_on=[table], **RAW,
     )  # fmt: skip
@@ -104,18 +108,14 @@ def _row(record: BatchRecord) -> list[str]:
 
 
 def _write(uploads: Path, records: Sequence[BatchRecord]) -> list[Path]:
-    """Write prompts.csv and prompts.parquet into `uploads`, which Gradio may serve."""
+    """Write a results file per format below `uploads`, which Gradio may serve."""
     uploads.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=uploads))
-    written = []
+    rows = [record.as_row() for record in records]
+    written = [folder / f"prompts{known.suffix}" for known in FORMATS]
     try:
-        for suffix in ("csv", "parquet"):
-            log = ResultsLog(folder / f"prompts.{suffix}", {"page": len(records)})
-            with log.open() as lines:
-                for record in records:
-                    append_record(lines, record)
-            log.finish()
-            written.append(log.output)
+        for known, path in zip(FORMATS, written, strict=True):
+            known.write(path, lambda: iter(rows))
     except Exception:
         shutil.rmtree(folder, ignore_errors=True)
         raise

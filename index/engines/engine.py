@@ -95,12 +95,6 @@ def map_shards(
         _raise(faults)
 
 
-def stays_here(engine: EngineConfig, demand: Demand, items: int) -> bool:
-    """Whether this process would do all of the items by itself."""
-    alone = engine.name == "local" and engine.shares == 1
-    return alone and _is_here(plan_seats(engine, demand, items))
-
-
 def plan_seats(engine: EngineConfig, demand: Demand, items: int) -> list[Seat]:
     """One seat a local process: the GPUs it sees and the threads it may use."""
     per_seat = 1.0 if engine.gpus is None else engine.gpus

@@ -87,15 +87,15 @@ def measure(folder: Path, count: int, options: list[str]) -> dict[str, object]:
 
 
 def measure_kill(folder: Path, count: int, options: list[str]) -> dict[str, object]:
-    """A run that is killed when half of its records are written, and the same command again."""
+    """A run that is killed when half of its answers are written, and the same command again."""
     killed = folder / "killed.parquet"
-    partial = killed.with_name(killed.name + ".partial")
+    parts = killed.with_name(killed.name + ".parts")
     half = invert(folder, killed, options)
-    while half.poll() is None and lines(partial) < count // 2:
+    while half.poll() is None and lines(parts) < count // 2:
         time.sleep(0.1)
     half.kill()
     half.wait()
-    kept = lines(partial)
+    kept = lines(parts)
     invert(folder, killed, options).wait()
     same = pl.read_parquet(folder / WHOLE).equals(pl.read_parquet(killed))
     return {"killed_after": kept, "same_table_after_kill": same}
@@ -110,9 +110,9 @@ def invert(folder: Path, output: Path, options: list[str]) -> subprocess.Popen[b
     )
 
 
-def lines(path: Path) -> int:
-    """Records that are on disk."""
-    return max(0, path.read_bytes().count(b"\n") - 1) if path.is_file() else 0
+def lines(parts: Path) -> int:
+    """Answers that are on disk: the lines of all parts without their headers."""
+    return sum(path.read_bytes().count(b"\n") - 1 for path in parts.glob("*.jsonl"))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ from unprompt.index.base.errors import DamagedFileError, SpaceMismatchError
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.batch.inputs import find_pictures
 from unprompt.inversion.batch.parts import PART, InvertWork, ResultParts
-from unprompt.inversion.batch.run import BATCH, invert_pictures, printable
+from unprompt.inversion.batch.run import invert_pictures, printable
 from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.estimate.head import HeadDescription, LinearHead
 from unprompt.inversion.estimate.knn import KnnConfig
 from unprompt.inversion.estimate.member import Member
-from unprompt.inversion.inverter import Inverter
+from unprompt.inversion.inverter import BATCH, Inverter
 from unprompt.inversion.query import Query
 
 AXES = np.eye(3, dtype=np.float32)

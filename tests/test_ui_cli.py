@@ -315,7 +315,7 @@ def test_invert_writes_files(
     if suffix == "parquet":
         values = [float(line.split(",")[1]) for line in lines[1:385]]
         np.testing.assert_allclose(table["vector"][0].to_numpy(), values, rtol=1e-6)
-    assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob("*.tmp"))
+    assert not list(tmp_path.glob("*.parts")) and not list(tmp_path.glob("*.tmp"))
 
 
 def test_invert_a_tar_into_a_submission_alone(cli: Cli, tiny_run: Path, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.inversion.answer import Candidate, Inversion
 from unprompt.inversion.batch.inputs import PictureInput, find_pictures
 from unprompt.inversion.batch.records import BatchRecord
-from unprompt.inversion.batch.run import BATCH, invert_pictures
+from unprompt.inversion.batch.run import invert_pictures
 from unprompt.inversion.estimate.blend import Blend, load_blend
-from unprompt.inversion.inverter import STARTER, Inverter
+from unprompt.inversion.inverter import BATCH, STARTER, Inverter
 from unprompt.inversion.query import Query
 from unprompt.ui.jobs.progress import choose_progress
 

@@ -32,11 +32,12 @@ lint: $(STAMP)  ## Ruff: rules and format.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP)  ## Mypy on the four folders.
+types: $(STAMP)  ## Mypy on the package, and on a program that uses it.
 	mkdir -p .links/unprompt
-	for name in __init__.py __main__.py py.typed; do ln -sfn ../../unprompt/$$name .links/unprompt/$$name; done
+	for path in unprompt/*.py unprompt/py.typed; do ln -sfn ../../$$path .links/unprompt/; done
 	for folder in index build inversion ui; do ln -sfn ../../$$folder .links/unprompt/$$folder; done
 	MYPYPATH=.links $(BIN)/mypy -p unprompt
+	MYPYPATH=.links $(BIN)/mypy --strict --follow-imports silent .ci/public_types.py
 
 bench: $(STAMP)  ## Measure this machine; one JSON line a benchmark.
 	for file in $(filter-out benchmarks/ablation.py benchmarks/made_vectors.py benchmarks/flops.py benchmarks/retrieval.py benchmarks/scaling.py benchmarks/filling.py benchmarks/peers.py benchmarks/rate_plot.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done

@@ -21,6 +21,7 @@ from engine_works import Deadly, Meet, Square
 from unprompt.build.corpus.corpus import PROMPTS_FILE, read_corpus
 from unprompt.build.keys.embed import EmbedWork, embed_images
 from unprompt.build.pictures.config import RenderConfig
+from unprompt.build.pictures import render as render_module
 from unprompt.build.pictures.render import RenderWork, render_images
 from unprompt.index.base.durable import digest_file, read_json
 from unprompt.index.base.errors import ConfigError, PromptError, UnpromptError, UnreadableImageError
@@ -162,7 +163,7 @@ def test_the_same_files_though_a_worker_is_killed(
     def with_a_death(work: RenderWork, *rest: Any) -> Any:
         return map_shards(Deadly(work, tmp_path / "deaths", at=1, times=1), *rest)
 
-    monkeypatch.setattr("unprompt.build.pictures.render.map_shards", with_a_death)
+    monkeypatch.setattr(render_module, "map_shards", with_a_death)
     assert render(tmp_path, prompts, engine) == 0
     assert (tmp_path / "deaths").read_text() == "x"
     assert embed(tmp_path, tiny_run, engine) == 0

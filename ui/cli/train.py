@@ -43,9 +43,7 @@ def train_head(
       accelerate launch -m unprompt.ui.cli.main train head my.yaml                  # several GPUs
       torchrun --nproc_per_node 2 -m unprompt.ui.cli.main train head my.yaml        # CPU processes
     """
-    from unprompt.ui.jobs.build import run_training
-
-    run_training(config, output, settings or [], resume, "train")
+    _train(config, output, settings or [], resume, "train")
 
 
 @train_app.command("clip")
@@ -65,9 +63,7 @@ def train_clip(
       unprompt train clip my.yaml --set clip.model=efficientnet-lite2
       unprompt train clip my.yaml --set clip.loss=siglip --set clip.lock_text=false
     """
-    from unprompt.ui.jobs.build import run_training
-
-    run_training(config, output, settings or [], resume, "clip")
+    _train(config, output, settings or [], resume, "clip")
 
 
 @train_app.command("export")
@@ -125,3 +121,15 @@ def train_recipes(
     from unprompt.ui.jobs.train.commands import show_recipes
 
     show_recipes(name, member)
+
+
+def _train(config: str, output: Path | None, settings: list[str], resume: str, kind: str) -> None:
+    from unprompt.index.base.progress import SILENT
+    from unprompt.ui.jobs.build import run_training
+    from unprompt.ui.jobs.progress import choose_progress
+    from unprompt.ui.jobs.train.run import is_main_process
+
+    progress = choose_progress() if is_main_process() else SILENT
+    export = run_training(config, output, settings, resume, kind, progress)
+    if is_main_process():
+        print(export)

@@ -19,10 +19,9 @@ from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.index.store.manifest import read_index_manifest
 from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.fit.fit import fit_bundle
-from unprompt.ui.jobs.config import FIT, TRAIN, RunConfig, load_config
-from unprompt.ui.jobs.progress import choose_progress
+from unprompt.ui.jobs.config import FIT, TRAIN, Overrides, RunConfig, load_config
 from unprompt.ui.jobs.run import Run, make_run, run_folder
-from unprompt.ui.jobs.train.run import is_main_process, train_run, training_stage
+from unprompt.ui.jobs.train.run import train_run, training_stage
 
 
 def _fit(run: Run) -> int:
@@ -86,15 +85,16 @@ def _applies(stage: Stage[Run], config: RunConfig) -> bool:
 
 def run_build(
     name: str,
-    output: Path | None,
-    stages: Sequence[str] | None,
-    settings: Sequence[str],
-    retry_failed: bool,
-    overwrite: bool,
-    engine: EngineConfig,
-) -> None:
-    """Build what is missing and print where the bundle is."""
-    config = load_config(name, settings)
+    output: Path | None = None,
+    stages: Sequence[str] | None = None,
+    overrides: Overrides = (),
+    retry_failed: bool = False,
+    overwrite: bool = False,
+    engine: EngineConfig = LOCAL,
+    progress: Progress = SILENT,
+) -> Path:
+    """Build the missing stages of a run; returns the bundle's folder."""
+    config = load_config(name, overrides)
     folder = run_folder(output, config)
     chosen = stages or STAGE_NAMES
     choose_stages(STAGES, chosen, engine, retry_failed or overwrite)
@@ -104,22 +104,24 @@ def run_build(
     if stages and engine.shares == 1:
         for stage in stages:  # a stage that is named runs again, which repairs damaged files
             StageLedger(folder).reopen(stage)
-    print(build_run(folder, config, chosen, retry_failed, choose_progress(), engine))
+    return build_run(folder, config, chosen, retry_failed, progress, engine)
 
 
 def run_training(
-    name: str, output: Path | None, settings: Sequence[str], resume: str, section: str
-) -> None:
-    """Make the pictures that are missing, train, print where the export is."""
-    config = load_config(name, settings)
+    name: str,
+    output: Path | None = None,
+    overrides: Overrides = (),
+    resume: str = "latest",
+    section: str = TRAIN,
+    progress: Progress = SILENT,
+) -> Path:
+    """Build corpus and pictures if they are missing, then train; returns the export's folder."""
+    config = load_config(name, overrides)
     folder = run_folder(output, config)
-    progress = choose_progress() if is_main_process() else SILENT
     alone = os.environ.get("WORLD_SIZE", "1") == "1"
     if alone and not StageLedger(folder).is_done(IMAGES.name):
         build_run(folder, config, (CORPUS.name, IMAGES.name), progress=progress)
-    export = train_run(folder, config, resume, progress, section)
-    if is_main_process():
-        print(export)
+    return train_run(folder, config, resume, progress, section)
 
 
 def _write_card(run: Run, blend: Blend) -> None:

@@ -18,6 +18,7 @@ from unprompt.inversion.train.config import TrainConfig
 
 FIT, TRAIN, CLIP = "fit", "train", "clip"
 DIFFUSION = "diffusion"
+Overrides = Sequence[str] | Mapping[str, Any]  # `section.key=value`, or values by `section.key`
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -44,15 +45,21 @@ def preset_names() -> list[str]:
     return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
-    """A preset by name or a YAML file by path, with `section.key=value` overrides on top.
+def load_config(name: str, overrides: Overrides = ()) -> RunConfig:
+    """A preset by name or a YAML file by path, with overrides on top.
 
+    An override is `section.key=value`, where the value is YAML, or an item of a mapping from
+    `section.key` to the value itself.
     Raises ConfigError for an unknown preset, a missing file or settings that cannot work.
     """
     content = _read_content(name)
     content.setdefault("name", Path(name).stem)
-    for override in overrides:
-        override_setting(content, override)
+    if isinstance(overrides, Mapping):
+        for setting, value in overrides.items():
+            put_setting(content, setting, value)
+    else:
+        for override in overrides:
+            override_setting(content, override)
     _fill_render(content)
     fit = content.pop(FIT, None) or {}
     train, clip = content.pop(TRAIN, None), content.pop(CLIP, None)
@@ -105,16 +112,22 @@ def override_setting(content: dict[str, Any], override: str) -> None:
     name, separator, text = override.partition("=")
     if not separator:
         raise ConfigError(f"--set takes section.key=value, got {override!r}")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from error
+    put_setting(content, name, value)
+
+
+def put_setting(content: dict[str, Any], name: str, value: Any) -> None:
+    """Put a value at `section.key` of `content`; raises ConfigError if there is no such section."""
     *sections, last = name.strip().split(".")
     place: Any = content
     for section in sections:
         place = place.setdefault(section, {})
         if not isinstance(place, Mapping):
-            raise ConfigError(f"--set {override}: {section} is not a section")
-    try:
-        place[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from error
+            raise ConfigError(f"the setting {name.strip()}: {section} is not a section")
+    place[last] = value
 
 
 def _read_text(path: Path) -> str:

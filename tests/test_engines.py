@@ -20,8 +20,8 @@ from engine_works import Deadly, Meet, Square
 
 from unprompt.build.corpus.corpus import PROMPTS_FILE, read_corpus
 from unprompt.build.keys.embed import EmbedWork, embed_images
-from unprompt.build.pictures.config import RenderConfig
 from unprompt.build.pictures import render as render_module
+from unprompt.build.pictures.config import RenderConfig
 from unprompt.build.pictures.render import RenderWork, render_images
 from unprompt.index.base.durable import digest_file, read_json
 from unprompt.index.base.errors import ConfigError, PromptError, UnpromptError, UnreadableImageError

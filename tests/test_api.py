@@ -317,9 +317,9 @@ def test_every_error_is_public() -> None:
 def test_the_function_build_stays_beside_the_folder_build() -> None:
     code = (
         "import unprompt, unprompt.build.config\n"
-        "from unprompt.build.pipeline import STAGES\n"
+        "from unprompt.build.pipeline import IMAGES\n"
         "from unprompt import build\n"
-        "assert callable(build) and unprompt.build is build and STAGES\n"
+        "assert callable(build) and unprompt.build is build and IMAGES\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -13,7 +13,7 @@ from unprompt.inversion.inverter import Inverter
 
 if TYPE_CHECKING:
     from unprompt.index.base.progress import Progress
-    from unprompt.ui.jobs.evaluation.examine import Evaluation
+    from unprompt.ui.jobs.evaluation.evaluate_run import Evaluation
 
 AnyPath = str | os.PathLike[str]
 
@@ -148,14 +148,15 @@ def evaluate(
 
     Raises ConfigError for settings that cannot work.
     """
-    from unprompt.ui.jobs.build import build_run, run_folder
+    from unprompt.ui.jobs.build import build_run
     from unprompt.ui.jobs.config import load_config
-    from unprompt.ui.jobs.evaluation.examine import examine
+    from unprompt.ui.jobs.evaluation.evaluate_run import evaluate_run
+    from unprompt.ui.jobs.run import run_folder
 
     loaded = load_config(os.fspath(config), overrides or {})
     folder = run_folder(None if output is None else Path(output), loaded)
     build_run(folder, loaded, progress=_progress(show_progress))
-    return examine(folder, loaded, texts, text_bank)
+    return evaluate_run(folder, loaded, texts, text_bank)
 
 
 def _progress(shown: bool) -> "Progress":

@@ -1,4 +1,4 @@
-"""What a user names to the pictures in it: files, folders, patterns, tars, parquet, lazily."""
+"""Named files, folders, patterns, tars and parquet files -> picture inputs, not yet opened."""
 
 import glob
 import os
@@ -29,39 +29,41 @@ def _no_metadata() -> WrittenPrompt | None:
 
 @dataclass(frozen=True)
 class PictureInput:
-    """One picture, not yet opened; `load` gives it as RGB or raises UnreadableImageError.
+    """One picture, not yet opened; `load` returns it as RGB or raises UnreadableImageError.
 
-    Picklable with both of its functions, since another process may open it.
+    The input and its two functions can be pickled, because another process may open the picture.
     """
 
-    name: str  # as a user would name it; a tar's member is TAR/MEMBER
-    path: Path  # the file that is opened: the picture, or the tar around it
+    name: str  # the path from the user; a member of a tar is TAR/MEMBER
+    path: Path  # the file to open: the picture, or the tar or parquet file that holds it
     load: Callable[[], Image.Image] = field(compare=False)
     read_metadata: Callable[[], WrittenPrompt | None] = field(compare=False, default=_no_metadata)
 
     @property
     def image_id(self) -> str:
-        """The file's stem: the competition's imgId."""
+        """The stem of the name; the competition calls it imgId."""
         return Path(self.name).stem
 
 
 def find_pictures(
     paths: Sequence[str], limit: PictureLimits = DEFAULT_LIMITS
 ) -> Iterator[PictureInput]:
-    """The pictures in files, folders (recursive, sorted), patterns and tars, each file once.
+    """Yield the pictures in files, folders, patterns, tars and parquet files, each file once.
 
-    Raises UnreadableImageError at once for a name with nothing behind it. What is found and
-    cannot be read comes out as an input whose `load` raises, so that a batch goes on.
-    Hidden files and folders behind links are passed over unless they are named.
+    Folders are read recursively and in sorted order. Raises UnreadableImageError at once for a
+    name that matches nothing. A file that exists but cannot be read yields an input whose `load`
+    raises, so that a batch continues. Hidden files and linked folders are skipped unless named.
     """
     if not paths:
-        raise UnreadableImageError("no picture was named; name files, folders, patterns or tars")
+        raise UnreadableImageError(
+            "no picture was named; name files, folders, patterns, tars or parquet files"
+        )
     sources = [source for path in paths for source in _expand(path)]
     return _stream(sources, limit)
 
 
 def _expand(path: str) -> list[str]:
-    """A named path or pattern as existing paths, or the error that says why there are none."""
+    """A path or pattern as existing paths; raises UnreadableImageError if there are none."""
     try:
         os.stat(path)
     except (OSError, ValueError) as error:
@@ -69,7 +71,8 @@ def _expand(path: str) -> list[str]:
             return _match(path)
         reason = getattr(error, "strerror", None) or error
         raise UnreadableImageError(
-            f"cannot find {path!r} ({reason}); name a picture, a folder, a pattern or a tar"
+            f"cannot find {path!r} ({reason}); name a picture, a folder, a pattern, a tar or a "
+            "parquet file"
         ) from error
     if os.path.isdir(path):
         _check_folder(path)
@@ -85,8 +88,8 @@ def _match(pattern: str) -> list[str]:
     ]
     if not found:
         raise UnreadableImageError(
-            f"no pictures match {pattern!r}; {LOOKED_FOR} {TAR_SUFFIX}; files with other suffixes "
-            "are tried when named one by one"
+            f"no pictures match {pattern!r}; {LOOKED_FOR} {TAR_SUFFIX} {PARQUET_SUFFIX}; to read a "
+            "file with another suffix, name the file itself"
         )
     return found
 
@@ -100,7 +103,7 @@ def _check_folder(folder: str) -> None:
 
 
 def _stream(sources: Sequence[str], limit: PictureLimits) -> Iterator[PictureInput]:
-    # One source never gives a path twice, so a lone folder of millions needs no memory of them.
+    # One source alone never yields a path twice, so a folder of millions needs no set of paths.
     seen: set[str] | None = set() if len(sources) > 1 else None
     for source in sources:
         found = _walk(source) if os.path.isdir(source) else iter([(source, None)])
@@ -122,14 +125,14 @@ def _stream(sources: Sequence[str], limit: PictureLimits) -> Iterator[PictureInp
 
 
 def _walk(folder: str) -> Iterator[tuple[str, str | None]]:
-    """(path, None) of each picture below, sorted; (path, fault) of each folder that is barred."""
-    barred: list[OSError] = []
-    for here, folders, files in os.walk(folder, onerror=barred.append):
+    """(path, None) per picture below, sorted; then (path, fault) per folder without access."""
+    errors: list[OSError] = []
+    for here, folders, files in os.walk(folder, onerror=errors.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if _is_picture(name):
                 yield os.path.join(here, name), None
-    for error in barred:
+    for error in errors:
         yield str(error.filename), f"the folder cannot be read ({error.strerror or error})"
 
 
@@ -188,7 +191,7 @@ def _refuse(message: str) -> Image.Image:
 
 
 def _is_picture(name: str) -> bool:
-    """By suffix; hidden files are not, such as the ._x.png that macOS puts beside x.png."""
+    """Decide by suffix; hidden files, such as the ._x.png of macOS, are not pictures."""
     base = os.path.basename(name)
     return not base.startswith(".") and base.lower().endswith(PICTURE_SUFFIXES)
 

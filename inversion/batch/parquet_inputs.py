@@ -1,6 +1,6 @@
-"""A parquet file with encoded pictures -> picture inputs, a block of rows in memory at a time.
+"""A parquet file with encoded pictures -> names and loaders; a block of rows is in memory.
 
-Takes what the field writes: a column of bytes, or Hugging Face's struct of `bytes` and `path`.
+Two layouts are read: a column of bytes, or the struct of `bytes` and `path` of Hugging Face.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from unprompt.index.images.picture_columns import find_picture_column, name_of_p
 from unprompt.index.images.pictures import PictureLimits, open_picture
 from unprompt.inversion.metadata.picture_metadata import WrittenPrompt, read_metadata
 
-BLOCK = 64
+BLOCK = 64  # rows that are read together
 
 
 def parquet_pictures(path: str) -> Iterator[tuple[str, int]]:
-    """(name, row) of every row; raises UnreadableImageError where no column holds pictures."""
+    """(name, row number) per row; raises UnreadableImageError if no column holds pictures."""
     column = _picture_column(path)
     scan = pl.scan_parquet(path)
     named = name_of_picture(scan.collect_schema(), column).alias("name")
@@ -38,13 +38,13 @@ def load_row(path: str, row: int, name: str, limit: PictureLimits) -> Image.Imag
 
 
 def read_row_metadata(path: str, row: int) -> WrittenPrompt | None:
-    """What the picture of one row says of its own making."""
+    """The prompt that the picture of one row holds in its metadata, or None."""
     content = _content(path, row)
     return read_metadata(content) if content else None
 
 
 def loaders(path: str, row: int, name: str, limit: PictureLimits) -> tuple[Any, Any]:
-    """`load` and `read_metadata` of a PictureInput."""
+    """The functions `load` and `read_metadata` of a PictureInput."""
     return partial(load_row, path, row, name, limit), partial(read_row_metadata, path, row)
 
 
@@ -57,7 +57,7 @@ def _picture_column(path: str) -> str:
     if column is not None:
         return column
     raise UnreadableImageError(
-        f"{path} has no column of pictures; wanted bytes, or a struct with `bytes`, got "
+        f"{path} has no column of pictures; wanted bytes or a struct with `bytes`, got "
         f"{', '.join(schema)}"
     )
 

@@ -1,4 +1,4 @@
-"""(image id, vector (d,)) pairs <-> the competition's csv: a line `imgId_eId,val` a number."""
+"""(image id, vector (d,)) pairs <-> the csv of the Kaggle competition, one number per line."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +14,7 @@ HEADER = "imgId_eId,val"
 
 
 def write_submission(path: Path, vectors: Iterable[tuple[str, np.ndarray]]) -> int:
-    """Write the file and return how many images it has; numbers are the shortest float32 text."""
+    """Write the file; returns the number of images. Each number is its shortest float32 text."""
     count = 0
     with (
         write_atomically(path, shared=True) as temporary,
@@ -29,13 +29,15 @@ def write_submission(path: Path, vectors: Iterable[tuple[str, np.ndarray]]) -> i
 
 
 def read_submission(path: Path) -> tuple[list[str], np.ndarray]:
-    """Image ids and their vectors (n, d); raises ConfigError where the file is no submission."""
+    """Image ids (n) and their vectors (n, d); raises ConfigError for any other kind of file."""
     try:
         table = pl.read_csv(path, schema_overrides={"imgId_eId": pl.String, "val": pl.Float64})
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ConfigError(f"cannot read {path}: {error}; wanted a csv of {HEADER}") from error
     if table.columns != HEADER.split(",") or table.height == 0:
-        raise ConfigError(f"{path} has columns {table.columns}, wanted {HEADER} and a row")
+        raise ConfigError(
+            f"{path} has columns {table.columns}, wanted {HEADER} and at least one row"
+        )
     parts = table.select(
         pl.col("imgId_eId").str.extract(r"^(.*)_\d+$").alias("image"),
         pl.col("imgId_eId").str.extract(r"_(\d+)$").cast(pl.Int64).alias("place"),
@@ -44,16 +46,18 @@ def read_submission(path: Path) -> tuple[list[str], np.ndarray]:
     grouped = parts.group_by("image", maintain_order=True).agg(pl.col("val").sort_by("place"))
     lengths = grouped["val"].list.len().unique().to_list()
     if len(lengths) > 1 or parts.null_count().sum_horizontal()[0]:
-        raise ConfigError(f"{path}: every image needs as many numbers as the others, all present")
+        raise ConfigError(
+            f"{path}: every image needs the same number of values, and none may be missing"
+        )
     return grouped["image"].to_list(), np.array(grouped["val"].to_list(), dtype=np.float32)
 
 
 def match_truth(
     submission: Path, prompts: Path, encoder: PromptEncoder
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors of a submission and those of the true prompts (csv of imgId,prompt), row by row.
+    """Submitted vectors (n, d) and the vectors (n, d) of the true prompts, both of unit length.
 
-    Raises ConfigError where an image has no prompt.
+    `prompts` is a csv of imgId,prompt. Raises ConfigError if an image has no prompt there.
     """
     images, vectors = read_submission(submission)
     try:

@@ -1,4 +1,4 @@
-"""The options that say where bulk work runs, shared by `build` and `invert` -> EngineConfig."""
+"""Options of `build` and `invert` that choose where bulk work runs -> EngineConfig."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,30 +10,30 @@ if TYPE_CHECKING:
 
 EngineOption = Annotated[
     str,
-    typer.Option("--engine", help="local: this machine; ray: Ray Data."),
+    typer.Option("--engine", help="Where the work runs: local is this machine, ray is Ray Data."),
 ]
 WorkersOption = Annotated[
     str | None,
     typer.Option(
         "--workers",
         metavar="N|MIN:MAX",
-        help="Processes (local) or actors (ray); a range lets Ray add actors while there is work. "
-        "Left out: one a GPU or, for drawing, one a core.",
+        help="Number of processes (local) or actors (ray). With a range, Ray adds actors while "
+        "there is work. Default: one per GPU; for rendering scenes, one per core.",
     ),
 ]
 CpusOption = Annotated[
     float | None,
-    typer.Option("--cpus-per-worker", help="Cores of a worker."),
+    typer.Option("--cpus-per-worker", help="Cores per worker."),
 ]
 GpusOption = Annotated[
     float | None,
-    typer.Option("--gpus-per-worker", help="GPUs of a worker; 0.5 puts two on one."),
+    typer.Option("--gpus-per-worker", help="GPUs per worker; 0.5 puts two workers on one GPU."),
 ]
 AddressOption = Annotated[
     str | None,
     typer.Option(
         "--ray-address",
-        help="A Ray cluster, HOST:PORT or auto; left out, Ray runs on this machine.",
+        help="Ray cluster as HOST:PORT or auto. Default: Ray runs on this machine.",
         envvar="RAY_ADDRESS",
     ),
 ]
@@ -42,7 +42,7 @@ ShardOption = Annotated[
     typer.Option(
         "--shard",
         metavar="I/N",
-        help="Do the shards with number % N == I: one task of a job array.",
+        help="Make only the shards whose number % N == I, as one task of a job array.",
     ),
 ]
 
@@ -55,7 +55,7 @@ def read_engine(
     address: str | None,
     shard: str | None,
 ) -> "EngineConfig":
-    """The options as settings; raises ConfigError for those that cannot work."""
+    """The options as one config; raises ConfigError for values that cannot work."""
     from unprompt.index.base.errors import ConfigError
     from unprompt.index.base.settings import read_settings
     from unprompt.index.engines.engine import EngineConfig

@@ -206,7 +206,7 @@ def test_timm_weights_come_whole_or_not_at_all(tmp_path: Path) -> None:
         build_tower(TowerConfig("timm:test_vit", str(tmp_path / "lacking.safetensors")))
     with pytest.raises(ConfigError, match="no checkpoint file"):
         build_tower(TowerConfig("timm:test_vit", str(tmp_path / "none.safetensors")))
-    with pytest.raises(ConfigError, match="knows no model 'vit_of_nobody'"):
+    with pytest.raises(ConfigError, match="has no model 'vit_of_nobody'"):
         build_tower(TowerConfig("timm:vit_of_nobody"))
     with pytest.raises(ConfigError, match="training knows the towers.*got ResNet"):
         build_tower(tower_of("test_resnet", tmp_path))
@@ -219,6 +219,6 @@ def test_a_torn_qformer_is_told(tmp_path: Path) -> None:
     del head["decoder.layers.1.linear1.weight"]
     save_weights(tmp_path / "export" / HEAD, head)
     with pytest.raises(
-        DamagedFileError, match=r"(?s)the saved Q-Former is not whole.*linear1\.weight"
+        DamagedFileError, match=r"(?s)the saved Q-Former is incomplete.*linear1\.weight"
     ):
         load_qformer(read_head(tmp_path / "export"))

@@ -1,1 +1,1 @@
-"""What an encoder is, and how pictures become the pixels it takes."""
+"""The interfaces of encoders, and the preprocessing of pictures."""

@@ -1,4 +1,4 @@
-"""RGB pictures of any size -> the uint8 batch (n, s, s, 3) that an image tower takes."""
+"""RGB pictures of any size -> a uint8 batch (n, s, s, 3) for an image tower."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -16,8 +16,8 @@ RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.
 class Preprocess:
     """The same pixels as open_clip's evaluation transform, without importing torch.
 
-    `shortest` scales the shorter side to `image_size` and crops the centre, `squash` ignores the
-    aspect ratio. Mean and std are applied inside the tower.
+    `shortest` scales the shorter side to `image_size` and crops the center. `squash` ignores the
+    aspect ratio. The tower itself applies mean and std.
     """
 
     image_size: int
@@ -41,7 +41,7 @@ class Preprocess:
         return int(size * width / height), size
 
     def corner(self, scaled: tuple[int, int]) -> tuple[int, int]:
-        """Left and top of the square that is kept of a scaled picture."""
+        """Left and top of the square crop of a scaled picture."""
         left, top = (round((side - self.image_size) / 2.0) for side in scaled)
         return left, top
 
@@ -54,12 +54,12 @@ class Preprocess:
 
 
 def is_strip(image_size: tuple[int, int], ratio: int) -> bool:
-    """Whether a picture is so long that scaling it would take gigabytes."""
+    """Whether a picture is so long and narrow that scaling would need gigabytes."""
     return max(image_size) > min(image_size) * ratio
 
 
 def _crop_strip(image: Image.Image, ratio: int) -> Image.Image:
-    """Cut the far ends off a strip."""
+    """Crop the ends of a strip, which the square crop drops anyway."""
     if not is_strip(image.size, ratio):
         return image
     width, height = image.size

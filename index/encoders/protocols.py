@@ -1,4 +1,4 @@
-"""What an encoder is: items in, unit vectors (n, d) float32 out, and an identity called `space`."""
+"""The interfaces of encoders: items -> unit vectors (n, d) float32, with an identity `space`."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -13,7 +13,7 @@ from unprompt.index.encoders.preprocess import Preprocess
 
 
 class ImageEncoder(Protocol):
-    """An image tower; vectors of different `space` must never be compared."""
+    """An image tower. Vectors of different `space` must not be compared."""
 
     @property
     def space(self) -> str:
@@ -28,15 +28,15 @@ class ImageEncoder(Protocol):
 
 
 class BulkEncoder(ImageEncoder, Protocol):
-    """An image tower that takes pixels in batches: see bulk.py."""
+    """An image tower that encodes batches of pixels: see bulk.py."""
 
     @property
     def preprocess(self) -> Preprocess:
-        """What makes its pixels."""
+        """The preprocessing of its pictures."""
 
     @property
     def batch_size(self) -> int:
-        """b, the most pictures that `encode_pixels` takes."""
+        """b, the maximum number of pictures per call of `encode_pixels`."""
 
     @property
     def lanes(self) -> int:
@@ -47,7 +47,7 @@ class BulkEncoder(ImageEncoder, Protocol):
 
 
 class TextEncoder(Protocol):
-    """A text tower, or the encoder of target vectors (then called a prompt encoder)."""
+    """A text tower, or a prompt encoder (the encoder of target vectors)."""
 
     @property
     def space(self) -> str:
@@ -66,20 +66,20 @@ PromptEncoder = TextEncoder
 
 @dataclass(frozen=True, config=STRICT)
 class EncoderConfig:
-    """Which image tower to use and how to run it."""
+    """The section `encoder:` of a config: which image tower to use, and how to run it."""
 
-    # an offline tower, a model name that open_clip knows, `timm:NAME` or `blip2:FOLDER`
+    # an offline tower, a model name of open_clip, `timm:NAME` or `blip2:FOLDER`
     model: str = "efficientnet-lite2"
     pretrained: str | None = None  # open_clip tag or checkpoint path; offline towers need none
-    image_size: int | None = None  # pixels; None keeps the tower's own
+    image_size: int | None = None  # pixels; None keeps the tower's size
     # after or before the CLIP projection, or the prompt vector of a trained head: image_graph.py
     output: Literal["features", "embedding", "prediction", "pooled"] = "features"
     runtime: Literal["openvino", "torch"] = "openvino"
-    # auto: bf16 where this machine multiplies in it and the vectors stay the same (self_check.py)
+    # auto: bf16 if this machine supports it and the vectors stay the same (self_check.py)
     precision: Literal["auto", "f32", "bf16"] = "auto"
-    storage: Literal["f16", "int8"] = "f16"  # weights on disk, of the runtime openvino
-    batch_size: int | None = None  # pictures; None is 8 or 16 a core (openvino), 256 on a GPU
-    compile: bool | None = None  # by torch.compile, of the runtime torch: for long runs on a GPU
+    storage: Literal["f16", "int8"] = "f16"  # weights on disk, for the runtime openvino
+    batch_size: int | None = None  # pictures; None: 8 or 16 per core (openvino), 256 on a GPU
+    compile: bool | None = None  # use torch.compile, for the runtime torch: for long runs on a GPU
 
     def __post_init__(self) -> None:
         if self.compile and self.runtime != "torch":
@@ -90,7 +90,7 @@ class EncoderConfig:
 
 
 def check_same_space(wanted: str, got: str, what: str, remedy: str) -> None:
-    """Refuse to compare vectors of two encoders; raises SpaceMismatchError naming both spaces."""
+    """Raise SpaceMismatchError, which names both spaces, if two encoders differ."""
     if wanted != got:
         raise SpaceMismatchError(
             f"{what} belongs to space {got}, but space {wanted} is in use; "
@@ -99,7 +99,7 @@ def check_same_space(wanted: str, got: str, what: str, remedy: str) -> None:
 
 
 def to_unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Rows of (n, d) scaled to length one, float32; a zero row stays zero."""
+    """Scale rows of (n, d) to unit length, float32. A zero row stays zero."""
     vectors = np.asarray(vectors, dtype=np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, 1e-12)

@@ -1,7 +1,7 @@
-"""The one file that takes BLIP-2 from transformers: its image side, pixels (n, 3, s, s) -> (n, d).
+"""The image side of BLIP-2, from transformers: pixels (n, 3, s, s) -> vectors (n, d).
 
-Vision tower and Q-Former without the language model (Li et al. 2023); what comes out is the mean
-of the Q-Former's query vectors.
+It is the vision tower and the Q-Former without the language model (Li et al. 2023). The vector is
+the mean of the Q-Former's query vectors.
 """
 
 from pathlib import Path
@@ -13,21 +13,21 @@ from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.index.prompt_encoders.minilm import INSTALL
 from unprompt.index.towers.qformer import spread_queries
 
-MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP, as BLIP-2 takes them
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP, which BLIP-2 uses
 STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def load_blip2(folder: str, image_size: int | None = None) -> tuple[Any, Preprocess]:
-    """The image side of a BLIP-2 saved in `folder` in the full model's format, and its pixels.
+    """Load the image side of a full BLIP-2 model saved in `folder`, and its preprocessing.
 
-    Raises ConfigError where the folder is none or a tensor is missing: such a model would start
-    from random weights without a word.
+    Raises ConfigError if the folder holds no BLIP-2, or if a tensor is missing: transformers would
+    silently use random weights instead.
     """
     if not (Path(folder) / "config.json").is_file():
-        raise ConfigError(f"{folder} is no BLIP-2 checkpoint (no config.json)")
+        raise ConfigError(f"{folder} is not a BLIP-2 checkpoint (no config.json)")
     kind = _image_side()
     try:
-        with without_load_reports():  # the language model's tensors are left out on purpose
+        with without_load_reports():  # the tensors of the language model are skipped on purpose
             trunk, report = kind.from_pretrained(
                 folder, output_loading_info=True, local_files_only=True
             )
@@ -46,7 +46,7 @@ def load_blip2(folder: str, image_size: int | None = None) -> tuple[Any, Preproc
 
 
 def blank_blip2() -> Any:
-    """The published BLIP-2's image side without weights, for torch's meta device."""
+    """The image side of the published BLIP-2 without weights, for torch's meta device."""
     from transformers import Blip2Config
 
     return _image_side()(Blip2Config())
@@ -67,7 +67,7 @@ def resize_blip2(trunk: Any, image_size: int) -> None:
 
 
 def _image_side() -> Any:
-    """The class of BLIP-2's image side, which reads checkpoints of the full model."""
+    """The class of the image side, which loads checkpoints of the full model."""
     try:
         import torch
         from transformers import Blip2Config, Blip2QFormerModel, Blip2VisionModel
@@ -76,11 +76,13 @@ def _image_side() -> Any:
         raise MissingDependencyError(f"BLIP-2 needs transformers and torch: {INSTALL}") from error
 
     class Blip2ImageSide(Blip2PreTrainedModel):  # type: ignore[misc]
-        """vision_model, qformer and query_tokens under the names of the full model."""
+        """vision_model, qformer and query_tokens, named as in the full model."""
 
         def __init__(self, config: Blip2Config):
             super().__init__(config)
-            config.qformer_config.use_qformer_text_input = False  # its layers never meet a picture
+            config.qformer_config.use_qformer_text_input = (
+                False  # these layers never process a picture
+            )
             width = config.qformer_config.hidden_size
             self.vision_model = Blip2VisionModel._from_config(config.vision_config)
             self.query_tokens = torch.nn.Parameter(torch.zeros(1, config.num_query_tokens, width))
@@ -88,7 +90,7 @@ def _image_side() -> Any:
             self.post_init()
 
         def queries(self, pixels: Any) -> Any:
-            """Normalised pixels (n, 3, s, s) -> query vectors (n, q, d)."""
+            """Normalized pixels (n, 3, s, s) -> query vectors (n, q, d)."""
             tokens = self.vision_model.embeddings(pixels)
             for layer in self.vision_model.encoder.layers:
                 tokens = layer(tokens)
@@ -100,7 +102,7 @@ def _image_side() -> Any:
             return found
 
         def forward(self, pixels: Any) -> Any:
-            """Normalised pixels (n, 3, s, s) -> the mean query vector (n, d)."""
+            """Normalized pixels (n, 3, s, s) -> the mean query vector (n, d)."""
             return self.queries(pixels).mean(1)
 
     return Blip2ImageSide

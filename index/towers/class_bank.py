@@ -1,7 +1,7 @@
 """The 1,000 ImageNet classes of an offline tower: "a photo of a ..." and classifier rows (1000, d).
 
-A classifier's row is the direction in which the tower's features point for its class, so that the
-rows serve as keys of a prompt index and a search is the classification.
+A row of the classifier is the direction of the tower's features for its class. So the rows serve as
+keys of a prompt index, and a search in it is a classification.
 """
 
 import importlib
@@ -18,14 +18,14 @@ CLASSES = 1000
 
 
 class ClassBank(NamedTuple):
-    """Prompts and keys, class by class."""
+    """One prompt and one key per class."""
 
     prompts: list[str]
     keys: np.ndarray  # (1000, d_features) float32 unit length
 
 
 def read_class_bank(tower: str) -> ClassBank:
-    """The classes of an offline tower; raises ConfigError for a tower without a classifier."""
+    """Read the classes of an offline tower. Raises ConfigError for a tower without a classifier."""
     if tower not in OFFLINE_TOWERS:
         raise ConfigError(
             f"fallback.model must be one of {', '.join(OFFLINE_TOWERS)}, got {tower!r}: it needs "
@@ -33,7 +33,7 @@ def read_class_bank(tower: str) -> ClassBank:
         )
     weight = list(read_weights(tower).values())[-2]
     if weight.shape[0] != CLASSES:
-        raise ConfigError(f"{tower}'s classifier has {weight.shape[0]} classes, wanted {CLASSES}")
+        raise ConfigError(f"{tower}'s classifier has {weight.shape[0]} classes, expected {CLASSES}")
     info = importlib.import_module("timm.data").ImageNetInfo()
     names = [info.index_to_description(place).split(",")[0] for place in range(CLASSES)]
     return ClassBank([describe_photo(name) for name in names], to_unit_length(weight.numpy()))

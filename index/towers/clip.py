@@ -1,7 +1,6 @@
-"""The one file that knows open_clip: a model name -> the image encoder of a CLIP, and its parts.
+"""A model name -> the image encoder of a CLIP, and its parts, with open_clip.
 
-Towers without a text side (`image_only.py`) are loaded here too, as a CLIP of which only the
-pictures can be encoded.
+Towers without a text side (`image_only.py`) are loaded as a CLIP that encodes pictures only.
 """
 
 import copy
@@ -49,7 +48,7 @@ class Clip:
         model_config: Mapping[str, Any] | None = None,
     ):
         self.model = model
-        self.model_config = model_config  # what open_clip built it from
+        self.model_config = model_config  # the config that open_clip built the model from
         self.head = head  # of output `prediction`
         self.config = config
         self.preprocess = preprocess
@@ -57,7 +56,7 @@ class Clip:
         self.device = next(model.parameters()).device
         on_gpu = self.device.type == "cuda"
         self.batch_size = config.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
-        self.lanes = own_cores()  # they decode; the tower takes one batch at a time
+        self.lanes = own_cores()  # threads that decode; the tower runs one batch at a time
         self._one_batch = Lock()
         self.dim = self._measure_dim()
         self.space = digest_json(
@@ -95,14 +94,14 @@ class Clip:
 
     @cached_property
     def _fast_graph(self) -> Any:
-        """The image graph as it runs."""
+        """The image graph for running: in bf16 or compiled, if so configured."""
         size = self.preprocess.image_size
         return fast_graph(self.image_graph, self.config, size, self.batch_size)
 
     def image_graph(self, dtype: str = "float32") -> Any:
         """A torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d).
 
-        In another `dtype` than that of the weights the tower is a copy.
+        If `dtype` differs from that of the weights, the tower is a copy.
         """
         visual = self.model.visual
         if dtype != "float32":
@@ -116,7 +115,7 @@ def load_clip(
 ) -> Clip:
     """Load the tower that `config` names, on `device` or the GPU if there is one.
 
-    `trained` is a folder that `unprompt train head` exported: its tower and head are used.
+    `trained` is a folder exported by `unprompt train head`; its tower and head are used.
     Raises ConfigError for an unknown model and MissingDependencyError without the build extra.
     """
     try:

@@ -40,5 +40,5 @@ class ClipTextEncoder:
 def load_text_tower(
     config: EncoderConfig, threads: int | None = None, trained: Path | None = None
 ) -> ClipTextEncoder:
-    """The text side of the CLIP that `config` names; OMP_NUM_THREADS rules torch's threads."""
+    """Load the text side of the CLIP that `config` names. OMP_NUM_THREADS sets torch's threads."""
     return ClipTextEncoder(load_clip(config, trained=trained))

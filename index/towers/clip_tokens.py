@@ -1,9 +1,9 @@
-"""Text -> how many tokens CLIP's tokenizer makes of it, with start and end; its limit is 77.
+"""A text -> its number of CLIP tokens, with start and end. CLIP's limit is 77.
 
-CLIP changes a text (`clean_for_clip`), cuts it into pieces (`CLIP_PIECE`: a word, a digit, a run of
-signs) and each piece into tokens, so the tokens of a text are the sum over its pieces. open_clip's
-own tokenizer would load torch with it, so its merges are read from the file that open_clip brings,
-and the library `tokenizers` applies them.
+CLIP cleans a text (`clean_for_clip`) and splits it into pieces (`CLIP_PIECE`: a word, a digit, a
+run of signs) and each piece into tokens. So the number of tokens is the sum over the pieces.
+open_clip's own tokenizer would import torch. Therefore this module reads the merges from
+open_clip's file, and the library `tokenizers` applies them.
 """
 
 import gzip
@@ -16,26 +16,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 MERGES_FILE = "bpe_simple_vocab_16e6.txt.gz"  # beside open_clip's tokenizer
-MERGES = 49152 - 256 - 2  # of its lines, behind the heading
+MERGES = 49152 - 256 - 2  # lines of merges, after the heading
 END = "</w>"
 SPECIAL = ("<start_of_text>", "<end_of_text>")
 START_AND_END = 2
-FEW_MERGES = 2000  # the first, which a query reads in a few milliseconds
+FEW_MERGES = 2000  # the first merges; a query reads them in a few milliseconds
 _PIECE = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 CLIP_PIECE = f"{'|'.join(SPECIAL)}|{_PIECE}"
 
 
 class _Merging(NamedTuple):
-    whole: Any  # the tokenizer of whole texts
-    model: Any  # the merges alone, for one piece
-    letters: Any  # bytes <-> the letters that the vocabulary has for them
-    words: tuple[str, ...]  # what the vocabulary holds as whole words, spelt in these letters
+    whole: Any  # tokenizer for whole texts
+    model: Any  # merges only, for one piece
+    letters: Any  # bytes <-> the letters that stand for them in the vocabulary
+    words: tuple[str, ...]  # whole words of the vocabulary, in these letters
 
 
 def count_clip_tokens(text: str) -> int:
     """Tokens of `text` for CLIP and Stable Diffusion.
 
-    Without open_clip an upper bound is given: a token for every four letters of a word begun.
+    Without open_clip the result is an upper bound: one token per four letters of a word, rounded
+    up.
     """
     merging = _merging()
     if merging is None:
@@ -44,10 +45,10 @@ def count_clip_tokens(text: str) -> int:
 
 
 def fits_clip(text: str, most: int) -> bool:
-    """Whether `count_clip_tokens` of a text is at most `most`, which is seldom worth all merges.
+    """Whether a text has at most `most` tokens, usually without reading all merges.
 
-    A text that CLIP does not change has no more tokens than characters, and later merges only make
-    fewer of what the first ones leave.
+    A text that CLIP does not clean has no more tokens than characters, and later merges only reduce
+    the number of tokens that the first merges leave.
     """
     if text.isascii() and text.isprintable() and "&" not in text:
         if START_AND_END + len(text) - text.count(" ") <= most:
@@ -63,7 +64,7 @@ def _count(cleaned: str, merging: "_Merging") -> int:
 
 
 def clean_for_clip(text: str) -> str:
-    """What CLIP's tokenizer cuts up: mended characters, entities resolved, lower case."""
+    """The text that CLIP splits: with repaired characters, resolved entities, in lower case."""
     try:
         import ftfy
     except ImportError:
@@ -75,7 +76,7 @@ def clean_for_clip(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def single_tokens() -> frozenset[str]:
-    """The pieces that are one token each: the whole words of CLIP's vocabulary.
+    """The pieces with one token each: the whole words of CLIP's vocabulary.
 
     Empty without open_clip.
     """
@@ -89,7 +90,7 @@ def single_tokens() -> frozenset[str]:
 
 
 def count_piece_tokens(pieces: Sequence[str]) -> list[int]:
-    """Tokens of each piece of a text that `clean_for_clip` has changed."""
+    """The number of tokens of each piece of a cleaned text (`clean_for_clip`)."""
     merging = _merging()
     if merging is None:
         return [_bound(piece) for piece in pieces]
@@ -101,7 +102,7 @@ def _bound(word: str) -> int:
 
 
 def _spell(piece: str, merging: _Merging) -> str:
-    """The piece's bytes as the letters that the vocabulary has for them; ASCII is itself."""
+    """The bytes of a piece as letters of the vocabulary; ASCII stays as it is."""
     if piece.isascii():
         return piece
     return "".join(spelt for spelt, _ in merging.letters.pre_tokenize_str(piece))
@@ -109,7 +110,7 @@ def _spell(piece: str, merging: _Merging) -> str:
 
 @lru_cache(maxsize=2)
 def _merging(count: int = MERGES) -> _Merging | None:
-    """The first merges of CLIP; None without open_clip or tokenizers."""
+    """The first merges of CLIP, or None without open_clip or tokenizers."""
     found = importlib.util.find_spec("open_clip")
     try:
         from tokenizers import Regex, Tokenizer, models, pre_tokenizers

@@ -1,4 +1,7 @@
-"""What the features of a tower are: pooled last layer and channel statistics of the last stages."""
+"""The features of a tower: its pooled last layer and channel statistics of the last stages.
+
+Encoders (`image_graph.py`) and training use the same functions.
+"""
 
 import importlib
 from collections.abc import Sequence
@@ -7,7 +10,7 @@ from typing import Any
 STAGES = 4
 
 
-# Part of an encoder's identity: another form gives other vectors.
+# A part of an encoder's identity, because another form gives other vectors.
 OUTPUT_FORMS = {
     "embedding": "embedding",
     "pooled": "pooled",
@@ -24,7 +27,7 @@ def channel_statistics(activation: Any) -> Any:
 
 
 def join_features(parts: Sequence[Any]) -> Any:
-    """Parts (n, d_i), each at unit length so that none outweighs the others -> (n, sum of d_i)."""
+    """Join parts (n, d_i) to (n, sum of d_i), each scaled to unit length for equal weight."""
     torch = importlib.import_module("torch")
     normalize = torch.nn.functional.normalize
     return normalize(torch.cat([normalize(part, dim=-1) for part in parts], -1), dim=-1)

@@ -1,13 +1,16 @@
 """A CLIP's image side -> a torch module: uint8 pixels (n, s, s, 3) -> unit vectors (n, d).
 
-`embedding` is the CLIP's own image vector, `pooled` the output of its timm trunk's last layer,
-which a classifier reads. `features` describes a picture by every scale of its
-timm trunk: the pooled output of the last layer, and the mean and the standard deviation of each
-channel in the last four stages. The early stages carry what the last one is trained to ignore:
-colour, texture, style (Gatys et al. 2016 read style from the same statistics). `prediction` is
-what a trained head makes of the features (of the image vector where the tower is open_clip's own
-ViT or BLIP-2, without a trunk; of the tokens where the head is a Q-Former): a vector in the space
-of the prompts.
+The setting `encoder.output` selects the vector:
+
+- `embedding`: the image vector of the CLIP.
+- `pooled`: the output of the last layer of the timm trunk, which a classifier reads.
+- `features`: all scales of the timm trunk. These are the pooled output of the last layer, and the
+  mean and standard deviation of each channel in the last four stages. The early stages carry
+  information that the last one is trained to ignore: color, texture, style (Gatys et al. 2016 read
+  style from the same statistics).
+- `prediction`: the output of a trained head, a vector in the space of the prompts. The head reads
+  the features, the image vector (for open_clip's own ViT and BLIP-2, which have no timm trunk), or
+  the tokens (for a Q-Former head).
 """
 
 import importlib
@@ -27,7 +30,10 @@ def build_image_graph(
     output: str,
     head: Mapping[str, np.ndarray] | None = None,
 ) -> Any:
-    """The module in evaluation mode, pixel normalisation included; `head` is for `prediction`."""
+    """Build the module, in evaluation mode and with normalization of pixels.
+
+    `head` holds the tensors of a trained head, for `prediction`.
+    """
     torch = importlib.import_module("torch")
     normalize = torch.nn.functional.normalize
     module: Any = torch.nn.Module
@@ -41,8 +47,8 @@ def build_image_graph(
             self.tower = visual if joint else visual.trunk
             self.register_buffer("mean", 255.0 * torch.tensor(preprocess.mean).view(1, 3, 1, 1))
             self.register_buffer("std", 255.0 * torch.tensor(preprocess.std).view(1, 3, 1, 1))
-            self.dtype = next(self.tower.parameters()).dtype  # all but the tower is float32
-            self.reader = reader  # so that it moves to the device
+            self.dtype = next(self.tower.parameters()).dtype  # everything but the tower is float32
+            self.reader = reader  # registered, so that it moves to the device
             for name, matrix in matrices.items():
                 self.register_buffer(name, torch.from_numpy(matrix))
 
@@ -51,7 +57,7 @@ def build_image_graph(
             return self.describe(planes)
 
         def describe(self, planes: Any) -> Any:
-            """Normalised pixels (n, 3, s, s) -> unit vectors (n, d)."""
+            """Normalized pixels (n, 3, s, s) -> unit vectors (n, d)."""
             planes = planes.to(self.dtype)
             if reader is not None:
                 return normalize(reader(image_tokens(self.tower, planes).float()), dim=-1)
@@ -77,10 +83,10 @@ def build_image_graph(
 
 
 def image_tokens(tower: Any, planes: Any) -> Any:
-    """What a Q-Former reads: normalised pixels (n, 3, s, s) -> tokens (n, t, d_token).
+    """The tokens for a Q-Former: normalized pixels (n, 3, s, s) -> tokens (n, t, d_token).
 
-    The query vectors of a BLIP-2, the last normalised tokens of a ViT, the places of a CNN's last
-    activation.
+    They are the query vectors of a BLIP-2, the last normalized tokens of a ViT, or the positions of
+    a CNN's last activation.
     """
     if hasattr(tower, "queries"):
         return tower.queries(planes)

@@ -1,4 +1,4 @@
-"""Image towers that are no CLIP, by name: `blip2:FOLDER`, `timm:NAME` -> a model and its pixels."""
+"""Image towers without a text side: `blip2:FOLDER`, `timm:NAME` -> a model and preprocessing."""
 
 import importlib
 from typing import Any
@@ -13,14 +13,14 @@ BLIP2, TIMM = "blip2:", "timm:"
 
 
 def is_image_only(model: str) -> bool:
-    """Whether a model's name stands for an image tower without a text side."""
+    """Whether a model name means an image tower without a text side."""
     return model.startswith((BLIP2, TIMM))
 
 
 def build_image_only(config: EncoderConfig) -> tuple[Any, Preprocess]:
-    """A torch module with the tower at `visual`, as a CLIP has it, and the pixels it takes.
+    """A torch module with the tower in `visual`, as in a CLIP, and its preprocessing.
 
-    Raises ConfigError where the tower cannot be loaded, or for an output that needs a text side.
+    Raises ConfigError if the tower cannot be loaded, or if the output needs a text side.
     """
     if config.output == "embedding":
         raise ConfigError(

@@ -1,19 +1,20 @@
-"""A transformer's image side with less work for a processor: the same vectors, to rounding.
+"""A transformer's image side -> one that runs faster on a CPU, with the same vectors to rounding.
 
-- The hidden layer of an MLP in pieces, each widened, activated and multiplied back before the next:
-  what lies between the two matrices stays in a core's cache. OpenVINO gains most in bf16.
-- Patches cut out and multiplied by one matrix, instead of a convolution with as large a stride.
-- The last block for the class token alone, where nothing else of its output is read.
+- MLPs run in blocks of hidden units. Each block is widened, activated and multiplied back before
+  the next one, so the values between the two matrices stay in a core's cache. OpenVINO gains most
+  in bf16.
+- Patches are cut out and multiplied by one matrix, instead of a convolution with a large stride.
+- The last block runs for the class token only, if nothing else of its output is used.
 
-Modules that hold none of these stay as they are, and all weights are shared with the given ones.
+Other modules stay as they are. All weights are shared with the original module.
 """
 
 import copy
 import importlib
 from typing import Any
 
-PIECE = 512  # hidden numbers: these of a core's batch, and their weights, fit its cache
-LEAST_PATCH = 8  # pixels; smaller strides are those of CNNs
+PIECE = 512  # hidden units per block; their values and weights fit a core's cache
+LEAST_PATCH = 8  # pixels; smaller strides belong to CNNs
 MLPS = (  # of open_clip, timm and transformers
     ("c_fc", "gelu", "c_proj"),
     ("fc1", "act", "fc2"),
@@ -22,7 +23,7 @@ MLPS = (  # of open_clip, timm and transformers
 
 
 def lean_graph(graph: Any) -> Any:
-    """An image graph (image_graph.py) -> one of the same vectors."""
+    """Make an image graph (image_graph.py) lean. Its vectors stay the same."""
     tower = _lean(graph.tower)
     if graph.reader is None and _reads_class_token(tower):  # a Q-Former reads all tokens
         *blocks, last = tower.transformer.resblocks
@@ -44,14 +45,14 @@ def _lean(module: Any) -> Any:
 
 
 def _with_children(module: Any, children: dict[str, Any]) -> Any:
-    """A copy of the module, not of its weights, with other children."""
+    """A copy of the module with other children; the weights are not copied."""
     twin = copy.copy(module)
     twin._modules = {**module._modules, **children}
     return twin
 
 
 def _mlp_parts(module: Any) -> list[Any] | None:
-    """The matrix that widens, the activation, the matrix back; None for all but a wide MLP."""
+    """The widening matrix, the activation and the narrowing matrix of a wide MLP, or None."""
     nn, children = _nn(), dict(module.named_children())
     for names in MLPS:
         if not children.keys() >= set(names):
@@ -66,7 +67,7 @@ def _mlp_parts(module: Any) -> list[Any] | None:
 
 
 def _mlp_in_pieces(widen: Any, activation: Any, narrow: Any) -> Any:
-    """(..., d) -> (..., d) with only a piece of the hidden layer at a time."""
+    """An MLP (..., d) -> (..., d) that computes one block of the hidden layer at a time."""
     nn = _nn()
     count = round(widen.out_features / PIECE)
     biases = [None] * count if widen.bias is None else widen.bias.chunk(count)
@@ -92,7 +93,7 @@ def _mlp_in_pieces(widen: Any, activation: Any, narrow: Any) -> Any:
 
 
 def _linear(weight: Any, bias: Any) -> Any:
-    """A layer of these weights, which are not copied."""
+    """A linear layer with these weights, without a copy."""
     nn = _nn()
     layer = nn.Linear(1, 1, bias=False)
     layer.out_features, layer.in_features = weight.shape
@@ -111,7 +112,7 @@ def _cuts_patches(module: Any) -> bool:
 
 
 def _patch_matrix(convolution: Any) -> Any:
-    """Planes (n, c, h, w) -> (n, d, h // patch, w // patch); what is left at the edges is cut."""
+    """Planes (n, c, h, w) -> (n, d, h // patch, w // patch). Incomplete patches are dropped."""
     nn = _nn()
     high, wide = convolution.stride
     matrix = _linear(convolution.weight.flatten(1), convolution.bias)
@@ -120,7 +121,7 @@ def _patch_matrix(convolution: Any) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.matrix = matrix
-            self.weight = convolution.weight  # some ask for its type
+            self.weight = convolution.weight  # some callers read its dtype
 
         def forward(self, planes: Any) -> Any:
             rows, columns = planes.shape[2] // high, planes.shape[3] // wide
@@ -133,7 +134,7 @@ def _patch_matrix(convolution: Any) -> Any:
 
 
 def _reads_class_token(tower: Any) -> bool:
-    """Whether this is open_clip's own ViT of plain blocks, and its vector that token's."""
+    """Whether this is open_clip's own ViT with plain blocks, pooled by its class token."""
     from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 
     return (
@@ -147,7 +148,7 @@ def _reads_class_token(tower: Any) -> bool:
 
 
 def _class_token_block(block: Any) -> Any:
-    """Tokens (n, t, d) -> the first of them (n, 1, d), as the block makes it."""
+    """A block that maps tokens (n, t, d) to the first output token (n, 1, d)."""
 
     class ClassTokenBlock(_nn().Module):  # type: ignore[misc]
         def __init__(self) -> None:

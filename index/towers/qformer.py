@@ -1,7 +1,7 @@
 """A head that reads tokens: learned queries, cross-attention; (n, t, d_token) -> (n, d_prompt).
 
-After the Q-Former of BLIP-2 (Li et al. 2023), as pooling over a tower's tokens: the mean of the
-queries is regressed. Training learns it, an encoder of output `prediction` runs it.
+It follows the Q-Former of BLIP-2 (Li et al. 2023), as pooling over a tower's tokens: the mean of
+the queries is regressed. Training fits it, and an encoder with output `prediction` runs it.
 """
 
 import importlib
@@ -17,7 +17,7 @@ QUERIES = "queries"
 
 
 class QFormerShape(NamedTuple):
-    """How large a Q-Former is."""
+    """The size of a Q-Former."""
 
     token_dim: int
     width: int
@@ -27,7 +27,10 @@ class QFormerShape(NamedTuple):
 
 
 def build_qformer(shape: QFormerShape) -> Any:
-    """A torch module with fresh weights; raises ConfigError for a width that does not divide."""
+    """A torch module with new weights.
+
+    Raises ConfigError for a width that HEADS does not divide.
+    """
     torch: Any = importlib.import_module("torch")
     nn: Any = torch.nn
     if shape.width % HEADS:
@@ -60,21 +63,21 @@ def build_qformer(shape: QFormerShape) -> Any:
 def spread_queries(queries: Any, tokens: Any) -> Any:
     """The same queries (1, q, d) for each of n pictures with tokens (n, t, c): (n, q, d).
 
-    They read a number of the picture, to no effect: OpenVINO 2026.4 computes layers that see
-    nothing of it once, and overwrites the result with the first picture's.
+    The result depends formally on the picture, without an effect: OpenVINO 2026.4 computes layers
+    that do not depend on it only once, and overwrites that result with the first picture's.
     """
     return queries + 0.0 * tokens[:, :1, :1]
 
 
 def is_qformer(head: Mapping[str, np.ndarray]) -> bool:
-    """Whether the tensors of a head are a Q-Former's."""
+    """Whether the tensors of a head belong to a Q-Former."""
     return QUERIES in head
 
 
 def load_qformer(head: Mapping[str, np.ndarray]) -> Any:
-    """The torch module that tensors were saved from, in evaluation mode.
+    """Load a Q-Former from its tensors, in evaluation mode.
 
-    Raises DamagedFileError where they are not all there.
+    Raises DamagedFileError if a tensor is missing.
     """
     torch: Any = importlib.import_module("torch")
     try:
@@ -85,6 +88,6 @@ def load_qformer(head: Mapping[str, np.ndarray]) -> Any:
         module.load_state_dict({name: torch.from_numpy(array) for name, array in head.items()})
     except (KeyError, RuntimeError, ValueError) as error:
         raise DamagedFileError(
-            f"the saved Q-Former is not whole: {error}; train the head again"
+            f"the saved Q-Former is incomplete: {error}; train the head again"
         ) from error
     return module.eval()

@@ -1,4 +1,4 @@
-"""The one file that makes a timm model by name: NAME -> its trunk and the pixels it takes."""
+"""The name of a timm model -> its trunk and its preprocessing."""
 
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ def load_timm(
 ) -> tuple[Any, Preprocess]:
     """The trunk of a timm model, without its classifier.
 
-    `weights` is a checkpoint file in timm's format; without one timm fetches those it published
-    under the name. Raises ConfigError where they are not to be had or do not fit.
+    `weights` is a checkpoint file in timm's format. Without it, timm downloads the published
+    weights. Raises ConfigError if the weights are not available or do not fit.
     """
     try:
         import timm
@@ -24,7 +24,7 @@ def load_timm(
     except ImportError as error:
         raise MissingDependencyError(f"timm:{name} needs timm: {INSTALL}") from error
     if not timm.is_model(name):
-        raise ConfigError(f"timm knows no model {name!r}; see timm.list_models()")
+        raise ConfigError(f"timm has no model {name!r}; see timm.list_models()")
     try:
         trunk = timm.create_model(name, pretrained=weights is None)
         trunk.reset_classifier(0)
@@ -49,11 +49,11 @@ def load_timm(
 
 
 def _load_weights(trunk: Any, weights: str) -> None:
-    """Put a checkpoint's tensors into the trunk, all of them but the classifier's."""
+    """Load the tensors of a checkpoint into the trunk, without the classifier."""
     from timm.models import load_state_dict
 
     if not Path(weights).is_file():
-        raise ConfigError(f"there is no checkpoint file {weights}")
+        raise ConfigError(f"no checkpoint file {weights}")
     names = np.atleast_1d(trunk.pretrained_cfg.get("classifier") or ())
     classifier = tuple(f"{name}." for name in names)
     tensors = load_state_dict(weights)

@@ -1,8 +1,8 @@
 """A trained tower and head as a folder: tower.safetensors, head.safetensors, training.json (last).
 
-`unprompt train head` writes it, an encoder loads it: merged weights under the library's own names,
-and the head as matrices: features (n, d) -> relu(x @ weight_1 + bias_1) @ weight_2 + bias_2. A
-Q-Former head lies there under the names of `qformer.py`.
+`unprompt train head` writes this folder, and an encoder loads it. It holds the merged weights under
+the library's names, and the head as matrices: features (n, d) -> relu(x @ weight_1 + bias_1) @
+weight_2 + bias_2. A Q-Former head is stored under the names of `qformer.py`.
 """
 
 from pathlib import Path
@@ -21,20 +21,20 @@ FILES = (TOWER, HEAD, DESCRIPTION)
 
 @dataclass(frozen=True, config=STRICT)
 class TrainingResult:
-    """What an export holds, what it learned from, and how good it was when it was kept."""
+    """The description of an export: its model, its training data and its validation cosine."""
 
     model: str
     pretrained: str | None
     image_size: int
     step: int
     validation_cosine: float | None  # none: not measured
-    pairs: int  # renders it learned from
+    pairs: int  # renders it was trained on
     target_space: str
-    trained_on: str | None = None  # the corpus whose held-out prompts it has not seen
+    trained_on: str | None = None  # digest of the corpus whose held-out prompts it has not seen
 
 
 def read_result(folder: Path) -> TrainingResult:
-    """The description of a finished export; raises ConfigError where there is none."""
+    """Read the description of a finished export. Raises ConfigError if there is none."""
     path = folder / DESCRIPTION
     if not path.is_file():
         raise ConfigError(
@@ -44,10 +44,10 @@ def read_result(folder: Path) -> TrainingResult:
 
 
 def join_corpora(first: str | None, second: str | None) -> str | None:
-    """What a tower counts as trained on that learned on two corpora, one after the other or mixed.
+    """The `trained_on` of a tower that was trained on two corpora, one after the other or mixed.
 
-    None is no corpus of ours. Of two different ones either's held-out prompts may have been seen:
-    the answer is the digest of neither.
+    None means no corpus of ours. With two different corpora, the tower may have seen the held-out
+    prompts of either, so the result is the digest of neither.
     """
     known = sorted({digest for digest in (first, second) if digest is not None})
     if len(known) < 2:
@@ -56,7 +56,7 @@ def join_corpora(first: str | None, second: str | None) -> str | None:
 
 
 def read_head(folder: Path) -> dict[str, np.ndarray]:
-    """The head's tensors, float32; `weight_1` is absent from a linear head."""
+    """Read the tensors of the head, float32. A linear head has no `weight_1`."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -68,7 +68,7 @@ def read_head(folder: Path) -> dict[str, np.ndarray]:
 
 
 def load_tower(trunk: Any, folder: Path) -> None:
-    """Put the trained weights into a torch module; raises DamagedFileError if they do not fit."""
+    """Load the trained weights into a torch module. Raises DamagedFileError if they do not fit."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -1,8 +1,11 @@
 """Shared by the tests: a tiny run built once, a hand-made index, the command line in process."""
 
+import fcntl
 import os
+import shutil
+import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +24,15 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # waiting threads that spin slow a sh
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+HEAVY_FIXTURES = {"tiny_run", "build_once"}  # of whole builds
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a whole build as slow: `make test-fast` leaves it out."""
+    for item in items:
+        if HEAVY_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +42,54 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+BuildOnce = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The preset scenes-tiny, built for real. Copy it before damaging it."""
+def build_once(tmp_path_factory: pytest.TempPathFactory) -> BuildOnce:
+    """Make a folder by name, once for all workers of pytest-xdist; the others wait for it.
+
+    What it holds is shared: copy it before changing it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def build(name: str, make: Callable[[Path], object]) -> Path:
+        folder = shared / name
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                unfinished = shared / f"{name}.unfinished"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                make(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def tiny_run(build_once: BuildOnce) -> Iterator[Path]:
+    """The preset scenes-tiny, built for real. Copy it before changing it."""
     from unprompt.ui.jobs.build import build_run
     from unprompt.ui.jobs.config import load_config
 
-    folder = tmp_path_factory.mktemp("scenes-tiny") / "run"
-    build_run(folder, load_config("scenes-tiny"))
-    return folder
+    folder = build_once("scenes-tiny", lambda made: build_run(made, load_config("scenes-tiny")))
+    before = times_of(folder)
+    yield folder
+    assert times_of(folder) == before, "a test has changed the run that all tests share"
+
+
+def times_of(folder: Path) -> dict[Path, int]:
+    """Modification times of all files under a folder, in nanoseconds."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import open_clip
 import pytest
 import torch
-from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from unprompt.index.base.errors import ConfigError
@@ -39,9 +38,11 @@ def noise(size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def open_clip_pixels(image: Image.Image, cfg: PreprocessCfg) -> np.ndarray:
+def open_clip_pixels(image: Image.Image, plain: tuple[Any, ...]) -> np.ndarray:
     """What open_clip's own evaluation transform makes of a picture, as uint8 (s, s, 3)."""
-    planes = image_transform_v2(cfg, is_train=False)(image)
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    planes = image_transform_v2(PreprocessCfg(64, "RGB", *plain), is_train=False)(image)
     return (planes.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
 
 
@@ -52,10 +53,9 @@ def test_preprocess_is_open_clips_pixel_for_pixel(
     size: tuple[int, int], resize_mode: str, interpolation: str
 ) -> None:
     plain = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), interpolation, resize_mode)
-    cfg = PreprocessCfg(64, "RGB", *plain)
     image = noise(size)
     (found,) = Preprocess(64, *plain)([image])  # type: ignore[arg-type]
-    np.testing.assert_array_equal(found, open_clip_pixels(image, cfg))
+    np.testing.assert_array_equal(found, open_clip_pixels(image, plain))
 
 
 def test_preprocess_of_a_batch_is_that_of_each() -> None:
@@ -77,6 +77,8 @@ def test_an_endless_strip_is_cut_not_blown_up() -> None:
 @pytest.fixture(scope="module")
 def vit(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., EncoderConfig]:
     """A real open_clip ViT of two layers with random weights in a checkpoint file."""
+    import open_clip
+
     folder = tmp_path_factory.mktemp("vit")
     for name, config in (("tiny-vit", VIT), ("tiny-vit-other", {**VIT, "embed_dim": 8})):
         (folder / f"{name}.json").write_text(json.dumps(config))
@@ -94,6 +96,8 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., EncoderConfig
 
 def test_a_named_model_is_open_clips_own(vit: Callable[..., EncoderConfig]) -> None:
     """The whole of our path against create_model_and_transforms and encode_image."""
+    import open_clip
+
     config = vit(batch_size=2)
     clip = load_clip(config, device="cpu")
     model, _, transform = open_clip.create_model_and_transforms(

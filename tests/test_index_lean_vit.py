@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import timm
 import torch
-from open_clip.transformer import VisionTransformer
 from tiny_towers import SIZE, make_tower, save_clip
 
 from unprompt.index.encoders.preprocess import Preprocess
@@ -28,11 +26,15 @@ WIDE = 3 * PIECE - 8  # pieces of two sizes
 
 
 def open_clip_vit(**options: Any) -> Any:
+    from open_clip.transformer import VisionTransformer
+
     tower = VisionTransformer(SIZE, 8, 32, 3, 2, WIDE / 32, output_dim=24, **options)
     return tower.eval()
 
 
 def timm_vit() -> Any:
+    import timm
+
     size = {"img_size": SIZE, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2}
     return timm.create_model("vit_tiny_patch16_224", num_classes=0, mlp_ratio=WIDE / 32, **size)
 

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import pytest
 import torch
 import yaml
@@ -87,6 +86,8 @@ def test_an_unlocked_text_tower_learns(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_export_is_a_clip_that_open_clip_loads(run: Path, tmp_path: Path) -> None:
+    import open_clip
+
     export = train_run(run, load_config(str(write_config(tmp_path))), section="clip")
     name = f"local-dir:{export}"
     theirs = open_clip.create_model(name).eval()
@@ -153,14 +154,16 @@ def test_the_loss_by_value(loss: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("loss", ["clip", "siglip"])
-def test_pairs_of_other_processes_are_negatives_too(run: Path, tmp_path: Path, loss: str) -> None:
+def test_pairs_of_other_processes_are_negatives_too(
+    run: Path, tmp_path: Path, free_port: int, loss: str
+) -> None:
     config = write_config(tmp_path, loss=loss, stages=[{"epochs": 1, "learning_rate": 0.003}])
     alone = tmp_path / "alone"
     shutil.copytree(run, alone, symlinks=True)
     train_run(alone, load_config(str(config)), section="clip")
     launched = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
-         "--master_addr", "127.0.0.1", "--master_port", "29618",
+         "--master_addr", "127.0.0.1", "--master_port", str(free_port),
          "-m", "unprompt.ui.cli.main", "train", "clip", str(config), "-o", str(run)],
         capture_output=True, text=True, timeout=LIMIT_SECONDS,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import timm
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -67,6 +66,8 @@ def tower_of(family: str, folder: Path, image_size: int | None = None) -> TowerC
         return TowerConfig(f"blip2:{save_blip2(folder / 'blip2')}", None, image_size)
     torch.manual_seed(0)
     path = folder / f"{family}.safetensors"
+    import timm
+
     save_file(timm.create_model(family).state_dict(), path)
     return TowerConfig(f"timm:{family}", str(path), image_size or 64)
 

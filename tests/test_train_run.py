@@ -135,7 +135,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(run: Path, tmp_path: Path, cac
     assert steps == [line["step"] for line in read_metrics(whole / "train" / "metrics.jsonl")]
 
 
-def test_two_processes_follow_the_curve_of_one(run: Path, tmp_path: Path) -> None:
+def test_two_processes_follow_the_curve_of_one(run: Path, tmp_path: Path, free_port: int) -> None:
     path = write_config(
         tmp_path, head={"kind": "linear"}, stages=[{"epochs": 2, "learning_rate": 0.002}]
     )
@@ -144,7 +144,7 @@ def test_two_processes_follow_the_curve_of_one(run: Path, tmp_path: Path) -> Non
     train_run(alone, load_config(str(path)))
     launched = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
-         "--master_addr", "127.0.0.1", "--master_port", "29617", *command(path, run)],
+         "--master_addr", "127.0.0.1", "--master_port", str(free_port), *command(path, run)],
         capture_output=True, text=True, timeout=LIMIT_SECONDS,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip

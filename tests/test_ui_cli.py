@@ -197,16 +197,16 @@ def test_eval_json(cli: Cli, tiny_run: Path) -> None:
     assert "leak check" in table.err and report["leaks"]["rows_near_held_out"] == 0
 
 
-def test_eval_report_and_texts(cli: Cli, tiny_run: Path) -> None:
-    found = cli("eval", "scenes-tiny", "--output", tiny_run, "--texts", 8, "--report", "--json")
+def test_eval_report_and_texts(cli: Cli, run_copy: Path) -> None:
+    found = cli("eval", "scenes-tiny", "--output", run_copy, "--texts", 8, "--report", "--json")
     summary = json.loads(found.out)
     assert summary["methods"][-1]["method"] == "composed text" and summary["methods"][-1]["n"] == 8
     assert 0 <= summary["calibration_error"] < 0.3 and summary["compose_seconds"] > 0
-    page = (tiny_run / "report" / "report.md").read_text()
+    page = (run_copy / "report" / "report.md").read_text()
     for title in ("## Trust", "## By source", "## By length", "## Worst cases", "leak check"):
         assert title in page
     linked = re.findall(r"!\[[^]]*\]\(([^)]+)\)", page)
-    assert len(linked) >= 14 and all((tiny_run / "report" / name).is_file() for name in linked)
+    assert len(linked) >= 14 and all((run_copy / "report" / name).is_file() for name in linked)
 
 
 def test_a_submission_is_scored_against_true_prompts(

@@ -14,27 +14,27 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-pytest.importorskip("gradio", reason="the extra `demo` is not installed")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from unprompt.build.scenes.renderer import ScenesRenderer
+from unprompt.index.base.errors import MissingDependencyError
+from unprompt.inversion.inverter import Inverter
+from unprompt.ui.page.backend import make_backend
+from unprompt.ui.page.gradio_library import load_gradio
+from unprompt.ui.page.page import build_page
+from unprompt.ui.page.serve import choose_port, launch_page
 
-from gradio_client import Client, handle_file  # noqa: E402
-from gradio_client.exceptions import AppError  # noqa: E402
-from PIL import Image  # noqa: E402
-from PIL.PngImagePlugin import PngInfo  # noqa: E402
-
-from unprompt.build.scenes.renderer import ScenesRenderer  # noqa: E402
-from unprompt.index.base.errors import MissingDependencyError  # noqa: E402
-from unprompt.inversion.inverter import Inverter  # noqa: E402
-from unprompt.ui.page.backend import make_backend  # noqa: E402
-from unprompt.ui.page.gradio_library import load_gradio  # noqa: E402
-from unprompt.ui.page.page import build_page  # noqa: E402
-from unprompt.ui.page.serve import choose_port, launch_page  # noqa: E402
+# both are imported by fixtures: collecting the tests loads neither
+for library, extra in (("gradio", "demo"), ("gradio_client", "dev"), ("playwright", "dev")):
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed: the extra `{extra}`", allow_module_level=True)
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = (
@@ -122,7 +122,9 @@ def served(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def browser() -> Iterator[Any]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"no browser at {CHROMIUM}; set CHROMIUM to one")
-    with playwright.sync_playwright() as session:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as session:
         found = session.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield found
         found.close()
@@ -163,8 +165,17 @@ def visit(context: Any, served: Served) -> Iterator[Visit]:
 
 
 @pytest.fixture(scope="session")
-def client(served: Served) -> Client:
+def client(served: Served) -> Any:
+    from gradio_client import Client
+
     return Client(served.url, verbose=False)
+
+
+def expect(locator: Any) -> Any:
+    """Playwright's assertion, which waits until it holds."""
+    from playwright.sync_api import expect
+
+    return expect(locator)
 
 
 def bad_file(name: str, folder: Path, served: Served) -> Path:
@@ -238,7 +249,7 @@ def test_the_prompt_and_each_candidate_can_be_copied(visit: Visit, served: Serve
     assert buttons.count() == len(texts) == 9
     for place in (0, 3):
         buttons.nth(place).click()
-        playwright.expect(buttons.nth(place)).to_have_text("Copied")
+        expect(buttons.nth(place)).to_have_text("Copied")
         assert visit.page.evaluate("navigator.clipboard.readText()") == texts[place]
 
 
@@ -249,12 +260,12 @@ def test_an_example_is_inverted_at_a_click(visit: Visit) -> None:
     visit.page.wait_for_selector("#up-picture img")
     visit.page.click(".up-examples button >> nth=2")
     truth = visit.page.locator(".up-truth")
-    playwright.expect(truth).to_contain_text("wheelbarrow", timeout=PATIENCE_MS)
+    expect(truth).to_contain_text("wheelbarrow", timeout=PATIENCE_MS)
     visit.page.click("#up-settings button >> nth=0")
     visit.set_alpha("1")
     share = visit.page.locator(".up-share span >> nth=0")
-    playwright.expect(share).to_have_text("neighbors 100 %", timeout=PATIENCE_MS)
-    playwright.expect(truth).to_contain_text("wheelbarrow")
+    expect(share).to_have_text("neighbors 100 %", timeout=PATIENCE_MS)
+    expect(truth).to_contain_text("wheelbarrow")
 
 
 def test_a_deleted_upload_is_named_and_the_examples_stay(visit: Visit, served: Served) -> None:
@@ -266,7 +277,7 @@ def test_a_deleted_upload_is_named_and_the_examples_stay(visit: Visit, served: S
     assert "upload it again" in visit.error()
     for _ in range(2):
         visit.page.click(".up-examples button >> nth=1")
-        playwright.expect(visit.page.locator(".up-error")).to_have_count(0, timeout=PATIENCE_MS)
+        expect(visit.page.locator(".up-error")).to_have_count(0, timeout=PATIENCE_MS)
         assert visit.answer()
         served.delete_uploads()
         visit.page.click("#up-picture button[aria-label='Remove Image']")
@@ -289,7 +300,7 @@ def test_a_picture_can_be_dropped_or_pasted_over_another(visit: Visit, way: str)
     visit.answer()
     visit.page.wait_for_selector("#up-picture img")
     visit.page.evaluate(BRING_A_PICTURE, way)
-    playwright.expect(visit.page.locator(".up-truth")).to_have_count(0, timeout=PATIENCE_MS)
+    expect(visit.page.locator(".up-truth")).to_have_count(0, timeout=PATIENCE_MS)
     assert visit.answer()
     visit.page.wait_for_selector("#up-picture img")
 
@@ -316,7 +327,7 @@ def test_a_file_over_the_limit_is_refused_and_the_page_goes_on(
     with visiting(context, served) as visit:
         visit.upload(large)
         toast = visit.page.locator(".toast-body, .toast-wrap").first
-        playwright.expect(toast).to_contain_text(re.compile("maximum|exceed|size", re.IGNORECASE))
+        expect(toast).to_contain_text(re.compile("maximum|exceed|size", re.IGNORECASE))
         assert visit.page.locator(".up-prompt").count() == 0
         visit.upload(served.picture)
         assert shared_words(visit.answer(), served.prompt) >= 0.5
@@ -337,7 +348,9 @@ def test_nothing_overflows_on_a_phone(context: Any, served: Served, scheme: str)
         assert brightness > 600 if scheme == "light" else brightness < 150
 
 
-def test_the_endpoint_returns_prompt_and_candidates(client: Client, served: Served) -> None:
+def test_the_endpoint_returns_prompt_and_candidates(client: Any, served: Served) -> None:
+    from gradio_client import handle_file
+
     prompt, answer = client.predict(handle_file(str(served.picture)), api_name="/invert")
     candidates = answer["candidates"]
     assert prompt == answer["prompt"] and candidates[0]["prompt"] == served.prompt
@@ -355,7 +368,7 @@ def test_the_endpoint_returns_prompt_and_candidates(client: Client, served: Serv
     assert outputs == ["prompt", "answer"]
 
 
-def test_the_search_endpoint_finds_prompts_by_meaning(client: Client, served: Served) -> None:
+def test_the_search_endpoint_finds_prompts_by_meaning(client: Any, served: Served) -> None:
     found = client.predict(served.prompt, 3, api_name="/search")
     assert found[0]["prompt"] == served.prompt and found[0]["score"] > 0.99
     assert len(found) == 3 and found[0]["score"] >= found[1]["score"] >= found[2]["score"]
@@ -363,8 +376,11 @@ def test_the_search_endpoint_finds_prompts_by_meaning(client: Client, served: Se
 
 @pytest.mark.parametrize("name", [TEXT, BOMB])
 def test_the_endpoint_says_what_is_wrong(
-    client: Client, served: Served, name: str, tmp_path: Path
+    client: Any, served: Served, name: str, tmp_path: Path
 ) -> None:
+    from gradio_client import handle_file
+    from gradio_client.exceptions import AppError
+
     path = bad_file(name, tmp_path, served)
     with pytest.raises(AppError, match="cannot read the picture .* wanted a whole PNG, JPEG"):
         client.predict(handle_file(str(path)), api_name="/invert")
@@ -393,14 +409,14 @@ def test_settings_answer_again_and_go_back_to_tuned(visit: Visit, served: Served
     visit.page.fill("#up-ban textarea, #up-ban input", word)
     visit.page.press("#up-ban textarea, #up-ban input", "Enter")
     text = visit.page.locator(".up-prompt .up-text")
-    playwright.expect(text).not_to_contain_text(word, timeout=PATIENCE_MS)
+    expect(text).not_to_contain_text(word, timeout=PATIENCE_MS)
     visit.set_alpha("1")
     share = visit.page.locator(".up-share span >> nth=0")
-    playwright.expect(share).to_have_text("neighbors 100 %", timeout=PATIENCE_MS)
+    expect(share).to_have_text("neighbors 100 %", timeout=PATIENCE_MS)
     assert visit.page.locator(".up-truth").count() == 0, "only its name is that of an example"
     visit.page.click("#up-reset")
-    playwright.expect(share).not_to_have_text("neighbors 100 %", timeout=PATIENCE_MS)
-    playwright.expect(text).to_have_text(before, timeout=PATIENCE_MS)
+    expect(share).not_to_have_text("neighbors 100 %", timeout=PATIENCE_MS)
+    expect(text).to_have_text(before, timeout=PATIENCE_MS)
     assert visit.page.input_value("#up-ban textarea, #up-ban input") == ""
 
 
@@ -432,9 +448,7 @@ def test_many_pictures_give_a_table_to_download(
         timeout=PATIENCE_MS,
     )
     visit.page.click("#up-start")
-    playwright.expect(visit.page.locator("#up-table")).to_contain_text(
-        "cannot read", timeout=2 * PATIENCE_MS
-    )
+    expect(visit.page.locator("#up-table")).to_contain_text("cannot read", timeout=2 * PATIENCE_MS)
     tables = []
     for kind in ("csv", "parquet"):
         with visit.page.expect_download(timeout=PATIENCE_MS) as download:
@@ -453,7 +467,7 @@ def test_the_index_tab_searches_by_text(visit: Visit, served: Served) -> None:
     visit.page.fill("#up-search textarea, #up-search input", served.prompt)
     visit.page.press("#up-search textarea, #up-search input", "Enter")
     first = visit.page.locator("#up-found .up-text >> nth=0")
-    playwright.expect(first).to_have_text(served.prompt, timeout=PATIENCE_MS)
+    expect(first).to_have_text(served.prompt, timeout=PATIENCE_MS)
 
 
 def test_two_visitors_at_once(browser: Any, served: Served) -> None:
@@ -467,7 +481,7 @@ def test_two_visitors_at_once(browser: Any, served: Served) -> None:
         visit.page.click(f".up-examples button >> nth={place}")
     for visit, word in zip(visits, ("strawberries", "wheelbarrow"), strict=True):
         truth = visit.page.locator(".up-truth")
-        playwright.expect(truth).to_contain_text(word, timeout=PATIENCE_MS)
+        expect(truth).to_contain_text(word, timeout=PATIENCE_MS)
     for context in contexts:
         context.close()
 

@@ -1,28 +1,12 @@
-"""Tiny text-to-image pipelines with random weights, saved as diffusers saves real ones."""
+"""Tiny text-to-image pipelines with random weights, saved as diffusers saves real ones.
+
+Libraries are imported where they are used: collecting the tests loads none of them.
+"""
 
 import json
 import string
 from pathlib import Path
 from typing import Any
-
-import torch
-from diffusers import (
-    AutoencoderKL,
-    DDIMScheduler,
-    PNDMScheduler,
-    StableDiffusionPipeline,
-    StableDiffusionXLPipeline,
-    UNet2DConditionModel,
-)
-from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
-from transformers import (
-    CLIPConfig,
-    CLIPImageProcessor,
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    CLIPTokenizer,
-)
 
 SIDE_PX = 32  # three levels of the VAE over a latent of 8 x 8
 WIDTH = 16
@@ -33,8 +17,10 @@ MARKS = ("<|startoftext|>", "<|endoftext|>")
 MAX_TOKENS = 77
 
 
-def tokenizer(folder: Path) -> CLIPTokenizer:
+def tokenizer(folder: Path) -> Any:
     """CLIP's own kind, with letters and a few merges for a vocabulary."""
+    from transformers import CLIPTokenizer
+
     letters = [*string.ascii_lowercase, *string.digits, *",.-'"]
     words = [*letters, *(f"{letter}</w>" for letter in letters)]
     words += [merge.replace(" ", "") for merge in MERGES]
@@ -45,7 +31,9 @@ def tokenizer(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer(str(vocabulary), str(merges), model_max_length=MAX_TOKENS)
 
 
-def text_encoder(kind: type[torch.nn.Module], words: CLIPTokenizer) -> torch.nn.Module:
+def text_encoder(kind: Any, words: Any) -> Any:
+    from transformers import CLIPTextConfig
+
     config = CLIPTextConfig(
         vocab_size=len(words), hidden_size=WIDTH, intermediate_size=32, num_hidden_layers=2,
         num_attention_heads=2, max_position_embeddings=MAX_TOKENS, projection_dim=WIDTH,
@@ -55,7 +43,9 @@ def text_encoder(kind: type[torch.nn.Module], words: CLIPTokenizer) -> torch.nn.
     return kind(config)
 
 
-def unet(context: int, **options: Any) -> UNet2DConditionModel:
+def unet(context: int, **options: Any) -> Any:
+    from diffusers import UNet2DConditionModel
+
     made = UNet2DConditionModel(
         sample_size=SIDE_PX // 4, block_out_channels=(16, 32), layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
@@ -68,15 +58,20 @@ def unet(context: int, **options: Any) -> UNet2DConditionModel:
     return made
 
 
-def vae() -> AutoencoderKL:
+def vae() -> Any:
+    from diffusers import AutoencoderKL
+
     return AutoencoderKL(
         block_out_channels=(16, 32, 32), down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3, sample_size=SIDE_PX, **GROUPS,
     )  # fmt: skip
 
 
-def safety_checker() -> StableDiffusionSafetyChecker:
+def safety_checker() -> Any:
     """Finds something in every picture: all its thresholds lie below any cosine."""
+    from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig
+
     tower = {
         "hidden_size": WIDTH, "intermediate_size": 32, "num_hidden_layers": 1,
         "num_attention_heads": 2, "projection_dim": WIDTH,
@@ -91,6 +86,10 @@ def safety_checker() -> StableDiffusionSafetyChecker:
 
 def save_sd(folder: Path, seed: int = 0, checked: bool = False) -> Path:
     """A StableDiffusionPipeline with PNDM; `checked` adds a safety checker that blanks all."""
+    import torch
+    from diffusers import PNDMScheduler, StableDiffusionPipeline
+    from transformers import CLIPImageProcessor, CLIPTextModel
+
     torch.manual_seed(seed)
     words = tokenizer(folder / "tokenizer")
     pictures = {"height": SIDE_PX, "width": SIDE_PX}
@@ -110,6 +109,10 @@ def save_sd(folder: Path, seed: int = 0, checked: bool = False) -> Path:
 
 def save_sdxl(folder: Path) -> Path:
     """A StableDiffusionXLPipeline with both of its text encoders and DDIM."""
+    import torch
+    from diffusers import DDIMScheduler, StableDiffusionXLPipeline
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
     torch.manual_seed(1)
     words = tokenizer(folder / "tokenizer")
     pipeline = StableDiffusionXLPipeline(

@@ -1,14 +1,13 @@
-"""Tiny towers of every family, random weights, for the tests of training."""
+"""Tiny towers of every family, random weights, for the tests of training.
+
+Libraries of models are imported where they are used: collecting the tests loads none of them.
+"""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-from open_clip.transformer import VisionTransformer
-from transformers import Blip2Config
-from transformers.models.blip_2.modeling_blip_2 import Blip2Model
 
 from unprompt.index.towers.blip2 import load_blip2
 from unprompt.inversion.train.towers.blip2 import Blip2Tower
@@ -20,10 +19,14 @@ VIT = {"img_size": SIZE, "patch_size": 8, "embed_dim": 32, "depth": 5, "num_head
 
 
 def tiny_timm(name: str, **options: Any) -> Tower:
+    import timm
+
     return cut(timm.create_model(name, num_classes=0, **options))
 
 
 def clip_vit() -> Tower:
+    from open_clip.transformer import VisionTransformer
+
     return cut(VisionTransformer(SIZE, 8, 32, 5, 2, 2.0, output_dim=24))
 
 
@@ -50,6 +53,9 @@ def efficientnet() -> Tower:
 
 def save_blip2(folder: Path, text_branch: bool = False) -> Path:
     """A tiny BLIP-2, language model and all, in the full model's format."""
+    from transformers import Blip2Config
+    from transformers.models.blip_2.modeling_blip_2 import Blip2Model
+
     config = Blip2Config(
         vision_config={
             "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3,

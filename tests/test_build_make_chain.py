@@ -9,10 +9,15 @@ import polars as pl
 import pytest
 
 from unprompt.build.corpus.sources.prompts import read_prompts
-from unprompt.build.make.captions import PromptVectors, encode_captions, read_captions
+from unprompt.build.make.captions import (
+    PromptVectors,
+    cluster_count,
+    cluster_vectors,
+    encode_captions,
+    read_captions,
+)
 from unprompt.build.make.chain import ChainConfig, chain_captions, draw_chains
-from unprompt.build.make.clusters import cluster_count, cluster_vectors
-from unprompt.build.make.made import MADE
+from unprompt.build.make.prompt_file import MADE_PROMPTS
 from unprompt.index.base.errors import ConfigError, DamagedFileError
 from unprompt.index.encoders.protocols import to_unit_length
 
@@ -60,7 +65,7 @@ def test_chains_of_three_are_of_three_clusters() -> None:
 
 def test_the_text_its_parents_and_its_record() -> None:
     made = make(count=4, prefix="a photo of", joint=" beside ")
-    assert list(made.table.schema.items())[:3] == list(MADE.items())
+    assert list(made.table.schema.items())[:3] == list(MADE_PROMPTS.items())
     assert made.table["method"].unique().to_list() == ["chain"]
     for row in made.table.iter_rows(named=True):
         assert row["prompt"] == f"a photo of {' beside '.join(row['parents'])}"
@@ -137,13 +142,13 @@ def test_clusters_are_found_from_vectors_on_disk(tmp_path: Path) -> None:
     (tmp_path / "captions.txt").write_text("\n".join(texts))
     read = read_captions([tmp_path / "captions.txt"])
     encoder = Directions()
-    vectors = encode_captions(tmp_path / "vectors", read.table, encoder)
+    vectors = encode_captions(tmp_path / "vectors", read, encoder)
     assert (len(vectors), vectors.parts, encoder.encoded) == (6000, 2, 6000)
     labels = cluster_vectors(vectors, 4, seed=0)
     axes = np.array([int(text.split()[0]) for text in texts])
     assert len({*zip(labels.tolist(), axes.tolist(), strict=True)}) == 4, "one label an axis"
     assert (labels == cluster_vectors(vectors, 4, seed=0)).all()
-    again = encode_captions(tmp_path / "vectors", read.table, encoder)
+    again = encode_captions(tmp_path / "vectors", read, encoder)
     assert encoder.encoded == 6000, "nothing is encoded twice"
     rows = np.array([0, 4999, 5000, 5999])
     assert np.allclose(again.take(rows), encoder.encode([texts[row] for row in rows]), atol=1e-3)
@@ -155,16 +160,16 @@ def test_other_captions_get_vectors_of_their_own(tmp_path: Path) -> None:
     for name, texts in (("a", ["0 1", "1 2"]), ("b", ["2 1", "3 2", "1 1"])):
         (tmp_path / f"{name}.txt").write_text("\n".join(texts))
         found = encode_captions(
-            tmp_path / "vectors", read_captions([tmp_path / f"{name}.txt"]).table, encoder
+            tmp_path / "vectors", read_captions([tmp_path / f"{name}.txt"]), encoder
         )
         assert np.allclose(found.whole(), encoder.encode(texts), atol=1e-3)
     folder = next(iter((tmp_path / "vectors").iterdir()))
     for part in folder.rglob("*.npy"):
         np.save(part, np.load(part)[:1])
-    with pytest.raises(DamagedFileError, match="delete it"):
+    with pytest.raises(DamagedFileError, match="delete the folder"):
         for name in ("a", "b"):
             encode_captions(
-                tmp_path / "vectors", read_captions([tmp_path / f"{name}.txt"]).table, encoder
+                tmp_path / "vectors", read_captions([tmp_path / f"{name}.txt"]), encoder
             )
 
 
@@ -172,7 +177,7 @@ def test_how_many_clusters() -> None:
     assert [cluster_count(n) for n in (5, 10, 1632, 10_000, 1_000_000)] == [1, 1, 163, 1000, 1000]
     assert cluster_count(50, 7) == 7
     for wanted in (0, 51):
-        with pytest.raises(ConfigError, match="between 1 and the 50 captions"):
+        with pytest.raises(ConfigError, match="from 1 to the 50 captions"):
             cluster_count(50, wanted)
 
 

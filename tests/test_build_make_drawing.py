@@ -9,27 +9,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unprompt.build.make.drawing import DrawnOrder, choose_each, choose_sequence, choose_subset
-from unprompt.build.make.plain import article, content_words, plain_caption
+from unprompt.build.make.permutations import (
+    RandomPermutation,
+    unrank_combination,
+    unrank_permutation,
+    unrank_product,
+)
+from unprompt.build.make.wording import article, as_clause, content_words
 from unprompt.index.towers.clip_tokens import count_clip_tokens, fits_clip
 
 
 @given(st.integers(0, 700), st.integers(0, 10))
 def test_an_order_holds_every_place_once(size: int, seed: int) -> None:
-    order = DrawnOrder(size, "test", seed)
+    order = RandomPermutation(size, "test", seed)
     assert sorted(order) == list(range(size))
-    assert list(order) == list(DrawnOrder(size, "test", seed))
+    assert list(order) == list(RandomPermutation(size, "test", seed))
 
 
 def test_seeds_draw_other_orders_and_none_is_favoured() -> None:
-    found = Counter(tuple(DrawnOrder(3, seed)) for seed in range(1200))
+    found = Counter(tuple(RandomPermutation(3, seed)) for seed in range(1200))
     assert set(found) == set(permutations(range(3)))
     assert min(found.values()) > 140  # 200 each is even; 4.5 standard deviations below
 
 
 def test_an_order_of_any_size_needs_no_memory() -> None:
     size = 10**30
-    order = DrawnOrder(size, 1)
+    order = RandomPermutation(size, 1)
     first = [order[place] for place in range(1000)]
     assert len(set(first)) == 1000 and all(0 <= place < size for place in first)
     assert 0.4 < sum(place < size // 2 for place in first) / 1000 < 0.6
@@ -39,21 +44,21 @@ def test_an_order_of_any_size_needs_no_memory() -> None:
 
 @pytest.mark.parametrize(("things", "size"), [(5, 1), (6, 2), (7, 3), (4, 4)])
 def test_every_subset_has_its_number(things: int, size: int) -> None:
-    found = [choose_subset(rank, things, size) for rank in range(comb(things, size))]
+    found = [unrank_combination(rank, things, size) for rank in range(comb(things, size))]
     assert sorted(found) == list(combinations(range(things), size))
 
 
 def test_a_number_of_a_large_choice() -> None:
     total = comb(1000, 3)
-    assert choose_subset(0, 1000, 3) == (0, 1, 2)
-    assert choose_subset(total - 1, 1000, 3) == (997, 998, 999)
+    assert unrank_combination(0, 1000, 3) == (0, 1, 2)
+    assert unrank_combination(total - 1, 1000, 3) == (997, 998, 999)
 
 
 def test_every_digit_and_every_sequence_has_its_number() -> None:
     sizes = (2, 3, 2)
-    digits = {choose_each(rank, sizes) for rank in range(12)}
+    digits = {unrank_product(rank, sizes) for rank in range(12)}
     assert digits == set(product(*map(range, sizes)))
-    orders = {choose_sequence(rank, (7, 8, 9)) for rank in range(factorial(3))}
+    orders = {unrank_permutation(rank, (7, 8, 9)) for rank in range(factorial(3))}
     assert orders == set(permutations((7, 8, 9)))
 
 
@@ -67,7 +72,7 @@ def test_every_digit_and_every_sequence_has_its_number() -> None:
     ],
 )
 def test_a_caption_becomes_part_of_a_text(caption: str, plain: str) -> None:
-    assert plain_caption(caption) == plain
+    assert as_clause(caption) == plain
 
 
 def test_articles_follow_the_sound() -> None:

@@ -18,9 +18,9 @@ from chat_server import ChatServer, Reply, chat_server, completion
 from unprompt.build.make.llm.answers import parse_answer
 from unprompt.build.make.llm.call_log import Call, CallLog
 from unprompt.build.make.llm.chat import ChatClient, Endpoint, MalformedAnswer
-from unprompt.build.make.llm.gather import LlmConfig, gather_answers
+from unprompt.build.make.llm.collect import LlmConfig, collect_answers
 from unprompt.build.make.llm.generate import ask_model, first_message
-from unprompt.build.make.made import Made
+from unprompt.build.make.prompt_file import MadePrompts
 from unprompt.index.base.errors import (
     ConfigError,
     DamagedFileError,
@@ -57,7 +57,7 @@ def client(server: ChatServer, **settings: Any) -> ChatClient:
     return ChatClient(Endpoint(server.url, "tiny", **{"timeout_seconds": 10.0, **settings}))
 
 
-def ask(server: ChatServer, folder: Path, settings: dict[str, Any], **endpoint: Any) -> Made:
+def ask(server: ChatServer, folder: Path, settings: dict[str, Any], **endpoint: Any) -> MadePrompts:
     config = LlmConfig(**{"per_call": 5, "max_calls": 1000, **settings})
     log = CallLog(folder / "calls.jsonl", SETTINGS)
     return ask_model(client(server, **endpoint), config, HOST, log)
@@ -269,7 +269,7 @@ def test_a_refusal_among_parallel_calls_keeps_the_others(
 def test_repeated_short_and_long_prompts_are_left_out() -> None:
     answer = [HOST[0].upper(), "a red fox", "A  red fox", "fox", "word " * 90, "an old owl"]
     listed = "\n".join(f"{number}. {text}" for number, text in enumerate(answer, start=1))
-    made = gather_answers([listed, "I'm sorry.", listed], LlmConfig(), HOST)
+    made = collect_answers([listed, "I'm sorry.", listed], LlmConfig(), HOST)
     assert made.table["prompt"].to_list() == ["a red fox", "an old owl"]
     assert made.report == {
         "calls": 3, "failed_calls": 1, "repeated": 2 + 4, "too_short": 2, "too_long": 2,

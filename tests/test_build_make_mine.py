@@ -14,8 +14,8 @@ from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
 from unprompt.build.make.captions import PromptVectors
 from unprompt.build.make.difficulty import (
     RidgeDifficulty,
-    _neighbours,
-    _ridges,
+    _knn_models,
+    _ridge_models,
     check_enough,
     correlation,
     fit_difficulty,
@@ -24,7 +24,7 @@ from unprompt.build.make.difficulty import (
 )
 from unprompt.build.make.mine import (
     MineConfig,
-    Reference,
+    ReferencePrompts,
     held_out_half,
     mine_prompts,
     read_cosines,
@@ -65,7 +65,7 @@ def test_ranks_and_correlations_are_the_usual_ones() -> None:
 def test_leave_one_out_errors_are_those_of_leaving_one_out() -> None:
     vectors = directions(24, 3, 5)
     cosines = linear(vectors, 0.1)
-    for kind, close in ((_neighbours, 1e-9), (_ridges, 0.05)):
+    for kind, close in ((_knn_models, 1e-9), (_ridge_models, 0.05)):
         fitted = kind(vectors, cosines)
         misses = np.empty((24, len(fitted)))
         for row in range(24):
@@ -82,7 +82,7 @@ def test_leave_one_out_errors_are_those_of_leaving_one_out() -> None:
 def test_ridge_is_the_textbook_solution() -> None:
     vectors = directions(30, 4, 4)
     cosines = linear(vectors)
-    _, model = _ridges(vectors, cosines)[3]
+    _, model = _ridge_models(vectors, cosines)[3]
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     gram = centred.T @ centred
     penalty = 1.0 * np.trace(gram) / 4
@@ -159,7 +159,7 @@ def test_limits_share_count_and_reference() -> None:
     assert numbers(share.table) == order[:20].tolist()
     few = mine_prompts(table, vectors, model, MineConfig(below=0.4, share=0.5, count=7))
     assert numbers(few.table) == order[:7].tolist()
-    reference = Reference(pl.DataFrame({"prompt": ["north", "east"]}), np.eye(16)[[1, 2]])
+    reference = ReferencePrompts(pl.DataFrame({"prompt": ["north", "east"]}), np.eye(16)[[1, 2]])
     near = mine_prompts(
         table, vectors, model, MineConfig(below=None, share=1.0, near=0.4), reference
     )
@@ -169,9 +169,11 @@ def test_limits_share_count_and_reference() -> None:
         place = int(row["prompt"].split()[1])
         assert row["reference_prompt"] == ("north" if exact[place, 1] > exact[place, 2] else "east")
         assert row["reference_cosine"] == pytest.approx(exact[place, 1:3].max(), abs=1e-3)
-    with pytest.raises(CorpusError, match="no candidate comes nearer than 0.99"):
+    with pytest.raises(CorpusError, match="no candidate has a cosine over 0.99"):
         mine_prompts(table, vectors, model, MineConfig(near=0.99), reference)
-    with pytest.raises(CorpusError, match="no candidate is expected under -1.0.*--share"):
+    with pytest.raises(
+        CorpusError, match="no candidate has an expected cosine under -1.0.*--share"
+    ):
         mine_prompts(table, vectors, model, MineConfig(below=-1.0))
 
 

@@ -12,19 +12,19 @@ import pytest
 
 from unprompt.build.corpus.sources.prompts import read_prompts
 from unprompt.build.make.combine import CombineConfig, combine_terms, draw_combinations
-from unprompt.build.make.extract import LEAST, extract_terms
-from unprompt.build.make.made import MADE, Made, MadeFile
+from unprompt.build.make.extract_terms import MIN_PROMPTS, extract_terms
 from unprompt.build.make.modify import ModifyConfig, find_modifiers, modify_captions
-from unprompt.build.make.plain import content_words
-from unprompt.build.make.terms import Terms, read_terms, shipped_terms, slots_of
+from unprompt.build.make.prompt_file import MADE_PROMPTS, MadePrompts, PromptFile
+from unprompt.build.make.terms import TermLists, read_term_lists, shipped_term_lists, slots_of
+from unprompt.build.make.wording import content_words
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.towers.clip_tokens import count_clip_tokens
 
 SLOTS = {"subject": ("fox", "owl", "unicorn"), "adjective": ("old", "red"), "setting": ("at dawn",)}
 
 
-def terms(*templates: str) -> Terms:
-    return Terms(SLOTS, templates)
+def terms(*templates: str) -> TermLists:
+    return TermLists(SLOTS, templates)
 
 
 def test_every_combination_once_and_then_it_ends() -> None:
@@ -54,7 +54,7 @@ def test_no_word_comes_twice_and_no_prompt_is_too_long() -> None:
 
 
 def test_the_shipped_lists_give_a_long_supply() -> None:
-    shipped = shipped_terms()
+    shipped = shipped_term_lists()
     wanted = {"subject", "medium", "adjective", "verb", "action", "setting", "style"}
     assert wanted <= set(shipped.slots)
     used = {slot for template in shipped.templates for slot in slots_of(template)}
@@ -78,21 +78,21 @@ def test_the_shipped_lists_give_a_long_supply() -> None:
 
 def test_lists_of_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no term lists"):
-        read_terms(tmp_path)
+        read_term_lists(tmp_path)
     (tmp_path / "subject.txt").write_text("# mine\nyak\n\n yak  \nsnow  goose\n")
-    over = read_terms(tmp_path, shipped_terms())
+    over = read_term_lists(tmp_path, shipped_term_lists())
     assert over.slots["subject"] == ("yak", "snow goose")
-    assert over.slots["verb"] == shipped_terms().slots["verb"]
+    assert over.slots["verb"] == shipped_term_lists().slots["verb"]
     with pytest.raises(ConfigError, match="no templates"):
-        read_terms(tmp_path)
+        read_term_lists(tmp_path)
     (tmp_path / "template.txt").write_text("{a} {subject} on {planet}\n")
     with pytest.raises(ConfigError, match="needs terms for planet"):
-        read_terms(tmp_path, shipped_terms())
+        read_term_lists(tmp_path, shipped_term_lists())
     (tmp_path / "planet.txt").write_text("Mars\n")
-    assert read_terms(tmp_path).slots.keys() == {"subject", "planet"}
+    assert read_term_lists(tmp_path).slots.keys() == {"subject", "planet"}
     (tmp_path / "planet.txt").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="cannot read the terms"):
-        read_terms(tmp_path)
+        read_term_lists(tmp_path)
 
 
 PEOPLE = [
@@ -121,7 +121,7 @@ def test_terms_are_what_stands_in_their_place_in_several_prompts() -> None:
     assert found["setting"] == ("in the snow",)
     assert found["style"] == ("cubism",)
     assert extract_terms(reversed(PEOPLE)) == found
-    with pytest.raises(CorpusError, match=f"in {LEAST} prompts or more"):
+    with pytest.raises(CorpusError, match=f"in {MIN_PROMPTS} prompts or more"):
         extract_terms(["a fox", "an owl"])
 
 
@@ -158,7 +158,7 @@ def test_no_word_comes_twice_and_the_numbers_are_kept() -> None:
     modifiers = find_modifiers(CORPUS, ModifyConfig())
     captions = ["A fox.", "light on a canvas", "a red dramatic owl", "a boat"]
     made = modify_captions(captions, modifiers, ModifyConfig(count=60, least=1, most=3))
-    assert made.table.schema == MADE
+    assert made.table.schema == MADE_PROMPTS
     lengths = set()
     for prompt, _, parents in made.table.rows():
         words = content_words(prompt)
@@ -200,19 +200,19 @@ def test_modify_settings_that_cannot_work(settings: dict[str, int]) -> None:
         ModifyConfig(**settings)
 
 
-def made_table() -> Made:
+def made_table() -> MadePrompts:
     rows = {"prompt": ["a fox, \u00e9", 'a "cat"'], "method": ["m"] * 2, "parents": [["a"], []]}
-    table = pl.DataFrame(rows, schema=MADE)
-    return Made(table.with_columns(pl.lit(3).alias("own")), {"n": np.int64(2).item()})
+    table = pl.DataFrame(rows, schema=MADE_PROMPTS)
+    return MadePrompts(table.with_columns(pl.lit(3).alias("own")), {"n": np.int64(2).item()})
 
 
 @pytest.mark.parametrize("name", ["x.parquet", "x.jsonl", "x.txt", "x.TXT"])
 def test_every_kind_of_file_is_read_back_with_its_parents(tmp_path: Path, name: str) -> None:
-    file = MadeFile(tmp_path / name)
+    file = PromptFile(tmp_path / name)
     assert file.finished({"a": 1}) is None
     written = file.write(made_table(), {"a": 1})
     assert read_prompts([tmp_path / name]).table["prompt"].to_list() == ["a fox, \u00e9", 'a "cat"']
-    assert MadeFile(tmp_path / name).finished({"a": 1}) == written
+    assert PromptFile(tmp_path / name).finished({"a": 1}) == written
     assert written["prompts"] == 2 and written["report"] == {"n": 2}
     if name.lower().endswith("txt"):
         record = pl.read_parquet(tmp_path / "x.record.parquet")
@@ -226,19 +226,19 @@ def test_every_kind_of_file_is_read_back_with_its_parents(tmp_path: Path, name: 
 
 def test_a_file_of_other_settings_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    MadeFile(path).write(made_table(), {"a": 1})
+    PromptFile(path).write(made_table(), {"a": 1})
     for settings in ({"a": 2}, {}):
         with pytest.raises(ConfigError, match="other settings.*--overwrite"):
-            MadeFile(path).finished(settings)
-    assert MadeFile(path, overwrite=True).finished({"a": 2}) is None
+            PromptFile(path).finished(settings)
+    assert PromptFile(path, overwrite=True).finished({"a": 2}) is None
     foreign = tmp_path / "mine.txt"
     foreign.write_text("what the user wrote")
     with pytest.raises(ConfigError, match="--overwrite"):
-        MadeFile(foreign).finished({"a": 1})
+        PromptFile(foreign).finished({"a": 1})
     path.unlink()
-    assert MadeFile(path).finished({"a": 1}) is None, "a marker alone is no file"
+    assert PromptFile(path).finished({"a": 1}) is None, "a marker alone is no file"
     with pytest.raises(ConfigError, match="must end in one of"):
-        MadeFile(tmp_path / "x.csv")
+        PromptFile(tmp_path / "x.csv")
 
 
 def test_the_commands_combine_and_modify(cli: Any, tmp_path: Path) -> None:

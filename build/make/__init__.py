@@ -1,1 +1,1 @@
-"""Making prompts, one method a file: captions, word lists, a language model, what is hard."""
+"""Methods that make prompts, one per file: from captions, word lists, a language model, mining."""

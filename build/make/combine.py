@@ -1,7 +1,7 @@
-"""Templates and the terms of their slots -> prompts, each combination at most once.
+"""Templates and lists of terms for their slots -> prompts, each combination at most once.
 
-The 7th place combined 40,000 subjects with media, adjectives and verbs. The templates take turns;
-each goes through all its combinations in a drawn order.
+The recipe is the 7th place's, who combined 40,000 subjects with media, adjectives and verbs. The
+templates take turns. Each template visits its combinations in random order.
 """
 
 from collections import Counter
@@ -13,21 +13,20 @@ from typing import NamedTuple
 import polars as pl
 from pydantic.dataclasses import dataclass
 
-from unprompt.build.make.drawing import DrawnOrder, choose_each
-from unprompt.build.make.made import MADE, Made
-from unprompt.build.make.plain import article, content_words
-from unprompt.build.make.terms import ARTICLE_SLOT, SLOT, Terms, slots_of
+from unprompt.build.make.permutations import RandomPermutation, unrank_product
+from unprompt.build.make.prompt_file import MADE_PROMPTS, MadePrompts, new_prompts
+from unprompt.build.make.terms import ARTICLE_SLOT, SLOT, TermLists, slots_of
+from unprompt.build.make.wording import article, content_words
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.settings import STRICT
-from unprompt.index.towers.clip_tokens import fits_clip
 
 METHOD = "combine"
 
 
 @dataclass(frozen=True, config=STRICT)
 class CombineConfig:
-    """How many combinations."""
+    """Number of combinations, and their longest length."""
 
     count: int = 1000
     seed: int = 0
@@ -36,13 +35,13 @@ class CombineConfig:
     def __post_init__(self) -> None:
         if self.count < 1 or self.max_tokens < 3:
             raise ConfigError(
-                f"combining needs a count of 1 and 3 tokens or more, got {self.count} and "
-                f"{self.max_tokens}"
+                "--count must be 1 or more and --max-tokens 3 or more, got "
+                f"{self.count} and {self.max_tokens}"
             )
 
 
 class Combination(NamedTuple):
-    """A template filled with terms, in the order of its slots."""
+    """A template and the terms for its slots, in the order of the slots."""
 
     template: str
     terms: tuple[str, ...]
@@ -53,11 +52,14 @@ class Combination(NamedTuple):
         return fill_template(self.template, self.terms)
 
 
-def combine_terms(terms: Terms, config: CombineConfig, progress: Progress = SILENT) -> Made:
-    """`config.count` prompts, or as many as the terms give."""
+def combine_terms(
+    terms: TermLists, config: CombineConfig, progress: Progress = SILENT
+) -> MadePrompts:
+    """`config.count` prompts, or fewer if the terms give no more."""
     left_out: Counter[str] = Counter()
-    prompts = _distinct(draw_combinations(terms, config.seed), config.max_tokens, left_out)
-    found = dict(progress.track(islice(prompts, config.count), METHOD, config.count))
+    texts = _without_repeated_words(draw_combinations(terms, config.seed), left_out)
+    new = islice(new_prompts(texts, config.max_tokens, left_out), config.count)
+    found = dict(progress.track(new, METHOD, config.count))
     table = pl.DataFrame(
         {
             "prompt": list(found),
@@ -65,7 +67,7 @@ def combine_terms(terms: Terms, config: CombineConfig, progress: Progress = SILE
             "parents": [list(made.terms) for made in found.values()],
             "template": [made.template for made in found.values()],
         },
-        schema={**MADE, "template": pl.String},
+        schema={**MADE_PROMPTS, "template": pl.String},
     )
     report = {
         "templates": len(terms.templates),
@@ -75,12 +77,12 @@ def combine_terms(terms: Terms, config: CombineConfig, progress: Progress = SILE
         "too_long": left_out["too long"],
         "repeated": left_out["repeated"],
     }
-    return Made(table, report)
+    return MadePrompts(table, report)
 
 
-def draw_combinations(terms: Terms, seed: int) -> Iterator[Combination]:
-    """Every combination of every template once; the templates take turns until they run out."""
-    turns = DrawnOrder(len(terms.templates), METHOD, seed)
+def draw_combinations(terms: TermLists, seed: int) -> Iterator[Combination]:
+    """Every combination of every template once; exhausted templates lose their turn."""
+    turns = RandomPermutation(len(terms.templates), METHOD, seed)
     left = {place: _of_template(terms, terms.templates[place], seed) for place in turns}
     while left:
         for place in list(left):
@@ -92,7 +94,7 @@ def draw_combinations(terms: Terms, seed: int) -> Iterator[Combination]:
 
 
 def fill_template(template: str, terms: Sequence[str]) -> str:
-    """The template with its slots filled, and each {a} as the word after it wants it."""
+    """Fill the slots in order; each {a} becomes the article of the word that follows it."""
     left = list(terms)
     text = ""
     # text, slot, text, slot, ..., text; from the end, so that {a} sees what follows it
@@ -106,34 +108,27 @@ def fill_template(template: str, terms: Sequence[str]) -> str:
     return text
 
 
-def _of_template(terms: Terms, template: str, seed: int) -> Iterator[Combination]:
+def _of_template(terms: TermLists, template: str, seed: int) -> Iterator[Combination]:
     lists = [terms.slots[slot] for slot in slots_of(template)]
     sizes = [len(words) for words in lists]
-    for rank in DrawnOrder(prod(sizes), METHOD, seed, template):
-        places = choose_each(rank, sizes)
+    for rank in RandomPermutation(prod(sizes), METHOD, seed, template):
+        places = unrank_product(rank, sizes)
         yield Combination(
             template, tuple(words[place] for words, place in zip(lists, places, strict=True))
         )
 
 
-def _combinations(terms: Terms, template: str) -> int:
+def _combinations(terms: TermLists, template: str) -> int:
     return prod(len(terms.slots[slot]) for slot in slots_of(template))
 
 
-def _distinct(
-    combinations: Iterator[Combination], max_tokens: int, left_out: Counter[str]
+def _without_repeated_words(
+    combinations: Iterator[Combination], left_out: Counter[str]
 ) -> Iterator[tuple[str, Combination]]:
-    """The text of those that are new, short enough and use no word twice; counts the others."""
-    seen: set[str] = set()
+    """The text of combinations that use no word twice; counts the others."""
     for made in combinations:
-        text = made.text
         words = [word for term in made.terms for word in content_words(term)]
         if len(set(words)) < len(words):
             left_out["a word twice"] += 1
-        elif text in seen:
-            left_out["repeated"] += 1
-        elif not fits_clip(text, max_tokens):
-            left_out["too long"] += 1
         else:
-            seen.add(text)
-            yield text, made
+            yield made.text, made

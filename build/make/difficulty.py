@@ -1,7 +1,7 @@
-"""Prompt vectors (n, d), cosines reached for them (n,) -> a cosine to expect of any prompt.
+"""Vectors (n, d) of answered prompts and their cosines (n,) -> the expected cosine of any prompt.
 
-Ridge regression and the mean of the nearest prompts compete by their leave-one-out error. How well
-the winner predicts is measured on a half of the prompts that neither was fitted on.
+Ridge regression and the mean of the k nearest prompts are compared by leave-one-out error. The
+better one is measured on the half of the prompts that neither was fitted on.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ import numpy as np
 from unprompt.index.base.errors import CorpusError
 from unprompt.index.vectors.nearest import nearest
 
-PENALTIES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)  # relative to the mean variance of a direction
-NEIGHBOURS = (5, 10, 20, 50, 100)
-LEAST_PROMPTS = 20
-HARDEST = 0.2  # share of the held-out half that is looked at as a choice
+PENALTIES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)  # relative to the mean variance
+NEIGHBOR_COUNTS = (5, 10, 20, 50, 100)
+MIN_PROMPTS = 20
+HARDEST_SHARE = 0.2  # of the held-out half, whose mean cosine is reported
 
 
 class Difficulty(Protocol):
-    """Expected cosines of prompts by their vectors."""
+    """A model of expected cosines."""
 
     @property
     def name(self) -> str:
-        """What it is, with its setting."""
+        """The kind of model, with its setting."""
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """Unit vectors (n, d) -> expected cosines (n,)."""
@@ -32,7 +32,7 @@ class Difficulty(Protocol):
 
 @dataclass(frozen=True)
 class Quality:
-    """How well difficulty is predicted, on prompts that the model was not fitted on."""
+    """How well a model predicts the cosines of prompts that it was not fitted on."""
 
     model: str
     fitted_on: int
@@ -40,12 +40,12 @@ class Quality:
     pearson: float
     spearman: float
     mean_error: float  # mean |expected - reached|
-    mean_error_of_constant: float  # the same, where the mean is expected of every prompt
+    mean_error_of_constant: float  # the same for a model that always expects the mean
     mean_cosine: float
-    mean_cosine_of_hardest: float  # of the fifth with the lowest expectations
+    mean_cosine_of_hardest: float  # of the fifth with the lowest expected cosines
 
     def as_json(self) -> dict[str, Any]:
-        """The figures by name, rounded to what they are worth."""
+        """The fields by name, rounded to four decimals."""
         return {
             name: round(value, 4) if isinstance(value, float) else value
             for name, value in asdict(self).items()
@@ -66,7 +66,7 @@ class RidgeDifficulty:
         return np.asarray(vectors, np.float64) @ self._weights + self._bias
 
 
-class NeighbourDifficulty:
+class KnnDifficulty:
     """expected = the mean of the k nearest prompts"""
 
     def __init__(self, vectors: np.ndarray, cosines: np.ndarray, k: int):
@@ -82,17 +82,17 @@ class NeighbourDifficulty:
 
 
 def fit_difficulty(vectors: np.ndarray, cosines: np.ndarray) -> Difficulty:
-    """The better of both kinds, each at its best setting, by mean squared leave-one-out error."""
-    found = [*_ridges(vectors, cosines), *_neighbours(vectors, cosines)]
+    """The model and setting with the lowest mean squared leave-one-out error."""
+    found = [*_ridge_models(vectors, cosines), *_knn_models(vectors, cosines)]
     return min(found, key=lambda pair: pair[0])[1]
 
 
 def measure_difficulty(vectors: np.ndarray, cosines: np.ndarray, held_out: np.ndarray) -> Quality:
-    """Fit on the prompts that `held_out` (n,) bool leaves, measure on the others."""
+    """Fit on the prompts outside `held_out` (n,) bool, measure on those inside."""
     model = fit_difficulty(vectors[~held_out], cosines[~held_out])
     expected, reached = model.predict(vectors[held_out]), cosines[held_out]
     constant = float(cosines[~held_out].mean())
-    hardest = np.argsort(expected, kind="stable")[: max(1, round(HARDEST * len(expected)))]
+    hardest = np.argsort(expected, kind="stable")[: max(1, round(HARDEST_SHARE * len(expected)))]
     return Quality(
         model=model.name,
         fitted_on=int((~held_out).sum()),
@@ -107,31 +107,31 @@ def measure_difficulty(vectors: np.ndarray, cosines: np.ndarray, held_out: np.nd
 
 
 def check_enough(prompts: int) -> None:
-    """Raises CorpusError for too few prompts to learn from."""
-    if prompts < LEAST_PROMPTS:
+    """Raises CorpusError for fewer prompts than a model needs."""
+    if prompts < MIN_PROMPTS:
         raise CorpusError(
-            f"the cosines of {prompts} prompts are too few to learn from, wanted "
-            f"{LEAST_PROMPTS} or more and better 1,000; add `--split test`, or build the run with "
-            "a larger corpus.validation"
+            f"the cosines of {prompts} prompts are too few to learn from; {MIN_PROMPTS} is the "
+            "minimum, 1,000 is better; add `--split test`, or build the run with a larger "
+            "corpus.validation"
         )
 
 
 def correlation(left: np.ndarray, right: np.ndarray) -> float:
-    """Pearson's; 0 where one side is constant."""
+    """Pearson's correlation; 0 if one side is constant."""
     left, right = left - left.mean(), right - right.mean()
     scale = float(np.sqrt((left @ left) * (right @ right)))
     return float(left @ right) / scale if scale > 1e-12 else 0.0
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks (n,) float64 from 0; equal values share the mean of theirs."""
+    """Ranks (n,) float64 from 0; equal values share their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return np.asarray((ends - (counts + 1) / 2)[place], dtype=np.float64)
 
 
-def _ridges(vectors: np.ndarray, cosines: np.ndarray) -> Sequence[tuple[float, Difficulty]]:
-    """Leave-one-out errors in closed form from one decomposition, a model a penalty."""
+def _ridge_models(vectors: np.ndarray, cosines: np.ndarray) -> Sequence[tuple[float, Difficulty]]:
+    """(leave-one-out error, model) per penalty, in closed form from one decomposition."""
     x, y = np.asarray(vectors, np.float64), np.asarray(cosines, np.float64)
     x_mean, y_mean = x.mean(axis=0), y.mean()
     left, values, right = np.linalg.svd(x - x_mean, full_matrices=False)
@@ -149,15 +149,15 @@ def _ridges(vectors: np.ndarray, cosines: np.ndarray) -> Sequence[tuple[float, D
     return found
 
 
-def _neighbours(vectors: np.ndarray, cosines: np.ndarray) -> Sequence[tuple[float, Difficulty]]:
-    """The same for means of neighbours; a prompt is not its own neighbour."""
-    sizes = [k for k in NEIGHBOURS if k <= len(vectors) / 2]
+def _knn_models(vectors: np.ndarray, cosines: np.ndarray) -> Sequence[tuple[float, Difficulty]]:
+    """(leave-one-out error, model) per k; a prompt is not its own neighbor."""
+    sizes = [k for k in NEIGHBOR_COUNTS if k <= len(vectors) / 2]
     rows = nearest(vectors, vectors, max(sizes) + 1)[1]
     own = rows == np.arange(len(rows))[:, None]
-    own[~own.any(axis=1), -1] = True  # equal vectors: the last one is left out instead
+    own[~own.any(axis=1), -1] = True  # a duplicate took its place: leave out the last
     others = rows[~own].reshape(len(rows), -1)
     found: list[tuple[float, Difficulty]] = []
     for k in sizes:
         errors = cosines[others[:, :k]].mean(axis=1) - cosines
-        found.append((float(np.mean(errors**2)), NeighbourDifficulty(vectors, cosines, k)))
+        found.append((float(np.mean(errors**2)), KnnDifficulty(vectors, cosines, k)))
     return found

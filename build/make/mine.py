@@ -1,8 +1,7 @@
-"""Candidate prompts, and the cosines reached for known ones -> the candidates worth rendering next.
+"""Candidate prompts and a difficulty model -> the hard candidates, which are worth rendering next.
 
-A competitor rendered only prompts that a model expected to come out under 0.4, and that were over
-0.5 to real prompts; the 3rd place added 80,000 such hard ones. The cosines come from a file, the
-model from `difficulty.py`.
+The 3rd place added 80,000 hard prompts. Another competitor rendered only prompts with an expected
+cosine under 0.4 and a cosine over 0.5 to real prompts.
 """
 
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.build.make.captions import PromptVectors
 from unprompt.build.make.difficulty import Difficulty
-from unprompt.build.make.made import MADE, Made
+from unprompt.build.make.prompt_file import MADE_PROMPTS, MadePrompts
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.settings import STRICT
@@ -27,36 +26,37 @@ BELOW = 0.4
 
 @dataclass(frozen=True, config=STRICT)
 class MineConfig:
-    """Which candidates are taken: all that pass every limit, the hardest first."""
+    """Limits on the candidates; those that pass all of them are chosen, the hardest first."""
 
-    below: float | None = BELOW  # expected cosine
-    share: float | None = None  # of the candidates near enough, the hardest
-    count: int | None = None  # at most so many
-    near: float = 0.5  # cosine to the nearest reference prompt, where there are any
-    splits: tuple[str, ...] = ("validation",)  # whose cosines are learnt from
+    below: float | None = BELOW  # upper limit of the expected cosine
+    share: float | None = None  # the hardest share of the candidates that are near enough
+    count: int | None = None  # maximum number of prompts
+    near: float = 0.5  # lower limit of the cosine to the nearest reference prompt, if any
+    splits: tuple[str, ...] = ("validation",)  # the model learns from their cosines
 
     def __post_init__(self) -> None:
         if self.below is None and self.share is None and self.count is None:
             raise ConfigError("mining needs a limit: --below, --share or --count")
         if self.share is not None and not 0.0 < self.share <= 1.0:
-            raise ConfigError(f"--share must lie over 0 and at most at 1, got {self.share}")
+            raise ConfigError(f"--share must be over 0 and at most 1, got {self.share}")
         if self.count is not None and self.count < 1:
             raise ConfigError(f"--count must be 1 or more, got {self.count}")
         if not self.splits:
             raise ConfigError("mining needs the cosines of at least one split")
 
 
-class Reference(NamedTuple):
-    """Prompts that what is chosen must be near to."""
+class ReferencePrompts(NamedTuple):
+    """The r prompts that chosen candidates must be near."""
 
     prompts: pl.DataFrame  # PROMPTS, r rows
     vectors: np.ndarray  # (r, d)
 
 
 def read_cosines(path: Path, splits: tuple[str, ...]) -> pl.DataFrame:
-    """Columns prompt and cosine, a row a prompt: the mean over its pictures in these splits.
+    """Columns prompt and cosine, one row per prompt: the mean over its pictures in these splits.
 
-    A parquet or csv file with the columns prompt and cosine; without a column split all rows count.
+    `path` is a parquet or csv file with these columns. Without a column `split` all rows count.
+    Raises CorpusError for any other file.
     """
     try:
         reader = pl.read_csv if path.suffix.lower() == ".csv" else pl.read_parquet
@@ -77,7 +77,7 @@ def read_cosines(path: Path, splits: tuple[str, ...]) -> pl.DataFrame:
 
 
 def held_out_half(prompts: int, seed: int = 0) -> np.ndarray:
-    """Which of the prompts (n,) bool the model is measured on: half of them, drawn by a seed."""
+    """Mask (n,) bool of a random half of n prompts, to measure the model on."""
     chosen = np.zeros(prompts, dtype=bool)
     chosen[np.random.default_rng(seed).permutation(prompts)[: prompts // 2]] = True
     return chosen
@@ -88,10 +88,13 @@ def mine_prompts(
     vectors: PromptVectors,
     difficulty: Difficulty,
     config: MineConfig,
-    reference: Reference | None = None,
+    reference: ReferencePrompts | None = None,
     progress: Progress = SILENT,
-) -> Made:
-    """Choose from a PROMPTS table (n rows) with its vectors (n, d)."""
+) -> MadePrompts:
+    """Choose from a PROMPTS table (n rows) with its vectors (n, d).
+
+    Raises CorpusError if no candidate passes the limits.
+    """
     scored = pl.concat(
         progress.track(
             _score(candidates, vectors, difficulty, reference), "score candidates", vectors.parts
@@ -108,7 +111,7 @@ def mine_prompts(
     if config.count is not None:
         chosen = chosen.head(config.count)
     if chosen.is_empty():
-        raise CorpusError(_nothing(scored, near, config))
+        raise CorpusError(_explain_empty(scored, near, config))
     report = {
         "candidates": candidates.height,
         "near_enough": near.height,
@@ -118,7 +121,7 @@ def mine_prompts(
     made = chosen.with_columns(
         pl.lit(METHOD).alias("method"), pl.lit([], pl.List(pl.String)).alias("parents")
     )
-    return Made(made.select(*MADE, "source", *_SCORES), report)
+    return MadePrompts(made.select(*MADE_PROMPTS, "source", *_SCORES), report)
 
 
 _SCORES = pl.Schema(
@@ -134,7 +137,7 @@ def _score(
     candidates: pl.DataFrame,
     vectors: PromptVectors,
     difficulty: Difficulty,
-    reference: Reference | None,
+    reference: ReferencePrompts | None,
 ) -> Iterator[pl.DataFrame]:
     """Prompt, source and _SCORES of the candidates, block by block."""
     for span, block in vectors.blocks():
@@ -151,15 +154,15 @@ def _score(
         )
 
 
-def _nothing(scored: pl.DataFrame, near: pl.DataFrame, config: MineConfig) -> str:
+def _explain_empty(scored: pl.DataFrame, near: pl.DataFrame, config: MineConfig) -> str:
     if near.is_empty():
         highest = float(scored["reference_cosine"].to_numpy().max())
         return (
-            f"no candidate comes nearer than {config.near} to the reference prompts, the nearest "
-            f"has a cosine of {highest:.3f}; give other candidates, or a smaller --near"
+            f"no candidate has a cosine over {config.near} to a reference prompt, the highest is "
+            f"{highest:.3f}; give other candidates, or a smaller --near"
         )
     lowest = float(near["expected_cosine"].to_numpy().min())
     return (
-        f"no candidate is expected under {config.below}, the hardest at {lowest:.3f}; "
+        f"no candidate has an expected cosine under {config.below}, the lowest is {lowest:.3f}; "
         "give a higher --below, or --share 0.2 for the hardest fifth"
     )

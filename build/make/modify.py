@@ -1,7 +1,8 @@
 """Captions (n,) and a corpus of prompts -> captions with the corpus' own modifiers appended.
 
-A modifier is what people put behind a comma ("oil on canvas", "dramatic lighting"). Each is drawn
-as often as the corpus uses it; 1 to 5 are appended, and no word comes twice in a prompt.
+The recipe is the 11th place's. A modifier is a phrase behind a comma ("oil on canvas", "dramatic
+lighting"). 1 to 5 are appended per caption, sampled by their frequency in the corpus. No word
+occurs twice in a prompt.
 """
 
 import re
@@ -14,9 +15,9 @@ import numpy as np
 import polars as pl
 from pydantic.dataclasses import dataclass
 
-from unprompt.build.make.drawing import DrawnOrder
-from unprompt.build.make.made import MADE, Made
-from unprompt.build.make.plain import content_words, plain_caption
+from unprompt.build.make.permutations import RandomPermutation
+from unprompt.build.make.prompt_file import MADE_PROMPTS, MadePrompts
+from unprompt.build.make.wording import as_clause, content_words
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.base.progress import SILENT, Progress
@@ -24,28 +25,30 @@ from unprompt.index.base.settings import STRICT
 from unprompt.index.towers.clip_tokens import fits_clip
 
 METHOD = "modify"
-TRIES = 10  # draws for each modifier before the prompt stays as it is
-_EMPHASIS = re.compile(r"[()\[\]{}]+|:\d+(?:\.\d+)?(?=\W|$)")  # (word:1.2), as web pages write it
+TRIES = 10  # samples per modifier wanted
+_EMPHASIS = re.compile(
+    r"[()\[\]{}]+|:\d+(?:\.\d+)?(?=\W|$)"
+)  # (word:1.2), the syntax of web interfaces
 _MODIFIER = re.compile(r"[^\W_][\w' &./+-]*")
 
 
 @dataclass(frozen=True, config=STRICT)
 class ModifyConfig:
-    """How many modifiers, which, and for how many captions."""
+    """Number of modifiers, which ones, and for how many captions."""
 
-    count: int | None = None  # prompts; none makes one of each caption
+    count: int | None = None  # prompts; None: one per caption
     seed: int = 0
     least: int = 1  # modifiers appended
     most: int = 5
-    min_uses: int = 5  # prompts of the corpus that must hold a modifier
-    max_words: int = 5  # of a modifier
-    size: int = 5000  # modifiers kept, the most frequent
+    min_uses: int = 5  # prompts of the corpus that hold a modifier
+    max_words: int = 5  # words per modifier
+    size: int = 5000  # the most frequent modifiers
     max_tokens: int = 77
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.most:
             raise ConfigError(
-                f"wanted 1 <= least <= most modifiers, got {self.least} and {self.most}"
+                f"--least must be 1 or more and --most no less, got {self.least} and {self.most}"
             )
         numbers = (self.min_uses, self.max_words, self.size, self.max_tokens - 2)
         if min(*numbers, 1 if self.count is None else self.count) < 1:
@@ -56,21 +59,21 @@ class ModifyConfig:
 
 
 class Modifiers(NamedTuple):
-    """The modifiers of a corpus, the most frequent first."""
+    """The m modifiers of a corpus, the most frequent first."""
 
     texts: tuple[str, ...]
-    uses: np.ndarray  # (m,) prompts that hold each
+    uses: np.ndarray  # (m,) number of prompts that hold each
 
 
 def nothing_banned(text: str) -> bool:
-    """The ban that lets everything pass."""
+    """The default: no modifier is banned."""
     return False
 
 
 def find_modifiers(
     prompts: Iterable[str], config: ModifyConfig, banned: Callable[[str], bool] = nothing_banned
 ) -> Modifiers:
-    """What stands behind commas in several prompts; raises CorpusError where nothing does."""
+    """Phrases behind commas in `min_uses` prompts or more; raises CorpusError if there are none."""
     uses: Counter[str] = Counter()
     for prompt in prompts:
         uses.update({*_modifiers_of(prompt, config.max_words)})
@@ -93,8 +96,8 @@ def modify_captions(
     modifiers: Modifiers,
     config: ModifyConfig,
     progress: Progress = SILENT,
-) -> Made:
-    """`config.count` captions with modifiers, every caption once before the first comes again."""
+) -> MadePrompts:
+    """`config.count` captions with modifiers; every caption is used once before one is reused."""
     wanted = len(captions) if config.count is None else config.count
     left_out: Counter[str] = Counter()
     rounds = count() if config.count is not None else range(1)
@@ -106,19 +109,19 @@ def modify_captions(
             "method": [METHOD] * len(found),
             "parents": list(found.values()),
         },
-        schema=MADE,
+        schema=MADE_PROMPTS,
     )
     report = {
         "captions": len(captions),
         "modifiers": len(modifiers.texts),
-        "no_room": left_out["no room"],  # captions that no modifier drawn for them went with
+        "no_room": left_out["no room"],  # captions that no sampled modifier fitted
         "repeated": left_out["repeated"],
     }
-    return Made(table, report)
+    return MadePrompts(table, report)
 
 
 def _modifiers_of(prompt: str, max_words: int) -> Iterator[str]:
-    """The comma phrases of a prompt but the first, lower-case, without marks of emphasis."""
+    """Phrases behind the commas of a prompt, lower-case, without marks of emphasis."""
     for phrase in _EMPHASIS.sub(" ", prompt.lower()).split(",")[1:]:
         text = " ".join(phrase.split()).rstrip(" .")
         if _MODIFIER.fullmatch(text) and text.count(" ") < max_words and content_words(text):
@@ -132,16 +135,16 @@ def _distinct(
     rounds: Iterable[int],
     left_out: Counter[str],
 ) -> Iterator[tuple[str, list[str]]]:
-    """New prompts and their parents, until a whole round over the captions gives none."""
+    """New prompts and their parents, until a full round over the captions gives none."""
     seen: set[str] = set()
     shares = np.cumsum(modifiers.uses / modifiers.uses.sum())
     for number in rounds:
         before = len(seen)
-        for place in DrawnOrder(len(captions), METHOD, config.seed, number):
+        for place in RandomPermutation(len(captions), METHOD, config.seed, number):
             caption = captions[place]
             generator = np.random.default_rng(stable_id(METHOD, config.seed, number, caption))
-            added = _draw(plain_caption(caption), modifiers.texts, shares, generator, config)
-            text = ", ".join([plain_caption(caption), *added])
+            added = _draw(as_clause(caption), modifiers.texts, shares, generator, config)
+            text = ", ".join([as_clause(caption), *added])
             if not added:
                 left_out["no room"] += 1
             elif text in seen:
@@ -160,7 +163,7 @@ def _draw(
     generator: np.random.Generator,
     config: ModifyConfig,
 ) -> list[str]:
-    """Modifiers that go with the caption; none where fewer than `config.least` do."""
+    """Modifiers that share no word with the caption; empty if fewer than `config.least` fit."""
     wanted = int(generator.integers(config.least, config.most + 1))
     words = set(content_words(caption))
     added: list[str] = []

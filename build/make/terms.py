@@ -1,4 +1,4 @@
-"""Folders of word lists -> the terms of each slot, and the templates that take them.
+"""A folder of word lists -> the terms of each slot, and templates with slots.
 
 FOLDER/subject.txt   the terms of {subject}, one a line; any name is a slot
 FOLDER/template.txt  templates, one a line
@@ -19,21 +19,24 @@ ARTICLE_SLOT = "a"  # {a} is "a" or "an"
 SLOT = re.compile(r"\{([^{}]*)\}")
 
 
-class Terms(NamedTuple):
-    """What a combination is made of."""
+class TermLists(NamedTuple):
+    """Terms by slot, and the templates that hold the slots."""
 
     slots: Mapping[str, tuple[str, ...]]
     templates: tuple[str, ...]
 
 
-def shipped_terms() -> Terms:
+def shipped_term_lists() -> TermLists:
     """The lists and templates that ship with unprompt."""
     folder = files("unprompt.build.make").joinpath("lists")
     return _as_terms({entry.name[:-4]: _lines(entry) for entry in folder.iterdir()}, "the package")
 
 
-def read_terms(folder: Path, base: Terms | None = None) -> Terms:
-    """The lists of a folder, over those of `base`; raises ConfigError where there are none."""
+def read_term_lists(folder: Path, base: TermLists | None = None) -> TermLists:
+    """The lists of a folder; they replace those of `base` slot by slot.
+
+    Raises ConfigError if the folder has no lists, or a template names a slot without terms.
+    """
     paths = sorted(folder.glob("*.txt")) if folder.is_dir() else []
     if not paths:
         raise ConfigError(
@@ -46,19 +49,19 @@ def read_terms(folder: Path, base: Terms | None = None) -> Terms:
     return _as_terms(found, str(folder))
 
 
-def write_terms(folder: Path, slots: Mapping[str, Sequence[str]]) -> None:
-    """Write a file a slot."""
+def write_term_lists(folder: Path, slots: Mapping[str, Sequence[str]]) -> None:
+    """Write one file per slot."""
     for slot, terms in slots.items():
         with write_atomically(folder / f"{slot}.txt") as temporary:
             temporary.write_text("".join(f"{term}\n" for term in terms), encoding="utf-8")
 
 
 def slots_of(template: str) -> list[str]:
-    """The slots of a template that take a term, in order, one as often as it occurs."""
+    """The slots of a template that take a term, in order, with repeats."""
     return [name for name in SLOT.findall(template) if name != ARTICLE_SLOT]
 
 
-def _as_terms(lists: Mapping[str, Sequence[str]], origin: str) -> Terms:
+def _as_terms(lists: Mapping[str, Sequence[str]], origin: str) -> TermLists:
     slots = {slot: tuple(terms) for slot, terms in lists.items() if slot != TEMPLATES}
     templates = tuple(lists.get(TEMPLATES, ()))
     for template in templates:
@@ -69,12 +72,12 @@ def _as_terms(lists: Mapping[str, Sequence[str]], origin: str) -> Terms:
                 f"{', '.join(unknown) or 'a slot'}; there are lists of {', '.join(sorted(slots))}"
             )
     if not templates:
-        raise ConfigError(f"{origin} holds no templates; write some into {TEMPLATES}.txt")
-    return Terms(slots, templates)
+        raise ConfigError(f"{origin} holds no templates; write some to {TEMPLATES}.txt")
+    return TermLists(slots, templates)
 
 
 def _lines(file: Traversable | Path) -> list[str]:
-    """Distinct lines without blanks and comments."""
+    """Distinct lines, without empty ones and comments."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,49 +1,59 @@
 """`unprompt make llm`: its arguments and options."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from unprompt.ui.cli.make_options import (
+from unprompt.ui.cli.options import (
     ColumnOption,
     CountOption,
+    JsonOption,
     OutputFile,
     OverwriteOption,
     SeedOption,
     TokensOption,
 )
-from unprompt.ui.cli.options import JsonOption
 
 
 def make_llm(
     output: OutputFile,
     url: Annotated[
-        str | None, typer.Option(help="Base of an OpenAI-compatible API: http://HOST:PORT/v1.")
+        str | None, typer.Option(help="Base URL of an OpenAI-compatible API: http://HOST:PORT/v1.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Model to ask.")] = None,
+    model: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
     key_env: Annotated[
-        str, typer.Option(help="Environment variable that holds the key.")
+        str, typer.Option(help="Environment variable that holds the API key.")
     ] = "OPENAI_API_KEY",
     examples: Annotated[
         list[Path] | None, typer.Option(help="File of example prompts. Repeatable.")
     ] = None,
     answers: Annotated[
         list[Path] | None,
-        typer.Option(help="Read answers from this file in place of calls. Repeatable."),
+        typer.Option(help="File of answers, read in place of calls. Repeatable."),
     ] = None,
     count: CountOption = 1000,
-    max_calls: Annotated[int, typer.Option(min=1, help="Calls in all, with earlier runs'.")] = 100,
-    per_call: Annotated[int, typer.Option(min=1, help="Prompts a call asks for.")] = 20,
-    parallel: Annotated[int, typer.Option(min=1, help="Calls side by side.")] = 1,
-    given: Annotated[int, typer.Option(min=0, help="Examples a call shows.")] = 4,
-    own: Annotated[int, typer.Option(min=0, help="Earlier prompts of the model it shows.")] = 3,
+    max_calls: Annotated[
+        int, typer.Option(min=1, help="Maximum number of calls, with earlier runs.")
+    ] = 100,
+    per_call: Annotated[int, typer.Option(min=1, help="Prompts asked for per call.")] = 20,
+    parallel: Annotated[int, typer.Option(min=1, help="Concurrent calls.")] = 1,
+    given: Annotated[int, typer.Option(min=0, help="Examples shown per call.")] = 4,
+    own: Annotated[
+        int, typer.Option(min=0, help="Earlier prompts of the model shown per call.")
+    ] = 3,
     command: Annotated[
-        Path | None, typer.Option(help="File with another command; {count} is filled in.")
+        Path | None,
+        typer.Option(help="File with another instruction; {count} stands for --per-call."),
     ] = None,
-    temperature: Annotated[float | None, typer.Option(help="The server's if left out.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="The server's default if left out.")
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 180.0,
-    retries: Annotated[int, typer.Option(min=0, help="Of a call the server is too busy for.")] = 5,
+    retries: Annotated[
+        int, typer.Option(min=0, help="Retries per call while the server is busy.")
+    ] = 5,
     seed: SeedOption = 0,
     max_tokens: TokensOption = 77,
     column: ColumnOption = None,
@@ -53,9 +63,9 @@ def make_llm(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a language model write prompts after examples and its own earlier ones.
+    """Let a language model write prompts, with examples and its own earlier prompts.
 
-    Every call is logged beside the output; a rerun goes on where the last one stopped.
+    Every call is logged beside the output. A rerun continues where the last one stopped.
 
     \b
     Examples:
@@ -65,8 +75,9 @@ def make_llm(
       unprompt make llm -o gpt.parquet --examples host.csv --show     # to ask by hand, then
       unprompt make llm -o gpt.parquet --answers answer1.txt --answers answer2.txt
     """
-    from unprompt.ui.jobs.make.llm import Model, llm_config, run_answers, run_llm, show_message
-    from unprompt.ui.jobs.make.make import Destination, Source
+    from unprompt.build.make.llm.chat import Endpoint
+    from unprompt.ui.jobs.make.llm import llm_config, run_answers, run_llm, show_message
+    from unprompt.ui.jobs.make.make import Destination, PromptSource
 
     config = llm_config(
         command,
@@ -75,12 +86,13 @@ def make_llm(
             "per_call": per_call, "parallel": parallel, "max_tokens": max_tokens,
         },
     )  # fmt: skip
-    source, to = Source(examples or [], column), Destination(output, overwrite, as_json)
+    source, to = PromptSource(examples or [], column), Destination(output, overwrite, as_json)
     if show:
         show_message(source, config)
     elif answers:
         run_answers(answers, source, config, to)
     elif url is None or model is None:
-        raise typer.BadParameter("name --url and --model, or --answers")
+        raise typer.BadParameter("give --url and --model, or --answers")
     else:
-        run_llm(Model(url, model, key_env, temperature, timeout, retries), source, config, to)
+        key = os.environ.get(key_env) or None  # read from nowhere else
+        run_llm(Endpoint(url, model, key, temperature, timeout, retries), source, config, to)

@@ -28,3 +28,26 @@ BanOption = Annotated[
     list[str] | None,
     typer.Option("--ban", help="A term, a file with a term a line, or `artists`. Repeatable."),
 ]
+# Of the commands that make prompts.
+PromptsArgument = Annotated[
+    list[Path], typer.Argument(help="Prompt files: .txt .csv .tsv .parquet .jsonl.")
+]
+OutputFile = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", help="File to write: x.parquet or x.jsonl with parents, or x.txt."
+    ),
+]
+CountOption = Annotated[int, typer.Option("--count", "-n", min=1, help="Number of prompts.")]
+SeedOption = Annotated[int, typer.Option(help="Seed; another one gives other prompts.")]
+ColumnOption = Annotated[
+    str | None, typer.Option(help="Column of the prompts, in csv, tsv, parquet and jsonl.")
+]
+TokensOption = Annotated[int, typer.Option(min=3, help="Maximum number of CLIP tokens.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a file that other settings made.")
+]
+VectorsOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of encoded prompts; beside the output if left out."),
+]

@@ -1,1 +1,1 @@
-"""Prompts written by a language model."""
+"""Prompts from a language model: the endpoint, its answers, and the log of calls."""

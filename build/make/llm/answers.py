@@ -1,4 +1,4 @@
-"""An answer of a chat model, as text -> its prompts: JSON, numbered, bulleted or plain lines."""
+"""The answer of a chat model, as text -> its prompts: JSON, numbered, bulleted or plain lines."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 from unprompt.index.base.errors import ConfigError
 
-KEYS = ("prompt", "caption", "text", "description")  # of an object that stands for one prompt
+KEYS = ("prompt", "caption", "text", "description")  # of a JSON object that holds one prompt
 _FENCE = re.compile(r"^\s*(?:```|~~~).*$", re.MULTILINE)
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL)
 _NUMBER = r"(?:(?:prompt|example)\s+#?\d{1,4}\s*[:.)]|\(?\d{1,4}[.):])"
@@ -17,19 +17,19 @@ _MARK = re.compile(
 _JSON = re.compile(r"^\s*[\[{]", re.MULTILINE)
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _QUOTES = (('"', '"'), ("'", "'"), ("\u201c", "\u201d"))
-_TALK = re.compile(
+_REMARK = re.compile(
     r"(?:i'm sorry|i am sorry|sorry,|i can(?:'|\u2019|no)t|as an ai|sure|certainly|of course|"
     r"here (?:are|is)|here's|let me know|i hope|absolutely|note:|enjoy)\b",
     re.IGNORECASE,
 )
-LONGEST_PREFACE = 12  # words of a line that ends in a colon
+MAX_PREFACE_WORDS = 12  # in a line that ends in a colon
 
 
 def parse_answer(answer: str) -> list[str]:
-    """The prompts of an answer in order, as they stand there; empty where it holds none.
+    """The prompts of an answer, in order; empty if it holds none.
 
-    A list with marks is taken without the talk around it. JSON that was cut short gives what is
-    whole in it.
+    The text around a numbered or bulleted list is ignored. JSON that was cut short gives its
+    complete strings.
     """
     text = _FENCE.sub("", _THINKING.sub("", answer)).strip()
     found = _from_marks(text) or _from_json(text) or _from_lines(text)
@@ -37,9 +37,9 @@ def parse_answer(answer: str) -> list[str]:
 
 
 def read_completion(body: Any) -> tuple[str, str | None, dict[str, Any]]:
-    """The text, the reason to finish and the usage of a chat completion.
+    """The text, the finish reason and the usage of a chat completion.
 
-    Raises ValueError where the body is not one.
+    Raises ValueError if the body is not a chat completion with text.
     """
     try:
         choice = body["choices"][0]
@@ -59,9 +59,9 @@ def read_completion(body: Any) -> tuple[str, str | None, dict[str, Any]]:
 
 
 def answers_of(name: str, content: str) -> list[str]:
-    """The answers in a file: a .jsonl has one a line, anything else is one as a whole.
+    """The answers in a file: one per line of a .jsonl, one in all of any other file.
 
-    A line is a string, an object with `answer`, or a completion, alone or in a batch's output.
+    A line is a string, an object with `answer`, or a completion, alone or in the output of a batch.
     """
     if not name.lower().endswith((".jsonl", ".ndjson")):
         return [content]
@@ -86,7 +86,7 @@ def _answer_in(value: Any) -> str | None:
         return value
     if not isinstance(value, dict):
         return None
-    if "answer" in value or "calls" in value:  # a log of ours: its first line has settings
+    if "answer" in value or "calls" in value:  # a call log; its first line holds settings
         return str(value.get("answer") or "")
     response = value.get("response")
     body = response.get("body") if isinstance(response, dict) else value
@@ -97,7 +97,7 @@ def _answer_in(value: Any) -> str | None:
 
 
 def _from_json(text: str) -> list[str]:
-    """The prompts of the JSON values that lines begin with; none where there is no JSON."""
+    """The prompts of the JSON values at starts of lines; empty if there is no JSON."""
     decoder = json.JSONDecoder()
     found: list[str] = []
     start = _JSON.search(text)
@@ -112,7 +112,7 @@ def _from_json(text: str) -> list[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """The prompts in a JSON value: strings of lists, or one known key of objects."""
+    """The prompts in a JSON value: strings in lists, or one known key per object."""
     if isinstance(value, list):
         for item in value:
             if isinstance(item, str):
@@ -130,7 +130,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _whole_strings(text: str) -> Iterator[str]:
-    """Strings of JSON that does not parse: those of lists, and the values of known keys."""
+    """Complete strings of invalid JSON: those in lists, and the values of known keys."""
     key: str | None = None
     for match in _STRING.finditer(text):
         try:
@@ -146,7 +146,7 @@ def _whole_strings(text: str) -> Iterator[str]:
 
 
 def _from_marks(text: str) -> list[str]:
-    """Lines behind a number or bullet; an indented line without one goes on with the last."""
+    """Lines behind a number or bullet; an indented line without one continues the last."""
     found: list[str] = []
     open_item = False
     for line in text.splitlines():
@@ -160,18 +160,18 @@ def _from_marks(text: str) -> list[str]:
 
 
 def _from_lines(text: str) -> list[str]:
-    """Every line of an answer without marks, but for what is said to the reader."""
+    """Every line of an answer without marks, except remarks to the reader."""
     lines = [line.strip() for line in text.splitlines()]
-    return [line for line in lines if re.search(r"\w", line) and not _is_talk(line)]
+    return [line for line in lines if re.search(r"\w", line) and not _is_remark(line)]
 
 
-def _is_talk(line: str) -> bool:
-    preface = line.endswith(":") and len(line.split()) <= LONGEST_PREFACE
-    return preface or bool(_TALK.match(line))
+def _is_remark(line: str) -> bool:
+    preface = line.endswith(":") and len(line.split()) <= MAX_PREFACE_WORDS
+    return preface or bool(_REMARK.match(line))
 
 
 def _unwrap(text: str) -> str:
-    """Without bold marks, quotes around it and a comma behind it."""
+    """Remove bold marks, surrounding quotes and a comma at the end."""
     text = text.strip().rstrip(",").strip("*_` ")
     for opening, closing in _QUOTES:
         if len(text) > 2 and text.startswith(opening) and text.endswith(closing):

@@ -1,7 +1,7 @@
-"""Calls of a language model on disk, a JSON object a line: settings first, then one a call.
+"""The calls of a language model as JSON lines: the settings first, then one line per call.
 
-A line is written whole and synced before the next call counts on it. A kill can leave a torn last
-line; it is cut off when the log is opened again.
+Each line is synced to disk before a later call depends on it. A kill can leave an incomplete last
+line, which is removed when the log is opened again.
 """
 
 import json
@@ -22,23 +22,23 @@ FORMAT = 1
 
 @dataclass(frozen=True, config=STRICT)
 class Call:
-    """One call: what was shown as examples, and what came back."""
+    """One call: the examples shown, and the answer."""
 
     number: int
     status: Literal["success", "failed"]
     examples: tuple[str, ...]
     answer: str | None
     error_message: str | None = None
-    finish: str | None = None  # "length" where the model was cut short
+    finish: str | None = None  # "length" if the token limit cut the answer short
     usage: dict[str, Any] = Field(default_factory=dict)
     attempts: int = 1
 
 
 class CallLog:
-    """The calls that a file holds, by number; new ones are appended."""
+    """The calls in a file, by number; new calls are appended."""
 
     def __init__(self, path: Path, settings: Mapping[str, Any]):
-        """Open a log or begin one; raises ConfigError where other settings began it."""
+        """Open or start a log; raises ConfigError if the file was started with other settings."""
         self.path = path
         self._calls: dict[int, Call] = {}
         lines = list(self._whole_lines()) if path.is_file() else []
@@ -51,7 +51,7 @@ class CallLog:
             )
             raise ConfigError(
                 f"{path} holds calls of other settings ({', '.join(different) or 'no settings'} "
-                "differ); choose another --output, or delete the log to begin anew"
+                "differ); choose another --output, or delete the log to start again"
             )
         for line, value in enumerate(lines[1:], start=2):
             try:
@@ -70,7 +70,7 @@ class CallLog:
         return self._calls[number]
 
     def __iter__(self) -> Iterator[Call]:
-        """The calls in the order of their numbers, which is not always the order they ended in."""
+        """The calls by number, which is not always the order in which they ended."""
         return (self._calls[number] for number in sorted(self._calls))
 
     def add(self, call: Call) -> None:
@@ -88,8 +88,8 @@ class CallLog:
                 os.fsync(handle.fileno())
         except OSError as error:
             raise UnpromptError(
-                f"cannot write {self.path}: {error.strerror or error}; free some space, then run "
-                "the same command again: finished calls are kept"
+                f"cannot write {self.path}: {error.strerror or error}; free some space and run "
+                "the same command again; finished calls are kept"
             ) from error
 
     def _whole_lines(self) -> Iterator[dict[str, Any]]:
@@ -105,5 +105,7 @@ class CallLog:
                     f"{self.path}:{number} is not valid JSON ({error}); delete that line"
                 ) from error
             if not isinstance(value, dict):
-                raise DamagedFileError(f"{self.path}:{number} is no JSON object; delete that line")
+                raise DamagedFileError(
+                    f"{self.path}:{number} is not a JSON object; delete that line"
+                )
             yield value

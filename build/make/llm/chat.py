@@ -1,6 +1,6 @@
 """A message -> the answer of an OpenAI-compatible chat endpoint, through the openai client.
 
-The client retries busy endpoints with growing waits, or as their Retry-After says.
+The client retries busy endpoints. It doubles the wait each time, or waits as Retry-After says.
 """
 
 import json
@@ -18,16 +18,16 @@ from unprompt.index.base.errors import ConfigError, EndpointError, MissingDepend
 from unprompt.index.base.settings import STRICT
 
 PATH = "/chat/completions"
-BUSY = frozenset((408, 409, 429))  # retried, as every 5xx is
+BUSY = frozenset((408, 409, 429))  # the client retries these and every 5xx
 REMEDIES = {
     401: "the key is missing or wrong; name its environment variable with --key-env",
     403: "the key may not use this model",
     404: "check --url (it usually ends in /v1) and --model",
 }
 RERUN = "the answers so far are kept, run the same command again to go on"
-# What the client adds by itself: the machine it runs on, and an account from the environment.
+# Headers that the client adds: the machine it runs on, and an account from the environment.
 UNSENT_HEADERS = ("x-stainless-", "openai-organization", "openai-project")
-RAW_RESPONSE = "x-stainless-raw-response"  # by which the client knows what to return
+RAW_RESPONSE = "x-stainless-raw-response"  # tells the client what to return
 
 
 class MalformedAnswer(EndpointError):
@@ -68,7 +68,7 @@ class Endpoint:
 
 
 class Answer(NamedTuple):
-    """The text of a completion, and how it came about."""
+    """The text of a completion, why it ended, and what it took."""
 
     text: str
     finish: str | None  # "length" if the token limit cut the text short
@@ -80,7 +80,7 @@ class ChatClient:
     """Sends messages to one endpoint; safe to call from several threads."""
 
     def __init__(self, endpoint: Endpoint, note: Callable[[str], None] = lambda _: None):
-        """Raises MissingDependencyError without the openai package; `note` hears of retries."""
+        """`note` gets a message per retry. Raises MissingDependencyError without openai."""
         openai = _load_openai()
         self.endpoint = endpoint
         self._stopped = threading.Event()
@@ -104,7 +104,7 @@ class ChatClient:
         logger.setLevel(logging.INFO)
 
     def stop(self) -> None:
-        """Make no further attempt; requests under way are still answered."""
+        """Make no further attempt. A request under way still gets its answer."""
         self._stopped.set()
 
     def ask(self, message: str) -> Answer:
@@ -130,7 +130,7 @@ class ChatClient:
             raise MalformedAnswer(f"{address} sent no chat completion: {error}") from error
 
     def _explain(self, response: Any) -> str:
-        """What the endpoint says about a refused request, without the key, and what to do."""
+        """The response to a refused request, without the key, and what to do about it."""
         said = " ".join(response.text.replace(self.endpoint.key or "\0", "***").split())[:300]
         reason = f"HTTP {response.status_code} {said or response.reason_phrase}"
         if response.status_code not in BUSY and response.status_code < 500:
@@ -142,14 +142,14 @@ class ChatClient:
 
     def _before_request(self, request: Any) -> None:
         if self._stopped.is_set():
-            raise EndpointError("stopped while it waited for another try")
+            raise EndpointError("stopped before the next attempt")
         for name in list(request.headers):
             if name.startswith(self._unsent) and name != RAW_RESPONSE:
                 del request.headers[name]
 
 
 class _RetryNotes(logging.Handler):
-    """Passes on what the client logs of its retries: "Retrying request in 0.4 seconds ..."."""
+    """Passes on the log messages of the client: "Retrying request in 0.4 seconds ..."."""
 
     def __init__(self, note: Callable[[str], None]):
         super().__init__(logging.INFO)

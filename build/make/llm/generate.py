@@ -1,8 +1,8 @@
 """A command, example prompts and a language model -> new prompts, call by call.
 
-The 2nd place's recipe: each call shows 4 of the given examples and 3 of the model's own earlier
-prompts, drawn and shuffled anew, so that no two calls ask the same. Of the calls in a round none
-sees the prompts of another, so that they can run side by side and still come out the same.
+The recipe is the 2nd place's: each call shows a new random choice of 4 given examples and 3 of the
+model's own earlier prompts, so that no two messages are equal. The concurrent calls of a round see
+none of one another's prompts, so that their order does not change the result.
 """
 
 import itertools
@@ -15,23 +15,23 @@ from typing import Protocol
 from unprompt.build.make.llm.answers import parse_answer
 from unprompt.build.make.llm.call_log import Call, CallLog
 from unprompt.build.make.llm.chat import Answer, MalformedAnswer
-from unprompt.build.make.llm.gather import METHOD, Gathered, LlmConfig
-from unprompt.build.make.made import Made
+from unprompt.build.make.llm.collect import METHOD, LlmConfig, PromptCollector
+from unprompt.build.make.prompt_file import MadePrompts
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import EndpointError
 from unprompt.index.base.progress import SILENT, Progress
 
-MALFORMED_IN_A_ROW = 5  # then the endpoint is taken to be broken
+MAX_FAILED_IN_A_ROW = 5  # more mean that the endpoint is broken
 
 
 class Chat(Protocol):
     """A language model that answers one message at a time."""
 
     def ask(self, message: str) -> Answer:
-        """The answer; raises MalformedAnswer where it is none, EndpointError where it must end."""
+        """The answer; raises MalformedAnswer if it has no text, EndpointError for a refusal."""
 
     def stop(self) -> None:
-        """Let calls that wait for another try give up."""
+        """Make no further attempt."""
 
 
 def ask_model(
@@ -40,33 +40,33 @@ def ask_model(
     examples: Sequence[str],
     log: CallLog,
     progress: Progress = SILENT,
-) -> Made:
-    """Call until there are `config.count` prompts or `config.max_calls` calls in the log.
+) -> MadePrompts:
+    """Call until there are `config.count` prompts, or `config.max_calls` calls in the log.
 
-    Calls that the log holds already are not made again. Raises EndpointError where the endpoint
-    refuses, or answers without prompts several times in a row; all that came before is in the log.
+    Calls in the log are not repeated. Raises EndpointError if the endpoint refuses, or answers
+    without prompts several times in a row; the log keeps all earlier calls.
     """
-    gathered = Gathered(config, examples)
-    prompts = islice(_prompts(chat, config, examples, log, gathered), config.count)
+    collector = PromptCollector(config, examples)
+    prompts = islice(_prompts(chat, config, examples, log, collector), config.count)
     for _ in progress.track(prompts, METHOD, config.count):
         progress.detail(f"{len(log)} calls")
-    return gathered.made(len(log), sum(call.status == "failed" for call in log))
+    return collector.made(len(log), sum(call.status == "failed" for call in log))
 
 
 def first_message(config: LlmConfig, examples: Sequence[str]) -> str:
-    """What the first call asks, to be asked by hand."""
+    """The message of the first call, to send by hand."""
     return _message(config, _draw_examples(config, examples, (), 0))
 
 
 def _prompts(
-    chat: Chat, config: LlmConfig, examples: Sequence[str], log: CallLog, gathered: Gathered
+    chat: Chat, config: LlmConfig, examples: Sequence[str], log: CallLog, collector: PromptCollector
 ) -> Iterator[str]:
-    """Every new prompt, round by round, until the calls are used up."""
+    """New prompts, round by round, until no call is left."""
     in_a_row = 0
     for first in itertools.count(0, config.parallel):
         numbers = range(first, first + config.parallel)
         missing = [number for number in numbers if number not in log]
-        own = gathered.prompts
+        own = collector.prompts
         shown = {
             number: _draw_examples(config, examples, own, number)
             for number in missing[: max(0, config.max_calls - len(log))]
@@ -76,21 +76,21 @@ def _prompts(
         if not known:
             return
         for call in known:
-            before = len(gathered.prompts)
-            gathered.add(call.answer or "", call.examples)
+            before = len(collector.prompts)
+            collector.add(call.answer or "", call.examples)
             in_a_row = in_a_row + 1 if call.number in shown and call.status == "failed" else 0
-            if in_a_row == MALFORMED_IN_A_ROW:
+            if in_a_row == MAX_FAILED_IN_A_ROW:
                 raise EndpointError(
                     f"{in_a_row} calls in a row gave no prompt, the last one: "
-                    f"{call.error_message}; look into {log.path}"
+                    f"{call.error_message}; see {log.path}"
                 )
-            yield from gathered.prompts[before:]
+            yield from collector.prompts[before:]
 
 
 def _make_calls(
     chat: Chat, config: LlmConfig, shown: Mapping[int, tuple[str, ...]], log: CallLog
 ) -> None:
-    """Make the calls of a round side by side; each is logged as soon as it is answered."""
+    """Make the calls of a round in threads; each is logged as soon as it is answered."""
 
     def call(number: int) -> Call:
         return _call(chat, number, shown[number], _message(config, shown[number]))
@@ -116,7 +116,7 @@ def _make_calls(
 
 
 def _call(chat: Chat, number: int, examples: tuple[str, ...], message: str) -> Call:
-    """One call; an answer without prompts is a failed one, not an error."""
+    """Make one call; an answer without prompts is a failed call, not an error."""
     try:
         answer = chat.ask(message)
     except MalformedAnswer as error:
@@ -137,7 +137,7 @@ def _call(chat: Chat, number: int, examples: tuple[str, ...], message: str) -> C
 def _draw_examples(
     config: LlmConfig, given: Sequence[str], own: Sequence[str], number: int
 ) -> tuple[str, ...]:
-    """The examples of a call, drawn and shuffled by the seed and the call's number."""
+    """The examples of a call, sampled and shuffled by the seed and the number of the call."""
     random = Random(stable_id(METHOD, config.seed, number))
     shown = random.sample(given, min(config.given, len(given)))
     shown += random.sample(own, min(config.own, len(own)))

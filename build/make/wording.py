@@ -1,11 +1,11 @@
-"""Prompts -> text that can be joined with other text, its words, and whether it is short enough."""
+"""Captions and terms -> the small changes of wording that let them stand inside a longer prompt."""
 
 import re
 
 ARTICLES = frozenset(
     "a an the one two three four five six some many several this these that there".split()
 )
-# Words that may stand twice in a prompt.
+# Words that may occur twice in a prompt.
 FUNCTION_WORDS = ARTICLES | frozenset(
     "and or of in on at by to with from for as is are it its his her their into over under near "
     "next behind beside inside out up down off through while".split()
@@ -16,8 +16,8 @@ _VOWEL = re.compile(r"[aeiou]|hour|honest|heir", re.IGNORECASE)
 _NO_VOWEL = re.compile(r"uni[cfoqstv]|us[aeu]|ut[eio]|ukul|ura[ln]|e[uw]|one\b|once", re.IGNORECASE)
 
 
-def plain_caption(caption: str) -> str:
-    """A caption as part of a longer text: without a full stop, its first article small."""
+def as_clause(caption: str) -> str:
+    """The caption without its full stop and with a lower-case first article."""
     text = caption.rstrip(" .,;:!")
     first, _, rest = text.partition(" ")
     return f"{first.lower()} {rest}" if rest and first.lower() in ARTICLES else text
@@ -30,6 +30,6 @@ def content_words(text: str) -> list[str]:
 
 
 def article(following: str) -> str:
-    """`a` or `an`, by the sound that the following text begins with."""
+    """`a` or `an`, by the sound that `following` begins with."""
     sounds = _VOWEL.match(following) and not _NO_VOWEL.match(following)
     return "an" if sounds else "a"

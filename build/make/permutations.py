@@ -1,6 +1,7 @@
-"""A range of n places and a seed -> its places in a drawn order; a rank -> a choice of things.
+"""A size and a seed -> a random permutation; a rank -> the combination that has this rank.
 
-Nothing is held in memory, so that ranges of any size can be drawn from without repeats.
+Every value is computed when it is asked for, so that a range of any size can be sampled without
+repeats and without memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,10 +13,10 @@ ROUNDS = 6
 _WORD = (1 << 64) - 1
 
 
-class DrawnOrder:
-    """A permutation of range(size), computed place by place: a Feistel network over two digits.
+class RandomPermutation:
+    """A permutation of range(size) by a Feistel network over two digits.
 
-    The first places of an order stay the first ones however many are asked for.
+    Item i does not depend on how many items are read.
     """
 
     def __init__(self, size: int, *seed: object):
@@ -31,7 +32,7 @@ class DrawnOrder:
         if not 0 <= position < self.size:
             raise IndexError(f"position {position} of {self.size}")
         place = self._step(position)
-        while place >= self.size:  # at most a few lie in the last, uneven row
+        while place >= self.size:  # only positions of the last, uneven row
             place = self._step(place)
         return place
 
@@ -48,8 +49,8 @@ class DrawnOrder:
         return left * self._right + right
 
 
-def choose_subset(rank: int, things: int, size: int) -> tuple[int, ...]:
-    """The subset number `rank` of the comb(things, size) ascending subsets of range(things)."""
+def unrank_combination(rank: int, things: int, size: int) -> tuple[int, ...]:
+    """Combination number `rank` of the comb(things, size) ascending ones of range(things)."""
     chosen = []
     for taken in range(size, 0, -1):
         # the largest top with comb(top, taken) <= rank, found between its bounds
@@ -66,8 +67,8 @@ def choose_subset(rank: int, things: int, size: int) -> tuple[int, ...]:
     return tuple(reversed(chosen))
 
 
-def choose_each(rank: int, sizes: Sequence[int]) -> tuple[int, ...]:
-    """One place of each range: the digits of `rank` in the mixed base `sizes`."""
+def unrank_product(rank: int, sizes: Sequence[int]) -> tuple[int, ...]:
+    """Element number `rank` of the product of ranges: its digits in the mixed base `sizes`."""
     digits = []
     for size in sizes:
         rank, digit = divmod(rank, size)
@@ -75,8 +76,8 @@ def choose_each(rank: int, sizes: Sequence[int]) -> tuple[int, ...]:
     return tuple(digits)
 
 
-def choose_sequence(rank: int, things: Sequence[int]) -> tuple[int, ...]:
-    """The things in their order number `rank` of all the orders they can stand in."""
+def unrank_permutation(rank: int, things: Sequence[int]) -> tuple[int, ...]:
+    """Permutation number `rank` of the things."""
     left, ordered = list(things), []
     while left:
         rank, place = divmod(rank, len(left))
@@ -85,7 +86,7 @@ def choose_sequence(rank: int, things: Sequence[int]) -> tuple[int, ...]:
 
 
 def _mix(value: int) -> int:
-    """64 bits in which each bit of `value` has a part (the finalizer of splitmix64)."""
+    """The finalizer of splitmix64: 64 bits that each depend on every bit of `value`."""
     value &= _WORD
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _WORD

@@ -1,4 +1,4 @@
-"""Answers of a language model, as text -> the distinct prompts in them (columns of MADE)."""
+"""Answers of a language model, as text -> a MADE_PROMPTS table of the distinct prompts in them."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.build.corpus.cleaning.prompts_table import normalise
 from unprompt.build.make.llm.answers import parse_answer
-from unprompt.build.make.made import MADE, Made
+from unprompt.build.make.prompt_file import MADE_PROMPTS, MadePrompts
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT
 from unprompt.index.towers.clip_tokens import fits_clip
@@ -24,18 +24,18 @@ COMMAND = (
 
 @dataclass(frozen=True, config=STRICT)
 class LlmConfig:
-    """What is asked for, how often, and with which examples."""
+    """The budget, the message, and the limits on prompts."""
 
     count: int = 1000
-    max_calls: int = 100  # of which an endpoint may be asked in all, failed ones included
+    max_calls: int = 100  # in all, including failed calls and those of earlier runs
     seed: int = 0
-    given: int = 4  # examples of a call that come from the user
-    own: int = 3  # examples of a call that the model wrote before
-    per_call: int = 20  # prompts asked for
-    parallel: int = 1  # calls of a round
+    given: int = 4  # examples per call that come from the user
+    own: int = 3  # examples per call that the model wrote in earlier calls
+    per_call: int = 20  # prompts asked for per call
+    parallel: int = 1  # concurrent calls, which see none of one another's prompts
     least_words: int = 3
     max_tokens: int = 77
-    command: str = COMMAND  # {count} stands for the prompts asked for
+    command: str = COMMAND  # {count} stands for `per_call`
 
     def __post_init__(self) -> None:
         numbers = (self.count, self.max_calls, self.per_call, self.parallel, self.max_tokens - 2)
@@ -47,11 +47,11 @@ class LlmConfig:
                 f"{self.least_words}"
             )
         if not self.command.strip():
-            raise ConfigError("the command to the model is empty")
+            raise ConfigError("--command must not be an empty file")
 
 
-class Gathered:
-    """Prompts of answers: distinct, none an example, each with the examples of its call."""
+class PromptCollector:
+    """Collects distinct prompts that are no examples, with the examples of their call."""
 
     def __init__(self, config: LlmConfig, examples: Iterable[str]):
         self._config = config
@@ -61,7 +61,7 @@ class Gathered:
         self.left_out: Counter[str] = Counter()
 
     def add(self, answer: str, examples: Sequence[str]) -> int:
-        """Take an answer's prompts in; returns how many it holds, new or not."""
+        """Add the prompts of an answer; returns how many it holds, new or not."""
         parsed = normalise(pl.Series("prompt", parse_answer(answer), pl.String)).to_list()
         for prompt in parsed:
             if prompt.casefold() in self._seen:
@@ -76,12 +76,12 @@ class Gathered:
                 self._parents.append(tuple(examples))
         return len(parsed)
 
-    def made(self, calls: int, failed: int) -> Made:
-        """The first `config.count` of them."""
+    def made(self, calls: int, failed: int) -> MadePrompts:
+        """The first `config.count` prompts as a table, and the counts."""
         kept = self.prompts[: self._config.count]
         parents = [list(examples) for examples in self._parents[: len(kept)]]
         columns = {"prompt": kept, "method": [METHOD] * len(kept), "parents": parents}
-        table = pl.DataFrame(columns, schema=MADE)
+        table = pl.DataFrame(columns, schema=MADE_PROMPTS)
         report = {
             "calls": calls,
             "failed_calls": failed,
@@ -89,13 +89,15 @@ class Gathered:
             "too_short": self.left_out["too short"],
             "too_long": self.left_out["too long"],
         }
-        return Made(table, report)
+        return MadePrompts(table, report)
 
 
-def gather_answers(answers: Iterable[str], config: LlmConfig, examples: Sequence[str]) -> Made:
-    """The prompts in answers that came by another way than `ask_model`."""
-    gathered, calls, failed = Gathered(config, examples), 0, 0
+def collect_answers(
+    answers: Iterable[str], config: LlmConfig, examples: Sequence[str]
+) -> MadePrompts:
+    """The prompts in answers that were not obtained by `ask_model`."""
+    collector, calls, failed = PromptCollector(config, examples), 0, 0
     for answer in answers:
         calls += 1
-        failed += not gathered.add(answer, ())
-    return gathered.made(calls, failed)
+        failed += not collector.add(answer, ())
+    return collector.made(calls, failed)

@@ -1,13 +1,14 @@
-"""Prompts as people wrote them -> word lists for combining: the terms of each slot, by frequency.
+"""Prompts that people wrote -> word lists to combine: the terms of each slot, by frequency.
 
-No grammar is parsed: a term is what stands in a slot's place in several prompts.
+The rules look at positions only and parse no grammar. A term needs several prompts.
 
-medium     before "of a" at the start: "oil painting" in "an oil painting of a fox"
-subject    after "a" or "an", up to the next preposition, verb or comma, unless "of" follows
-adjective  what stands before several subjects
-verb       "riding" before an article, "sitting on" before a preposition and one
-action     "smiling" and what follows it to the end of the phrase
-setting    a preposition of place and what follows; style: what follows "in the style of"
+medium     the words before "of a" at the start: "oil painting" in "an oil painting of a fox"
+subject    the words after "a" or "an", up to a preposition, verb or comma; none if "of" follows
+adjective  the first word of several subjects
+verb       "riding" before an article; "sitting on" before a preposition and an article
+action     "smiling" and the words up to the end of the phrase
+setting    a preposition of place and the words after it
+style      the words after "in the style of"
 """
 
 import re
@@ -16,9 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from unprompt.index.base.errors import CorpusError
 
-LEAST = 3  # prompts that must hold a term
-SIZE = 2000  # terms of a slot
-HEADS = 3  # subjects that an adjective must stand before
+MIN_PROMPTS = 3  # prompts per term
+MAX_TERMS = 2000  # per slot
+MIN_SUBJECTS = 3  # different subjects per adjective
 SUBJECT_WORDS, PHRASE_WORDS = 3, 4
 _BREAK = re.compile(r"[,.;:|()\[\]{}!?\"]+| - ")
 _WORD = re.compile(r"[a-z][a-z'-]*$")
@@ -38,12 +39,12 @@ _NO_VERBS = frozenset(
 
 
 def extract_terms(prompts: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The most frequent terms of each slot; raises CorpusError where no subject is found."""
+    """The most frequent terms of each slot; raises CorpusError if there is no subject."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for prompt in prompts:
         for slot, term in {*_terms_of(prompt)}:
             counts[slot][term] += 1
-    for medium in counts["medium"]:  # "a painting" is no thing to paint
+    for medium in counts["medium"]:  # "a painting" is not a subject
         del counts["subject"][medium]
     adjectives = _adjectives(counts["subject"])
     found = {
@@ -53,14 +54,14 @@ def extract_terms(prompts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     found["adjective"] = _frequent(adjectives)
     if not found.get("subject"):
         raise CorpusError(
-            f"no subject stands in {LEAST} prompts or more, such as `fox` in `a fox in the snow`; "
-            "give more prompts, or write the term lists by hand"
+            f"no subject, such as `fox` in `a fox in the snow`, stands in {MIN_PROMPTS} prompts or "
+            "more; give more prompts, or write the term lists by hand"
         )
     return {slot: terms for slot, terms in sorted(found.items()) if terms}
 
 
 def _terms_of(prompt: str) -> Iterator[tuple[str, str]]:
-    """Slots and terms of one prompt."""
+    """(slot, term) pairs of one prompt."""
     for number, phrase in enumerate(_BREAK.split(prompt.lower())):
         words = phrase.split()
         if number == 0 and "of" in words[1 : SUBJECT_WORDS + 2]:
@@ -107,7 +108,7 @@ def _verb(word: str, rest: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _until_stop(words: Sequence[str]) -> int:
-    """Words before the first that begins something else."""
+    """Number of words before one that starts another part of the sentence."""
     for place, word in enumerate(words):
         verb = word.endswith("ing") and word not in _NO_VERBS and place > 0
         if word in _STOPS or verb or not _WORD.match(word):
@@ -121,7 +122,7 @@ def _whole(slot: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _adjectives(subjects: Mapping[str, int]) -> Counter[str]:
-    """Words before several subjects that also stand alone, by the prompts that hold them."""
+    """First words of several subjects that also occur without them, and their prompts."""
     heads: defaultdict[str, set[str]] = defaultdict(set)
     counts: Counter[str] = Counter()
     for subject, count in subjects.items():
@@ -129,11 +130,13 @@ def _adjectives(subjects: Mapping[str, int]) -> Counter[str]:
         if rest in subjects:
             heads[first].add(rest)
             counts[first] += count
-    return Counter({word: count for word, count in counts.items() if len(heads[word]) >= HEADS})
+    return Counter(
+        {word: count for word, count in counts.items() if len(heads[word]) >= MIN_SUBJECTS}
+    )
 
 
 def _without(subjects: Mapping[str, int], adjectives: Mapping[str, int]) -> Counter[str]:
-    """Subjects that are more than an adjective before another subject."""
+    """Subjects, with the counts of "adjective subject" added to the subject alone."""
     kept: Counter[str] = Counter()
     for subject, count in subjects.items():
         first, _, rest = subject.partition(" ")
@@ -142,6 +145,6 @@ def _without(subjects: Mapping[str, int], adjectives: Mapping[str, int]) -> Coun
 
 
 def _frequent(counter: Mapping[str, int]) -> tuple[str, ...]:
-    """The most frequent first, in alphabetical order where they are equal."""
-    kept = [term for term, count in counter.items() if count >= LEAST]
-    return tuple(sorted(kept, key=lambda term: (-counter[term], term))[:SIZE])
+    """Terms of `MIN_PROMPTS` or more, the most frequent first, then in alphabetical order."""
+    kept = [term for term, count in counter.items() if count >= MIN_PROMPTS]
+    return tuple(sorted(kept, key=lambda term: (-counter[term], term))[:MAX_TERMS])

@@ -1,58 +1,75 @@
-"""Made prompts with their parents (columns of MADE and a method's own) -> a prompt file, a record.
+"""Made prompts with their parents -> a prompt file that a corpus reads, and a record of it.
 
-NAME.parquet | .jsonl | .txt   what `corpus.source: files` reads; a .txt holds the prompts alone
+NAME.parquet | .jsonl | .txt   what `corpus.source: files` reads; a .txt holds only the prompts
 NAME.record.parquet            beside a .txt: its rows with their parents
-NAME.made.json                 settings and counts, written last: the file is whole when it is there
+NAME.made.json                 settings and counts, written last: it marks a complete file
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
 from unprompt.index.base.durable import digest_json, read_json, write_atomically, write_json
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.tables import check_schema, write_table
+from unprompt.index.towers.clip_tokens import fits_clip
 
-MADE = pl.Schema(
+T = TypeVar("T")
+
+MADE_PROMPTS = pl.Schema(
     {
         "prompt": pl.String(),
         "method": pl.String(),
-        "parents": pl.List(pl.String()),  # the captions, terms or examples that it was made of
+        "parents": pl.List(pl.String()),  # captions, terms or examples that the prompt is made of
     }
 )
 SUFFIXES = (".parquet", ".jsonl", ".txt")
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a method made: distinct prompts in order, and counts of what it left out."""
+class MadePrompts:
+    """The result of a method: distinct prompts in order, and counts of what it left out."""
 
-    table: pl.DataFrame  # MADE, then the method's own columns
+    table: pl.DataFrame  # MADE_PROMPTS, then the method's own columns
     report: Mapping[str, Any]
 
 
-class MadeFile:
-    """A file of made prompts: whether it is there already, and how it is written."""
+def new_prompts(
+    candidates: Iterable[tuple[str, T]], max_tokens: int, left_out: Counter[str]
+) -> Iterator[tuple[str, T]]:
+    """Candidates (text, origin) whose text is new and within CLIP's limit; counts the others."""
+    seen: set[str] = set()
+    for text, origin in candidates:
+        if text in seen:
+            left_out["repeated"] += 1
+        elif not fits_clip(text, max_tokens):
+            left_out["too long"] += 1
+        else:
+            seen.add(text)
+            yield text, origin
+
+
+class PromptFile:
+    """A file of made prompts, with the settings that made it."""
 
     def __init__(self, path: Path, overwrite: bool = False):
         if path.suffix.lower() not in SUFFIXES:
-            raise ConfigError(
-                f"--output {path} must end in one of {', '.join(SUFFIXES)}; name such a file"
-            )
+            raise ConfigError(f"--output must end in one of {', '.join(SUFFIXES)}, got {path}")
         self.path, self._overwrite = path, overwrite
 
     @property
     def marker(self) -> Path:
-        """The file that says that the prompts are whole."""
+        """The file that marks the prompts as complete."""
         return self.path.with_name(f"{self.path.stem}.made.json")
 
     def finished(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The marker's content where these settings made the file; None where it is to be made.
+        """The marker's content if these settings made the file, None if there is no file yet.
 
-        Raises ConfigError where the path holds anything else, unless it may be overwritten.
+        Raises ConfigError if the path holds anything else, unless it may be overwritten.
         """
         if self._overwrite or not self.path.exists():
             return None
@@ -61,14 +78,17 @@ class MadeFile:
             if found.get("digest") == digest_json(settings) and found.get("file") == self.path.name:
                 return found
         raise ConfigError(
-            f"{self.path} is there already, made with other settings; choose another --output, "
-            "or --overwrite to make it anew"
+            f"{self.path} exists and was made with other settings; choose another --output, or "
+            "replace it with --overwrite"
         )
 
-    def write(self, made: Made, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def write(self, made: MadePrompts, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Write the prompts, then the marker; returns the marker's content."""
         table = pl.concat(
-            [check_schema(made.table, MADE, "the made prompts"), made.table.drop(list(MADE))],
+            [
+                check_schema(made.table, MADE_PROMPTS, "the made prompts"),
+                made.table.drop(list(MADE_PROMPTS)),
+            ],
             how="horizontal",
         )
         self.marker.unlink(missing_ok=True)

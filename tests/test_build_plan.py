@@ -188,7 +188,7 @@ def test_a_recipes_rate_serves_that_recipe_alone() -> None:
 def test_kinds_of_gpu() -> None:
     assert KNOWN.gpu_kinds == ["A100", "H100"]
     assert KNOWN.find_gpu("h100 ") == "H100"
-    with pytest.raises(ConfigError, match="no rate of a GPU 'TPU'; there are rates of A100, H100"):
+    with pytest.raises(ConfigError, match="no rate for the GPU 'TPU'; there are rates for A100"):
         KNOWN.find_gpu("TPU")
 
 
@@ -331,5 +331,5 @@ def test_a_rates_file_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "rates.json").write_text('{"device": "cpu", "cores": 2}')
     with pytest.raises(ConfigError, match="versions: Field required"):
         read_rates(tmp_path / "rates.json")
-    with pytest.raises(ConfigError, match="seconds and work over 0"):
+    with pytest.raises(ConfigError, match="seconds and work of a rate must be > 0"):
         rate("prompts", "a", 0.0)

@@ -255,7 +255,7 @@ def test_prompt_files_are_counted(cli: Cli, tmp_path: Path) -> None:
         (["no-such"], "neither a preset (lcm, scenes-small, scenes-tiny"),
         (["no-such"], "a recipe (kaggle-1st, kaggle-2nd, kaggle-3rd, kaggle-5th)"),
         (["no-such.yaml"], "there is no config file no-such.yaml"),
-        (["kaggle-1st", "--gpu", "TPU"], "there are rates of A100, V100"),
+        (["kaggle-1st", "--gpu", "TPU"], "there are rates for A100, V100"),
         (["kaggle-1st", "--set", "corpus.count=3"], "kaggle-1st is a recipe"),
         (["kaggle-1st", "--prompts", "0"], "--prompts must be >= 1"),
         (["scenes-tiny", "--rates", "no-such.json"], "`unprompt bench -o no-such.json` writes one"),
@@ -330,3 +330,17 @@ def test_timing_leaves_the_first_round_out(monkeypatch: pytest.MonkeyPatch) -> N
     assert rounds == [0, 1, 2, 3]
     with pytest.raises(ConfigError, match="at least one repeat"):
         timing.median_seconds(rounds.append, 0)
+
+
+def test_a_missing_rate_names_the_command_that_measures_it(cli: Cli, tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    diffusion = "{model: models/mine, steps: 30}"
+    config.write_text(
+        "corpus: {source: scenes, count: 400, validation: 5, test: 5}\n"
+        f"render: {{renderer: diffusers, diffusion: {diffusion}}}\n"
+    )
+    found = cli("plan", config)
+    assert found.code == 0, found.err
+    page = "".join(found.out.split())
+    assert "norateforrender,30stepsat512px" in page.replace("'", "")
+    assert f"unpromptbenchrender--config{config}" in page

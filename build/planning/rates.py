@@ -42,7 +42,7 @@ class Rate:
 
     def __post_init__(self) -> None:
         if self.seconds <= 0 or (self.work is not None and self.work <= 0):
-            raise ConfigError(f"a rate needs seconds and work over 0, got {self}")
+            raise ConfigError(f"seconds and work of a rate must be > 0, got {self}")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -110,8 +110,8 @@ class Costs:
             if kind.lower() == asked.strip().lower():
                 return kind
         raise ConfigError(
-            f"no rate of a GPU {asked!r}; there are rates of {', '.join(self.gpu_kinds)}. "
-            "`unprompt bench` measures your own"
+            f"no rate for the GPU {asked!r}; there are rates for {', '.join(self.gpu_kinds)}; "
+            "`unprompt bench` measures others"
         )
 
     def find_pipeline(self, model: str) -> str | None:

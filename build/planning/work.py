@@ -34,11 +34,11 @@ class Item:
 
     stage: RateStage
     subject: str
-    work: float | None = None  # None: unknown, only a rate of the same item serves
+    work: float | None = None  # None: unknown, only a rate of the same item applies
     unit: str = ""  # of `work`
     settings: Mapping[str, Setting] = field(default_factory=dict)  # all that its time depends on
     family: str | None = None  # of a tower
-    recipe: str | None = None  # rates that this recipe states serve too
+    recipe: str | None = None  # rates that this recipe states apply too
     recipe_only: bool = False  # and no other rates
 
 

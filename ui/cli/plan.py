@@ -9,38 +9,35 @@ from unprompt.ui.cli.options import JsonOption, SetOption
 
 RatesOption = Annotated[
     Path | None,
-    typer.Option("--rates", help="Rates file of `unprompt bench`; the kept one if left out."),
+    typer.Option("--rates", help="Rates file of `unprompt bench`; this machine's by default."),
 ]
 
 
 def plan(
-    config: Annotated[
-        str, typer.Argument(help="A preset's name, a YAML file, or a recipe such as kaggle-1st.")
-    ],
-    gpus: Annotated[int, typer.Option(min=1, help="GPUs that work at once.")] = 1,
+    config: Annotated[str, typer.Argument(help="Preset, YAML file, or recipe such as kaggle-1st.")],
+    gpus: Annotated[int, typer.Option(min=1, help="Number of GPUs.")] = 1,
     gpu: Annotated[
-        str | None, typer.Option("--gpu", help="Kind of GPU to count with, e.g. A100.")
+        str | None, typer.Option("--gpu", help="GPU kind to plan for, e.g. A100.")
     ] = None,
     price: Annotated[
-        float | None, typer.Option(min=0.0, help="Money for a GPU-hour, e.g. 2.0.")
+        float | None, typer.Option(min=0.0, help="Price per GPU-hour, e.g. 2.0.")
     ] = None,
     cores: Annotated[
-        int, typer.Option(min=0, help="CPU cores; 0 for those of the measured or this machine.")
+        int,
+        typer.Option(min=0, help="CPU cores; 0: as the measured machine, or this one."),
     ] = 0,
     prompts: Annotated[
-        int | None, typer.Option(help="Prompts of the corpus, where they cannot be counted.")
+        int | None, typer.Option(help="Number of prompts, where it is unknown before collecting.")
     ] = None,
-    first: Annotated[
-        int, typer.Option(min=1, help="Image shards that go into the first usable index.")
-    ] = 20,
+    first: Annotated[int, typer.Option(min=1, help="Image shards in the first index.")] = 20,
     rates: RatesOption = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw GPU-days and disk as a picture.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file to draw the plan to.")] = None,
 ) -> None:
-    """Say beforehand what a corpus costs: GPU-days, money, disk, memory, time to a first index.
+    """Estimate the cost of a corpus: GPU-days, money, disk, memory, time to a first index.
 
-    Every line names the rate it used: measured here by `unprompt bench`, or published.
+    Every line names its rate: measured by `unprompt bench`, or published.
 
     \b
     Examples:
@@ -58,26 +55,27 @@ def plan(
 def bench(
     parts: Annotated[
         list[str] | None,
-        typer.Argument(help="render, embed, prompts, search, train; all if left out."),
+        typer.Argument(help="render, embed, prompts, search, train; all by default."),
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option("--config", help="Preset or YAML whose renderer, tower, training to measure."),
+        typer.Option("--config", help="Preset or YAML file of the components."),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or cuda:1; the first GPU, if any, if left out.")
+        str | None, typer.Option(help="cpu, cuda or cuda:1; the first GPU, if any, by default.")
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Pictures a round.")] = 64,
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 3,
+    images: Annotated[int, typer.Option(min=1, help="Images per round.")] = 64,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds; the median is taken.")] = 3,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Rates file; the kept one if left out.")
+        Path | None,
+        typer.Option("--output", "-o", help="Rates file to write; this machine's by default."),
     ] = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure this device with the real renderer, towers, index and training step.
 
-    Writes a rates file that `unprompt plan` counts with. Rates of other parts in it are kept.
+    The rates file is what `unprompt plan` reads. Rates of other parts in it are kept.
 
     \b
     Examples:

@@ -25,7 +25,7 @@ from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
 from unprompt.ui.jobs.config import RunConfig, load_config
-from unprompt.ui.planning.items import Phase, encoder_item, is_cached, training_item
+from unprompt.ui.planning.items import PHASES, encoder_item, is_cached, training_item
 from unprompt.ui.planning.request import embedding_tower
 
 INDEX_ROWS, DIM, QUERIES, NEIGHBORS = 20_000, 256, 500, 100  # of the timed search
@@ -48,14 +48,14 @@ class BenchOptions:
 
 @dataclass(frozen=True)
 class Bench:
-    """Input of every part."""
+    """What every part is given."""
 
     folder: Path  # scratch
     config: RunConfig | None
     options: BenchOptions
     machine: Machine
     costs: Costs
-    asked: bool  # single parts are asked for: it is an error if the config lacks their section
+    asked: bool  # the user named single parts: a config without their section is an error
 
     @property
     def prompts(self) -> list[str]:
@@ -87,11 +87,8 @@ def bench_render(bench: Bench) -> Iterator[Rate | PictureSize]:
     seconds, bytes_per_pixel = _time_rendering(
         bench.prompts, config, bench.folder / "render", bench.options.repeats
     )
-    cores = None
-    if render.kind == "scenes":
-        cores = 1
-    elif config.diffusion is not None and config.diffusion.device == "cpu":
-        cores = bench.machine.cores
+    on_cpu = config.diffusion is not None and config.diffusion.device == "cpu"
+    cores = 1 if render.kind == "scenes" else bench.machine.cores if on_cpu else None
     yield bench.rate(render.item, seconds, cores)
     yield PictureSize(
         kind=render.kind,
@@ -169,9 +166,8 @@ def bench_prompts(bench: Bench) -> Iterator[Rate]:
     prompts = bench.prompts
 
     def time_encoding(encoder: TextEncoder) -> float:
-        return median_seconds(lambda _: encoder.encode(prompts), bench.options.repeats) / len(
-            prompts
-        )
+        seconds = median_seconds(lambda _: encoder.encode(prompts), bench.options.repeats)
+        return seconds / len(prompts)
 
     yield bench.rate(Item("prompts", ENCODER), time_encoding(load_target_encoder()))
     in_openvino = Item("prompts", f"{ENCODER} in OpenVINO")
@@ -231,15 +227,9 @@ def bench_train(bench: Bench) -> Iterator[Rate]:
 
     for stage in section.stages:
         speed = time_training(section, stage, is_cached(section, stage), bench.options.repeats)
-        phases: tuple[tuple[Phase, float | None], ...] = (
-            ("step", speed.step),
-            ("head_only", speed.head_only),
-            ("frozen_part", speed.frozen_part),
-        )
-        for phase, seconds in phases:
-            if seconds is not None:
-                item = training_item(section, stage, phase, bench.costs)
-                yield bench.rate(item, seconds)
+        for phase in PHASES:
+            if (seconds := getattr(speed, phase)) is not None:
+                yield bench.rate(training_item(section, stage, phase, bench.costs), seconds)
 
 
 PARTS: dict[str, Callable[[Bench], Iterator[Rate | PictureSize]]] = {

@@ -11,7 +11,8 @@ from unprompt.inversion.train.clip_config import ClipTrainConfig
 from unprompt.inversion.train.config import StageConfig, TrainConfig
 
 Section = TrainConfig | ClipTrainConfig
-Phase = Literal["frozen_part", "head_only", "step"]  # filling the cache, LP-FT, other epochs
+Phase = Literal["step", "head_only", "frozen_part"]  # fields of `TrainingSpeed`
+PHASES: tuple[Phase, ...] = ("step", "head_only", "frozen_part")
 
 
 def encoder_item(encoder: EncoderConfig, costs: Costs) -> Item:

@@ -56,7 +56,7 @@ def run_plan(
     if as_json:
         print(json.dumps(plan_json(plan), indent=2))
     else:
-        print_plan(plan)
+        print_plan(plan, name)
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:

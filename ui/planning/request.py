@@ -22,10 +22,7 @@ OUR_STEPS, OUR_SIDE_PX, OUR_SHARD = 16, 512, 500  # how this project renders a r
 
 
 def plan_request(
-    name: str,
-    settings: Sequence[str],
-    prompts: int | None,
-    costs: Costs,
+    name: str, settings: Sequence[str], prompts: int | None, costs: Costs
 ) -> PlanRequest:
     """Counts of a config or recipe; raises ConfigError for a name that is neither."""
     if name in recipe_names():
@@ -69,9 +66,7 @@ def config_request(config: RunConfig, prompts: int | None, costs: Costs) -> Plan
             if stage.run
         ]
     if any("cache" in work.label for work in training):
-        notes.append(
-            "the disk space of train/cache, the output of the frozen blocks, is not counted"
-        )
+        notes.append("disk does not include train/cache, the output of the frozen blocks")
     encoder = embedding_tower(config)
     return PlanRequest(
         name=build.name,

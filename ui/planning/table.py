@@ -18,8 +18,8 @@ BYTES = ((1e15, " PB"), (1e12, " TB"), (1e9, " GB"), (1e6, " MB"), (1e3, " kB"))
 TIMES = ((86_400 * 365, " years"), (86_400, " days"), (3_600, " h"), (60, " min"), (1, " s"))
 
 
-def print_plan(plan: Plan) -> None:
-    """Print the page."""
+def print_plan(plan: Plan, config: str) -> None:
+    """Print the page; `config` is the name that the plan was asked for by."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
@@ -48,7 +48,7 @@ def print_plan(plan: Plan) -> None:
         say(f"note: {note}")
     for line in plan.missing:
         part = {"corpus": "prompts", "index": "search"}.get(line.work.stage, line.work.stage)
-        mend = f"measure it: unprompt bench {part} --config {request.name}"
+        mend = f"measure it: unprompt bench {part} --config {config}"
         say(f"missing: no rate for {line.work.label!r}; {mend}")
 
 

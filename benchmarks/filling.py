@@ -1,10 +1,10 @@
-"""An index built from embeddings on disk, and how much memory that takes:
+"""Time and memory of building an index from embeddings on disk.
 
 `python benchmarks/filling.py --rows 1000000` -> JSON on stdout
 
-The same made-up embeddings are indexed by the stage `index` of a build, each time in an own
-process: as chosen, with a budget that leaves the lists on disk, by two processes, and killed and
-begun again. Peak memory is that of the process, less the pages of files that it has mapped.
+The stage `index` of a build indexes the same random embeddings, each time in a new process: as
+chosen by size, with a budget that leaves the lists on disk, by two processes, and killed and
+started again. Peak memory is that of the process, without the pages of mapped files.
 """
 
 import argparse
@@ -32,7 +32,7 @@ WAYS = {
     "chosen": "as chosen",
     "disk": "lists on disk",
     "two": "two processes",
-    "killed": "killed and begun again",
+    "killed": "killed and started again",
 }
 RUN = """
 import json, sys, threading, time

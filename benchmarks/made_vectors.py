@@ -1,8 +1,8 @@
-"""Made-up vectors to search among, keys (n, 512) and targets (n, 384), for the other benchmarks.
+"""Random keys (n, 512) and targets (n, 384) for the other benchmarks.
 
-`centres`: 20,000 centres and noise; far neighbours are nearly unrelated, the worst case.
-`manifold`: a mixture in 24 dimensions bent into 512, more like vectors of pictures. Targets come
-from the same hidden places as the keys.
+`centres`: 20,000 centres and noise; far neighbors are nearly unrelated, the worst case.
+`manifold`: a mixture in 24 dimensions mapped into 512, more like image vectors. Keys and targets
+come from the same latent vectors.
 """
 
 from typing import NamedTuple
@@ -16,18 +16,18 @@ from unprompt.index.store.segments import IndexContent
 
 KINDS = ("centres", "manifold")
 DIM, TARGET_DIM = 512, 384
-PART = 100_000  # made up at a time
+PART = 100_000  # vectors generated at a time
 
 
 class Made(NamedTuple):
-    """Vectors of one kind and what belongs to them."""
+    """Keys of one kind and their targets."""
 
     keys: np.ndarray  # (n, DIM) float16
     targets: np.ndarray  # (n, TARGET_DIM) float16
 
 
 def as_content(made: Made) -> IndexContent:
-    """With rows of a prompt each."""
+    """The content of an index, with one prompt per row."""
     count = len(made.keys)
     table = {name: np.arange(count) for name in ("row", "row_id", "image_id", "prompt_id", "seed")}
     texts = {"prompt": [f"a prompt, number {row}" for row in range(count)]}

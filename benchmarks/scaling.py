@@ -1,13 +1,15 @@
-"""How the index grows with its rows, and embeddings with their files; flat is the baseline.
+"""How the cost of an index grows with its rows, and that of reading embeddings with their files.
 
-`python benchmarks/scaling.py --plot docs/scaling.png` -> JSON on stdout. `manifold` vectors of
-made_vectors.py, smaller corpora being the first rows of the largest; IndexConfig() as users get
-it, against FAISS' flat index of the same raw vectors. All indexes are built once, smallest first,
-then timed side by side in interleaved rounds: medians. Recall is measured on queries that tuned
-nothing, by an exact search in the index' own space. `growth_exponents`: slopes of log(measure)
-over log(rows or files), least squares; 1 is linear, 0 does not grow. That of `ours` spans a change
-of kind, so kinds that scan all rows and kinds of lists have their own. On a busy machine set
-OMP_NUM_THREADS=1: threads that wait for each other count as processor time.
+`python benchmarks/scaling.py --plot docs/scaling.png` -> JSON on stdout
+
+The default index (IndexConfig()) is compared with FAISS' flat index of the same `manifold` vectors
+of made_vectors.py; a smaller corpus is the first rows of the largest. All indexes are built once,
+smallest first, then timed in interleaved rounds; results are medians. Recall is measured on queries
+that tuned nothing, against an exact search in the space of the index. `growth_exponents` are
+least-squares slopes of log(measure) over log(rows or files): 1 is linear, 0 does not grow. The
+default index changes its kind between sizes, so exact scans and inverted lists have exponents of
+their own. On a busy machine set OMP_NUM_THREADS=1: threads that wait for each other count as
+processor time.
 """
 
 import argparse
@@ -228,7 +230,7 @@ def clock(work: Callable[..., Any], *arguments: Any) -> np.ndarray:
 
 
 def by_kind(found: dict[str, Any]) -> dict[str, list[Point]]:
-    """Flat, ours, and ours by whether all rows are scanned."""
+    """The flat index, ours, and ours split into exact scans and inverted lists."""
     lists = [point for point in found["ours"] if parse_factory(point["index"]).lists]
     scans = [point for point in found["ours"] if point not in lists]
     return {"flat": found["flat"], "ours": found["ours"], "ours, scan": scans, "ours, lists": lists}

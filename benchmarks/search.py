@@ -1,7 +1,9 @@
-"""Search at scale: flat, autofaiss's choice and ours: `python benchmarks/search.py --rows 100000`
+"""Search time and recall of a flat index, autofaiss' choice and the default index, at scale.
 
-Everything is timed in one process, in interleaved rounds; the ratios to `flat` are what counts.
-made_vectors.py says what the two kinds of vectors are. JSON to stdout.
+`python benchmarks/search.py --rows 100000` -> JSON on stdout
+
+All indexes are timed in one process, in interleaved rounds, so that their ratios to `flat` can be
+compared between machines. made_vectors.py describes the two kinds of vectors.
 """
 
 import argparse
@@ -29,7 +31,7 @@ from unprompt.inversion.estimate.knn import KnnConfig, estimate_from_neighbors
 K = 50
 AUTOFAISS_BREADTH = 2573  # efSearch of autofaiss 2.18 for 100,000 keys, 4G and 10 ms
 GRAPH_ROWS = 200_000  # above it a graph takes minutes and more to build
-NOTEBOOK_K, ESTIMATED, ALONE = 100, 200, 10  # neighbours; queries in a batch, one by one
+NOTEBOOK_K, ESTIMATED, ALONE = 100, 200, 10  # neighbors; queries in a batch, one by one
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 OPEN = """
@@ -50,11 +52,11 @@ print(json.dumps({
 
 
 class Contender(NamedTuple):
-    """One index, built, and how it is searched."""
+    """A built index and its search function."""
 
     facts: dict[str, Any]
     search: Search
-    recall: float | None = None  # where it compares in another space: that of its own queries
+    recall: float | None = None  # where its own space gives other neighbors
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ encoder/   the image tower           index/   the prompt index
 head/      the regression head       blend.json   tuned weights      card.md   what it is
 """
 
+import math
 from pathlib import Path
 
 from pydantic.dataclasses import dataclass
@@ -72,9 +73,9 @@ def read_bundle(folder: Path, verify: bool = False) -> BundleManifest:
         hint = f"; did you mean {inner}?" if (inner / SEAL).is_file() else f". {REMEDY}"
         raise DamagedFileError(f"{folder} is not a finished bundle (no {SEAL}){hint}")
     manifest = read_settings(BundleManifest, read_json(folder / SEAL), str(folder / SEAL))
-    check_files(folder, manifest.files, digests=verify, remedy=REMEDY)
+    check_files(folder, manifest.files, REMEDY, math.inf if verify else 0)
     for place in manifest.indexes:
         files = read_index_manifest(folder / place).files
         if verify:
-            check_files(folder / place, files, digests=True, remedy=REMEDY)
+            check_files(folder / place, files, REMEDY)
     return manifest

@@ -13,6 +13,7 @@ import numpy as np
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.search.refine import KeyScores, refine
 from unprompt.index.vectors.faiss_library import count_gpus, load_faiss
+from unprompt.index.vectors.matrix import ChosenRows
 from unprompt.index.vectors.transforms import apply_transforms, key_blocks, sample_rows
 
 MAX_K = 2048  # rows per query that FAISS returns from a GPU
@@ -35,10 +36,13 @@ class GpuScan:
         count = len(scores.keys)
         self._scores = scores
         self._devices = devices[:count]
-        self._bounds = [count * n // len(self._devices) for n in range(len(self._devices) + 1)]
+        bounds = [count * n // len(self._devices) for n in range(len(self._devices) + 1)]
+        self._starts = bounds[:-1]
         self._lock = Lock()  # two threads cannot share a GPU's working memory
-        for first, block in key_blocks(scores.keys, scores.steps):
-            self._add(first, block)
+        for device, start, stop in zip(self._devices, bounds, bounds[1:], strict=False):
+            keys = ChosenRows(scores.keys, np.arange(start, stop))
+            for _, block in key_blocks(keys, scores.steps):
+                device.add(block)
         self._check()
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,17 +50,8 @@ class GpuScan:
         transformed = apply_transforms(self._scores.steps, queries)
         with self._lock:
             found = [dev.search(transformed, min(k, dev.ntotal))[1] for dev in self._devices]
-        starts = self._bounds[:-1]
-        rows = np.hstack([own + start for own, start in zip(found, starts, strict=True)])
+        rows = np.hstack([own + start for own, start in zip(found, self._starts, strict=True)])
         return refine(queries, rows, self._scores, k)
-
-    def _add(self, first: int, block: np.ndarray) -> None:
-        """Add transformed keys (m, d), from row `first` on, to the devices they belong to."""
-        for number, device in enumerate(self._devices):
-            bounds = self._bounds[number : number + 2]
-            start, stop = (min(max(0, bound - first), len(block)) for bound in bounds)
-            if stop > start:
-                device.add(np.ascontiguousarray(block[start:stop]))
 
     def _check(self) -> None:
         rows = sample_rows(len(self._scores.keys), CHECKED_ROWS)

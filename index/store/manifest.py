@@ -4,6 +4,7 @@
 many), `targets.npy` (n, d_prompt) and `keys.npy` (n, d_image) vectors as float16.
 """
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -91,8 +92,13 @@ def record_files(folder: Path, names: Iterable[str]) -> dict[str, FileRecord]:
     }
 
 
-def check_files(folder: Path, files: dict[str, FileRecord], digests: bool, remedy: str) -> None:
-    """Raise DamagedFileError naming the first file missing, cut short or (`digests`) changed."""
+def check_files(
+    folder: Path, files: dict[str, FileRecord], remedy: str, max_digest_bytes: float = math.inf
+) -> None:
+    """Raise DamagedFileError naming the first file that is missing, cut short or changed.
+
+    Files over `max_digest_bytes` are not hashed.
+    """
     for name, record in files.items():
         path = folder / name
         if not path.is_file():
@@ -102,7 +108,7 @@ def check_files(folder: Path, files: dict[str, FileRecord], digests: bool, remed
             raise DamagedFileError(
                 f"{path} has {size} bytes, {record.size_bytes} were written. {remedy}"
             )
-        if digests and digest_file(path) != record.sha256:
+        if size <= max_digest_bytes and digest_file(path) != record.sha256:
             raise DamagedFileError(f"{path} has changed since it was written. {remedy}")
 
 

@@ -8,7 +8,14 @@ import numpy as np
 
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.search.faiss_files import read_vectors
-from unprompt.index.store.manifest import KEYS, LENGTHS, TARGETS, IndexManifest, check_files
+from unprompt.index.store.manifest import (
+    KEYS,
+    LENGTHS,
+    TARGETS,
+    VECTORS,
+    IndexManifest,
+    check_files,
+)
 from unprompt.index.store.rows import RowFiles
 from unprompt.index.vectors.live_rows import LiveRows
 from unprompt.index.vectors.matrix import Matrix, join_rows
@@ -69,36 +76,24 @@ class OpenFiles:
         keys: Sequence[np.ndarray],
         lengths: Sequence[np.ndarray],
     ) -> None:
-        manifest, folder, segments = self._manifest, self._folder, self._manifest.segments
-        counts = [len(block) for block in targets]
-        if self.vectors.ntotal != manifest.stored or counts != [s.count for s in segments]:
-            raise DamagedFileError(
-                f"{folder}: the manifest says {manifest.stored} rows, {manifest.vectors} has "
-                f"{self.vectors.ntotal} and {TARGETS} has {sum(counts)}. {REMEDY}"
-            )
-        wanted = (manifest.dim, manifest.target_dim)
-        for block in targets:
-            got = (self.vectors.d, *block.shape[1:])
+        def shapes(blocks: Sequence[np.ndarray]) -> list[tuple[int, ...]]:
+            return [block.shape for block in blocks]
+
+        manifest, segments = self._manifest, self._manifest.segments
+        vectors = [(self.vectors.ntotal, self.vectors.d)]
+        for name, got, wanted in (
+            (VECTORS, vectors, [(manifest.stored, manifest.dim)]),
+            (TARGETS, shapes(targets), [(s.count, manifest.target_dim) for s in segments]),
+            (KEYS, shapes(keys), [(s.count, manifest.dim) for s in segments if s.keys]),
+            (LENGTHS, shapes(lengths), [(s.count, 1) for s in segments if s.lengths]),
+        ):
             if got != wanted:
                 raise DamagedFileError(
-                    f"{folder}: the manifest says keys and targets of {wanted} numbers, "
-                    f"{manifest.vectors} and {TARGETS} have {got}. {REMEDY}"
-                )
-        key_shapes = [(s.count, manifest.dim) for s in segments if s.keys is not None]
-        length_shapes = [(s.count, 1) for s in segments if s.lengths is not None]
-        for name, blocks, shapes in ((KEYS, keys, key_shapes), (LENGTHS, lengths, length_shapes)):
-            if [block.shape for block in blocks] != shapes:
-                raise DamagedFileError(
-                    f"{folder}: {name} has another shape than {shapes}. {REMEDY}"
+                    f"{self._folder}: {name} has the shapes {got}, the manifest says {wanted}. "
+                    f"{REMEDY}"
                 )
 
 
 def check_generation(folder: Path, manifest: IndexManifest) -> None:
     """Raise DamagedFileError where a file is missing or cut short, or a small one has changed."""
-    small = {
-        name: record
-        for name, record in manifest.files.items()
-        if record.size_bytes <= MAX_DIGEST_BYTES
-    }
-    check_files(folder, manifest.files, digests=False, remedy=REMEDY)
-    check_files(folder, small, digests=True, remedy=REMEDY)
+    check_files(folder, manifest.files, REMEDY, MAX_DIGEST_BYTES)

@@ -39,10 +39,10 @@ class Neighbors(NamedTuple):
 
 
 class PromptIndex:
-    """A read-only snapshot of an index, for any thread. Concurrent writers never change it.
+    """A read-only snapshot of an index. Concurrent writers never change it.
 
     Rows are numbered from 0, without removed ones. Vectors, targets, keys and rows stay on disk
-    until they are used.
+    until they are used. Several threads may search it at the same time.
     """
 
     def __init__(self, folder: Path, manifest: IndexManifest, writable: bool = False):
@@ -219,4 +219,4 @@ class PromptIndex:
 
     def verify(self) -> None:
         """Hash every file; raises DamagedFileError naming the first that changed."""
-        check_files(self.folder, self.manifest.files, digests=True, remedy=REMEDY)
+        check_files(self.folder, self.manifest.files, REMEDY)

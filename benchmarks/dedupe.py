@@ -6,7 +6,7 @@ Prompts are those of the files and made-up ones: an opening and several phrases 
 third of them with one common tail of style words. Of the rows one in twenty is a copy of an earlier
 one, with other case and signs, one word more, less or other, or two phrases swapped; by the plain
 definition of Jaccard similarity some copies lie under the threshold and need not be found. The
-vectors of the cosine step are made up too, in clusters, with planted neighbours.
+vectors of the cosine step are made up too, in clusters, with planted neighbors.
 
 A planted pair is missed where both prompts stay. A row is wrongly dropped where its similarity to
 the prompt it fell for, computed again in the plain way, is under the threshold. Each step has a

@@ -3,7 +3,7 @@
 `python benchmarks/embedding.py --plot docs/embedding.png` -> JSON on stdout. All contenders read
 the same JPEG files of 512 px in one process, a quarter of them a turn, so that they share the
 machine's slow minutes; medians of whole rounds, and ratios within the run. `at_best` are the ratios
-between the fastest rounds of each: what is left where neighbours are quiet. The towers: ViT-B/32
+between the fastest rounds of each: what is left where neighbors are quiet. The towers: ViT-B/32
 with random weights, and the offline EfficientNet-lite2 with its own. peers.py has the others' ways.
 """
 

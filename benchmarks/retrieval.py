@@ -1,4 +1,4 @@
-"""Do neighbours still help a trained head, and by which keys? `python benchmarks/retrieval.py RUN`
+"""Do neighbors still help a trained head, and by which keys? `python benchmarks/retrieval.py RUN`
 
 RUN is a finished run with a section `train:` and `encoder.output: features`. For each kind of key:
 mean cosine on the test split of kNN and of the blend, both tuned on validation. One JSON line each.

@@ -46,7 +46,7 @@ from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.float16 import widen
 from unprompt.index.vectors.transforms import transforms
 
-K, ALONE = 50, 20  # neighbours; queries one by one, and gatherings, a round
+K, ALONE = 50, 20  # neighbors; queries one by one, and gatherings, a round
 GROWING = {  # what exponents are fitted to: processor time, which a busy machine moves less
     "build_cpu_seconds": "building, CPU seconds",
     "single_query_cpu_ms": "one query alone, CPU ms",

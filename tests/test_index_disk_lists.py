@@ -44,7 +44,7 @@ def make(folder: Path, config: IndexConfig = SHORT, rows: IndexContent | None = 
 
 
 def found(folder: Path, k: int = 10) -> tuple[list[list[int]], np.ndarray]:
-    """Row ids and scores of the queries' neighbours."""
+    """Row ids and scores of the queries' neighbors."""
     index = PromptIndex.load(folder)
     near = index.search(QUERIES, k)
     return index.rows["row_id"].to_numpy()[near.rows].tolist(), near.scores

@@ -1,4 +1,4 @@
-"""Exact search: pairs, neighbours and thresholds against plain numpy; the loading of FAISS."""
+"""Exact search: pairs, neighbors and thresholds against plain numpy; the loading of FAISS."""
 
 import os
 import subprocess

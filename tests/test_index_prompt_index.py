@@ -116,7 +116,7 @@ def test_whitened_recall_is_measured_after_the_whitening(
 def test_whitening_tells_apart_what_one_direction_hides(
     tmp_path: Path, content: Any, make_index: Any
 ) -> None:
-    """All keys share one long direction; the neighbour that differs only there must not win."""
+    """All keys share one long direction; the neighbor that differs only there must not win."""
     generator = np.random.default_rng(6)
     raw = generator.normal(size=(400, 8)).astype(np.float32)
     raw[:, 0] = 50 + generator.normal(size=400)

@@ -53,11 +53,11 @@ def add_many_pictures(gr: Any, backend: Backend) -> None:
         pictures = _inputs(backend, uploads or [])
         if not pictures:
             raise gr.Error(
-                "no picture was uploaded; select some pictures first", print_exception=False
+                "No picture was uploaded; select some pictures first", print_exception=False
             )
         if len(pictures) > MAX_FILES:
             raise gr.Error(
-                f"the page takes at most {MAX_FILES} files, got {len(pictures)}; for more run "
+                f"The page takes at most {MAX_FILES} files, got {len(pictures)}; for more run "
                 "`unprompt invert FOLDER --output prompts.parquet`",
                 print_exception=False,
             )

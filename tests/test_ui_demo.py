@@ -470,20 +470,16 @@ def test_the_index_tab_searches_by_text(visit: Visit, served: Served) -> None:
     expect(first).to_have_text(served.prompt, timeout=PATIENCE_MS)
 
 
-def test_two_visitors_at_once(browser: Any, served: Served) -> None:
-    """Both ask before either has an answer; each gets the answer to their own picture."""
-    contexts = [browser.new_context() for _ in range(2)]
-    visits = [Visit(context.new_page()) for context in contexts]
-    for visit in visits:
-        visit.page.goto(served.url)
-        visit.page.wait_for_selector(".up-examples img", timeout=PATIENCE_MS)
-    for visit, place in zip(visits, (1, 2), strict=True):
-        visit.page.click(f".up-examples button >> nth={place}")
-    for visit, word in zip(visits, ("strawberries", "wheelbarrow"), strict=True):
-        truth = visit.page.locator(".up-truth")
-        expect(truth).to_contain_text(word, timeout=PATIENCE_MS)
-    for context in contexts:
-        context.close()
+def test_two_visitors_at_once(browser: Any, context: Any, served: Served) -> None:
+    """Two browser profiles ask before either has an answer; each gets its own."""
+    other = browser.new_context()
+    with visiting(context, served) as one, visiting(other, served) as two:
+        for visit, number in ((one, 1), (two, 2)):
+            visit.page.click(f".up-examples button >> nth={number}")
+        for visit, word in ((one, "strawberries"), (two, "wheelbarrow")):
+            truth = visit.page.locator(".up-truth")
+            expect(truth).to_contain_text(word, timeout=PATIENCE_MS)
+    other.close()
 
 
 def test_the_command_serves_until_interrupted_and_leaves_nothing(

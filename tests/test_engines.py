@@ -422,7 +422,8 @@ def test_every_kind_of_input_travels(pictures: list[str], tmp_path: Path) -> Non
 
     def opened(picture: Any) -> Any:
         try:
-            return picture.name, picture.load().tobytes(), picture.read_metadata()
+            opened = picture.open()
+            return picture.name, opened.image.tobytes(), opened.metadata_prompt
         except UnreadableImageError as error:
             return picture.name, str(error)
 

@@ -43,7 +43,7 @@ def test_named_file(tmp_path: Path) -> None:
     path = save(tmp_path / "20057f34d.png")
     (found,) = find_pictures([str(path)])
     assert (found.name, found.image_id, found.path) == (str(path), "20057f34d", path)
-    image = found.load()
+    image = found.open().image
     assert (image.mode, image.size) == ("RGB", (4, 4))
 
 
@@ -56,7 +56,7 @@ def test_folder_is_recursive_sorted_and_knows_every_suffix(tmp_path: Path) -> No
     save(tmp_path / "._a.png")
     save(tmp_path / ".hidden" / "a.png")
     assert names(tmp_path) == [str(path) for path in wanted]
-    assert all(found.load().size == (4, 4) for found in find_pictures([str(tmp_path)]))
+    assert all(found.open().image.size == (4, 4) for found in find_pictures([str(tmp_path)]))
 
 
 def test_pattern_that_the_shell_left_alone(tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_unknown_suffix_is_tried_when_named(tmp_path: Path) -> None:
     text = tmp_path / "b.dat"
     text.write_text("no picture")
     good, bad = find_pictures([str(path), str(text)])
-    assert good.load().size == (4, 4)
+    assert good.open().image.size == (4, 4)
     with pytest.raises(UnreadableImageError, match=r"b\.dat: its content is not a picture"):
-        bad.load()
+        bad.open()
 
 
 def test_every_path_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_link_to_nothing(tmp_path: Path) -> None:
         find_pictures([str(link)])
     (found,) = find_pictures([str(tmp_path)])
     with pytest.raises(UnreadableImageError, match=r"link\[1\]\.png: .*No such file"):
-        found.load()
+        found.open()
 
 
 def test_folder_loop_ends(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_bad_pictures_in_a_folder_do_not_stop_the_others(tmp_path: Path) -> None
     loaded, faults = [], []
     for found in find_pictures([str(tmp_path)]):
         try:
-            loaded.append((found.image_id, found.load().size))
+            loaded.append((found.image_id, found.open().image.size))
         except UnreadableImageError as error:
             faults.append(str(error))
     assert loaded == [("a", (4, 4)), ("e", (64, 64))]
@@ -171,8 +171,8 @@ def test_barred_folder_comes_out_as_a_bad_input(tmp_path: Path) -> None:
     try:
         good, bad = find_pictures(["."])
         with pytest.raises(UnreadableImageError, match="barred: the folder cannot be read .Perm"):
-            bad.load()
-        assert good.load().size == (4, 4)
+            bad.open()
+        assert good.open().image.size == (4, 4)
     finally:
         if os.getuid() == 0:
             os.seteuid(0)
@@ -186,7 +186,7 @@ def test_tar_gives_its_pictures(tmp_path: Path) -> None:
     assert [one.name for one in found] == [f"{tar}/1.png", f"{tar}/sub/my.fox.PNG", f"{tar}/5.webp"]
     assert [one.image_id for one in found] == ["1", "my.fox", "5"]
     assert {one.path for one in found} == {tar}
-    assert [one.load().size for one in reversed(found)] == [(5, 5), (3, 3), (1, 1)]
+    assert [one.open().image.size for one in reversed(found)] == [(5, 5), (3, 3), (1, 1)]
 
 
 def test_tar_cut_short_gives_the_whole_members_and_one_bad_input(tmp_path: Path) -> None:
@@ -195,11 +195,11 @@ def test_tar_cut_short_gives_the_whole_members_and_one_bad_input(tmp_path: Path)
     for cut, whole in ((0, 0), (300, 0), (1024, 1), (1100, 1), (2048 + 520, 2), (3072, 3)):
         tar.write_bytes(content[:cut])
         *good, bad = find_pictures([str(tar)])
-        assert [one.load().size[0] for one in good] == [1, 2, 3][:whole]
+        assert [one.open().image.size[0] for one in good] == [1, 2, 3][:whole]
         with pytest.raises(UnreadableImageError, match=rf"s\.tar.*{whole} pictures of it"):
-            bad.load()
+            bad.open()
     tar.write_bytes(content)
-    assert [one.load().size[0] for one in find_pictures([str(tar)])] == [1, 2, 3]
+    assert [one.open().image.size[0] for one in find_pictures([str(tar)])] == [1, 2, 3]
 
 
 def test_tar_whose_header_leads_backwards(tmp_path: Path) -> None:
@@ -208,9 +208,9 @@ def test_tar_whose_header_leads_backwards(tmp_path: Path) -> None:
     entry.size = -1024
     tar.write_bytes(tar.read_bytes()[:1024] + entry.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
     good, bad = find_pictures([str(tar)])
-    assert good.load().size == (1, 1)
+    assert good.open().image.size == (1, 1)
     with pytest.raises(UnreadableImageError, match=r"s\.tar .*1 pictures of it"):
-        bad.load()
+        bad.open()
 
 
 def test_tar_that_is_none_and_tar_without_pictures(tmp_path: Path) -> None:
@@ -220,10 +220,10 @@ def test_tar_that_is_none_and_tar_without_pictures(tmp_path: Path) -> None:
     good = save(tmp_path / "a.png")
     bad, empty, last = find_pictures([str(text), str(texts), str(good)])
     with pytest.raises(UnreadableImageError, match=r"text\.tar is not a whole uncompressed tar"):
-        bad.load()
+        bad.open()
     with pytest.raises(UnreadableImageError, match=r"texts\.tar: no pictures in the tar"):
-        empty.load()
-    assert last.load().size == (4, 4)
+        empty.open()
+    assert last.open().image.size == (4, 4)
 
 
 def test_tar_that_shrinks_after_it_was_listed(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_tar_that_shrinks_after_it_was_listed(tmp_path: Path) -> None:
     (found,) = find_pictures([str(tar)])
     tar.write_bytes(tar.read_bytes()[:530])
     with pytest.raises(UnreadableImageError, match=r"s\.tar/1\.png: .*cut short"):
-        found.load()
+        found.open()
 
 
 def test_limits_reach_files_and_members(tmp_path: Path) -> None:
@@ -239,13 +239,13 @@ def test_limits_reach_files_and_members(tmp_path: Path) -> None:
     tar = write_tar(tmp_path / "s.tar", ["1.png", "2.png"])
     sources = [str(path), str(tar)]
     large, small, member = find_pictures(sources, PictureLimits(max_pixels=2))
-    assert small.load().size == (1, 1)
+    assert small.open().image.size == (1, 1)
     for one in (large, member):
         with pytest.raises(UnreadableImageError, match="pixels"):
-            one.load()
+            one.open()
     for one in find_pictures(sources, PictureLimits(max_bytes=20)):
         with pytest.raises(UnreadableImageError, match="larger than"):
-            one.load()
+            one.open()
 
 
 def test_listing_opens_nothing(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_listing_opens_nothing(tmp_path: Path) -> None:
     found = list(find_pictures([str(path)]))
     path.unlink()
     with pytest.raises(UnreadableImageError, match="No such file"):
-        found[0].load()
+        found[0].open()
 
 
 def picture_bytes(colour: str) -> bytes:
@@ -280,10 +280,10 @@ def test_parquet_of_pictures(tmp_path: Path, form: str) -> None:
     assert len(found) == 130
     wanted = "00000003" if form == "bytes" else "p3.png"
     assert found[3].name == f"{tmp_path}/a.parquet/{wanted}"
-    assert found[3].load().getpixel((0, 0)) == (255, 0, 0)
-    assert found[128].load().getpixel((0, 0)) == (0, 0, 255)
+    assert found[3].open().image.getpixel((0, 0)) == (255, 0, 0)
+    assert found[128].open().image.getpixel((0, 0)) == (0, 0, 255)
     with pytest.raises(UnreadableImageError, match="cannot read the picture"):
-        found[77].load()
+        found[77].open()
 
 
 def test_parquet_without_pictures(tmp_path: Path) -> None:
@@ -292,4 +292,4 @@ def test_parquet_without_pictures(tmp_path: Path) -> None:
     for name, reason in (("a", "no column of pictures"), ("b", "cannot read")):
         [found] = find_pictures([str(tmp_path / f"{name}.parquet")])
         with pytest.raises(UnreadableImageError, match=reason):
-            found.load()
+            found.open()

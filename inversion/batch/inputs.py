@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from PIL import Image
-
 from unprompt.index.base.errors import DamagedFileError, UnreadableImageError
 from unprompt.index.images.pictures import (
     DEFAULT_LIMITS,
@@ -17,27 +15,27 @@ from unprompt.index.images.pictures import (
     open_picture,
 )
 from unprompt.index.images.tars import TarMember, read_member, tar_members
-from unprompt.inversion.metadata.picture_metadata import WrittenPrompt, read_metadata
+from unprompt.inversion.metadata.picture_metadata import read_metadata
+from unprompt.inversion.opening import OpenedPicture
 
 TAR_SUFFIX, PARQUET_SUFFIX = ".tar", ".parquet"
 LOOKED_FOR = "looked for " + " ".join(PICTURE_SUFFIXES)
 
 
-def _no_metadata() -> WrittenPrompt | None:
-    return None
-
-
 @dataclass(frozen=True)
 class PictureInput:
-    """One picture, not yet opened; `load` returns it as RGB or raises UnreadableImageError.
-
-    The input and its two functions can be pickled, because another process may open the picture.
-    """
+    """One picture, not yet opened. It can be pickled, because another process may open it."""
 
     name: str  # the path from the user; a member of a tar is TAR/MEMBER
     path: Path  # the file to open: the picture, or the tar or parquet file that holds it
-    load: Callable[[], Image.Image] = field(compare=False)
-    read_metadata: Callable[[], WrittenPrompt | None] = field(compare=False, default=_no_metadata)
+    read: Callable[[], Path | bytes] = field(compare=False)  # raises UnreadableImageError
+    limit: PictureLimits = DEFAULT_LIMITS
+
+    def open(self, metadata: bool = True) -> OpenedPicture:
+        """Decode the picture and its stored prompt; raises UnreadableImageError."""
+        content = self.read()
+        image = open_picture(content, self.name, self.limit)
+        return OpenedPicture(image, read_metadata(content) if metadata else None)
 
     @property
     def image_id(self) -> str:
@@ -51,7 +49,7 @@ def find_pictures(
     """Yield the pictures in files, folders, patterns, tars and parquet files, each file once.
 
     Folders are read recursively and in sorted order. Raises UnreadableImageError at once for a
-    name that matches nothing. A file that exists but cannot be read yields an input whose `load`
+    name that matches nothing. A file that exists but cannot be read yields an input whose `open`
     raises, so that a batch continues. Hidden files and linked folders are skipped unless named.
     """
     if not paths:
@@ -120,8 +118,7 @@ def _stream(sources: Sequence[str], limit: PictureLimits) -> Iterator[PictureInp
             elif path.lower().endswith(PARQUET_SUFFIX):
                 yield from _read_parquet(path, limit)
             else:
-                load = partial(open_picture, Path(path), path, limit)
-                yield PictureInput(path, Path(path), load, partial(read_metadata, Path(path)))
+                yield PictureInput(path, Path(path), partial(Path, path), limit)
 
 
 def _walk(folder: str) -> Iterator[tuple[str, str | None]]:
@@ -142,9 +139,9 @@ def _read_tar(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
         for member in tar_members(Path(path)):
             if _is_picture(member.name):
                 count += 1
-                load = partial(_load_member, path, member, limit)
-                written = partial(_read_member_metadata, path, member)
-                yield PictureInput(f"{path}/{member.name}", Path(path), load, written)
+                name = f"{path}/{member.name}"
+                read = partial(_read_member, path, member, limit)
+                yield PictureInput(name, Path(path), read, limit)
     except DamagedFileError as error:
         yield _unreadable(path, f"{error}; {count} pictures of it could be used")
         return
@@ -153,40 +150,32 @@ def _read_tar(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
 
 
 def _read_parquet(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
-    from unprompt.inversion.batch.parquet_inputs import loaders, parquet_pictures
+    from unprompt.inversion.batch.parquet_inputs import parquet_pictures, read_row
 
     try:
         for name, row in parquet_pictures(path):
-            yield PictureInput(name, Path(path), *loaders(path, row, name, limit))
+            yield PictureInput(name, Path(path), partial(read_row, path, row, name), limit)
     except UnreadableImageError as error:
         yield _unreadable(path, str(error))
 
 
-def _load_member(path: str, member: TarMember, limit: PictureLimits) -> Image.Image:
+def _read_member(path: str, member: TarMember, limit: PictureLimits) -> bytes:
     name = f"{path}/{member.name}"
     if member.size > limit.max_bytes:
         raise UnreadableImageError(
             f"cannot read the picture {name}: it is larger than {limit.max_bytes / 2**20:g} MiB"
         )
     try:
-        content = read_member(Path(path), member)
+        return read_member(Path(path), member)
     except DamagedFileError as error:
         raise UnreadableImageError(f"cannot read the picture {name}: {error}") from error
-    return open_picture(content, name, limit)
-
-
-def _read_member_metadata(path: str, member: TarMember) -> WrittenPrompt | None:
-    try:
-        return read_metadata(read_member(Path(path), member))
-    except DamagedFileError:
-        return None
 
 
 def _unreadable(path: str, fault: str) -> PictureInput:
     return PictureInput(path, Path(path), partial(_refuse, f"cannot read {path}: {fault}"))
 
 
-def _refuse(message: str) -> Image.Image:
+def _refuse(message: str) -> bytes:
     raise UnreadableImageError(message)
 
 

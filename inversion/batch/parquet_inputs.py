@@ -1,20 +1,17 @@
-"""A parquet file with encoded pictures -> names and loaders; a block of rows is in memory.
+"""A parquet file with encoded pictures -> names and bytes; a block of rows is in memory.
 
 Two layouts are read: a column of bytes, or the struct of `bytes` and `path` of Hugging Face.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from PIL import Image
 
 from unprompt.index.base.errors import UnreadableImageError
 from unprompt.index.images.picture_columns import find_picture_column, name_of_picture
-from unprompt.index.images.pictures import PictureLimits, open_picture
-from unprompt.inversion.metadata.picture_metadata import WrittenPrompt, read_metadata
 
 BLOCK = 64  # rows that are read together
 
@@ -29,23 +26,14 @@ def parquet_pictures(path: str) -> Iterator[tuple[str, int]]:
         yield f"{path}/{name or f'{row:08d}'}", row
 
 
-def load_row(path: str, row: int, name: str, limit: PictureLimits) -> Image.Image:
-    """The picture of one row as RGB; raises UnreadableImageError."""
-    content = _content(path, row)
-    if not content:
+def read_row(path: str, row: int, name: str) -> bytes:
+    """The encoded picture of one row; raises UnreadableImageError if the row holds none."""
+    block = _block(path, row // BLOCK, Path(path).stat().st_mtime_ns)
+    content = block[row % BLOCK]
+    encoded: bytes | None = content.get("bytes") if isinstance(content, dict) else content
+    if not encoded:
         raise UnreadableImageError(f"cannot read the picture {name}: the row holds no bytes")
-    return open_picture(content, name, limit)
-
-
-def read_row_metadata(path: str, row: int) -> WrittenPrompt | None:
-    """The prompt that the picture of one row holds in its metadata, or None."""
-    content = _content(path, row)
-    return read_metadata(content) if content else None
-
-
-def loaders(path: str, row: int, name: str, limit: PictureLimits) -> tuple[Any, Any]:
-    """The functions `load` and `read_metadata` of a PictureInput."""
-    return partial(load_row, path, row, name, limit), partial(read_row_metadata, path, row)
+    return encoded
 
 
 def _picture_column(path: str) -> str:
@@ -60,12 +48,6 @@ def _picture_column(path: str) -> str:
         f"{path} has no column of pictures; wanted bytes or a struct with `bytes`, got "
         f"{', '.join(schema)}"
     )
-
-
-def _content(path: str, row: int) -> bytes | None:
-    block = _block(path, row // BLOCK, Path(path).stat().st_mtime_ns)
-    content = block[row % BLOCK]
-    return content.get("bytes") if isinstance(content, dict) else content
 
 
 @lru_cache(maxsize=2)

@@ -9,6 +9,11 @@ import numpy as np
 
 from unprompt.inversion.answer import Candidate, Inversion
 
+ANSWER_COLUMNS = (
+    "prompt", "negative_prompt", "metadata_prompt", "expected_cosine", "outside", "novelty",
+    "score", "alpha", "candidates", "neighbors", "vector",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class BatchRecord:
@@ -26,36 +31,22 @@ class BatchRecord:
 
     def as_row(self) -> dict[str, Any]:
         """The record as JSON values; scores have six decimals, the vector is exact."""
-        answer = self.inversion
-        row: dict[str, Any] = {
-            "image": self.image,
-            "image_id": self.image_id,
-            "status": self.status,
-            "error_message": self.error_message,
-            **dict.fromkeys(
-                ("prompt", "negative_prompt", "metadata_prompt", "expected_cosine", "outside",
-                 "novelty", "score", "alpha")
-            ),
-            "candidates": [],
-            "neighbors": [],
-            "vector": None,
-        }  # fmt: skip
-        if answer is None:
-            return row
-        written = answer.metadata_prompt
-        return row | {
-            "prompt": answer.prompt,
-            "negative_prompt": answer.negative_prompt,
-            "metadata_prompt": written and written.prompt,
-            "expected_cosine": _rounded(answer.expected_cosine),
-            "outside": answer.outside,
-            "novelty": _rounded(answer.novelty),
-            "score": answer.candidates[0].score if answer.candidates else None,
-            "alpha": answer.alpha,
-            "candidates": [_values(c, "score") for c in answer.candidates],
-            "neighbors": [_values(n, "similarity", "weight") for n in answer.neighbors],
-            "vector": encode_vector(answer.vector),
+        row = {
+            name: getattr(self, name) for name in ("image", "image_id", "status", "error_message")
         }
+        answer = self.inversion
+        if answer is None:
+            return row | dict.fromkeys(ANSWER_COLUMNS) | {"candidates": [], "neighbors": []}
+        written = answer.metadata_prompt
+        best = answer.candidates[0].score if answer.candidates else None
+        values = (
+            answer.prompt, answer.negative_prompt, written and written.prompt,
+            _rounded(answer.expected_cosine), answer.outside, _rounded(answer.novelty), best,
+            answer.alpha, [_values(c, "score") for c in answer.candidates],
+            [_values(n, "similarity", "weight") for n in answer.neighbors],
+            encode_vector(answer.vector),
+        )  # fmt: skip
+        return row | dict(zip(ANSWER_COLUMNS, values, strict=True))
 
 
 def encode_vector(vector: np.ndarray) -> str:

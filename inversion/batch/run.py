@@ -5,26 +5,18 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple
-
-from PIL import Image
 
 from unprompt.index.base.errors import UnreadableImageError
 from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.records import BatchRecord
 from unprompt.inversion.inverter import BATCH, Inverter
-from unprompt.inversion.metadata.picture_metadata import WrittenPrompt
+from unprompt.inversion.opening import OpenedPicture
 from unprompt.inversion.query import Query
 
 DECODERS = 4  # threads that open pictures
 
 
-class _Loaded(NamedTuple):
-    """A decoded picture, or the error message of one that cannot be decoded."""
-
-    picture: Image.Image | None
-    error_message: str | None
-    written: WrittenPrompt | None
+_Opened = OpenedPicture | UnreadableImageError
 
 
 def invert_pictures(
@@ -38,9 +30,9 @@ def invert_pictures(
     The last bits of an answer depend on which pictures share its batch.
     """
     with ThreadPoolExecutor(DECODERS) as pool:
-        ahead: tuple[list[PictureInput], list[Future[_Loaded]]] | None = None
+        ahead: tuple[list[PictureInput], list[Future[_Opened]]] | None = None
         for batch in _batches(iter(pictures), batch_size):
-            following = batch, [pool.submit(_load, picture, query.metadata) for picture in batch]
+            following = batch, [pool.submit(_open, picture, query.metadata) for picture in batch]
             if ahead is not None:
                 yield from _invert_batch(inverter, *ahead, query)
             ahead = following
@@ -53,25 +45,25 @@ def _batches(pictures: Iterator[PictureInput], size: int) -> Iterator[list[Pictu
         yield batch
 
 
-def _load(picture: PictureInput, metadata: bool) -> _Loaded:
+def _open(picture: PictureInput, metadata: bool) -> _Opened:
     try:
-        loaded = picture.load()
+        return picture.open(metadata)
     except UnreadableImageError as error:
-        return _Loaded(None, str(error), None)
-    return _Loaded(loaded, None, picture.read_metadata() if metadata else None)
+        return error
 
 
 def _invert_batch(
-    inverter: Inverter, pictures: list[PictureInput], loading: list[Future[_Loaded]], query: Query
+    inverter: Inverter, pictures: list[PictureInput], opening: list[Future[_Opened]], query: Query
 ) -> Iterator[BatchRecord]:
-    loaded = [future.result() for future in loading]
-    answers = iter(inverter.invert_images([one.picture for one in loaded if one.picture], query))
-    for picture, one in zip(pictures, loaded, strict=True):
+    opened = [future.result() for future in opening]
+    images = [one.image for one in opened if isinstance(one, OpenedPicture)]
+    answers = iter(inverter.invert_images(images, query))
+    for picture, one in zip(pictures, opened, strict=True):
         name, image_id = printable(picture.name), printable(picture.image_id)
-        if one.error_message is not None:
-            yield BatchRecord(name, image_id, None, printable(one.error_message))
+        if isinstance(one, UnreadableImageError):
+            yield BatchRecord(name, image_id, None, printable(str(one)))
         else:
-            answer = replace(next(answers), metadata_prompt=one.written)
+            answer = replace(next(answers), metadata_prompt=one.metadata_prompt)
             yield BatchRecord(name, image_id, answer)
 
 

@@ -7,12 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.images.pictures import open_picture
 from unprompt.inversion.batch.formats import FORMATS
 from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.records import BatchRecord
 from unprompt.inversion.batch.run import invert_pictures
-from unprompt.inversion.metadata.picture_metadata import read_metadata
 from unprompt.inversion.query import Query
 from unprompt.ui.page.backend import Backend, original_name
 from unprompt.ui.page.one_picture import RAW
@@ -81,8 +79,7 @@ def _inputs(backend: Backend, uploads: Sequence[dict[str, Any]]) -> list[Picture
     for upload in uploads:
         path = backend.path(upload)
         name = original_name(upload, path)
-        load, metadata = partial(open_picture, path, name), partial(read_metadata, path)
-        found.append(PictureInput(name, path, load, metadata))
+        found.append(PictureInput(name, path, partial(Path, path)))
     return found
 
 

@@ -15,9 +15,9 @@ from unprompt.build.scenes.grammar import Thing, parse_prompt, sample_prompts
 from unprompt.build.scenes.picture import Picture
 from unprompt.build.scenes.renderer import ScenesRenderer
 from unprompt.build.scenes.sampling import make_generator
-from unprompt.build.scenes.settings.all_settings import PAINTERS
+from unprompt.build.scenes.settings.painters import PAINTERS
 from unprompt.build.scenes.sprites import SpriteSheet
-from unprompt.build.scenes.styles.all_styles import FILTERS
+from unprompt.build.scenes.styles.filters import FILTERS
 from unprompt.build.scenes.words.colours import COLOURS
 from unprompt.build.scenes.words.phrases import SETTINGS
 from unprompt.build.scenes.words.vocabulary import load_objects
@@ -170,7 +170,7 @@ def test_relations_place_the_first_thing(draw: Callable[[str, int], Picture]) ->
 def test_bad_requests_say_what_is_wrong(renderer: ScenesRenderer) -> None:
     with pytest.raises(PromptError, match="unicron"):
         renderer.render(["a fox", "a unicron"], [0, 1])
-    with pytest.raises(ConfigError, match="2 prompts and 1 seeds"):
+    with pytest.raises(ConfigError, match="2 prompts, 1 seeds"):
         renderer.render(["a fox", "an owl"], [0])
     with pytest.raises(ConfigError, match="size_px"):
         ScenesRenderer(10)

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from unprompt.build.scenes.settings.all_settings import PAINTERS
+from unprompt.build.scenes.settings.painters import PAINTERS
 from unprompt.build.scenes.sprites import SpriteSheet
-from unprompt.build.scenes.styles.all_styles import FILTERS
+from unprompt.build.scenes.styles.filters import FILTERS
 from unprompt.build.scenes.words.colours import COLOURS
 from unprompt.build.scenes.words.nouns import choose_article, pluralise
 from unprompt.build.scenes.words.phrases import SETTINGS, STYLES

@@ -1,1 +1,1 @@
-"""The scenes renderer: a grammar of prompts and the pictures they name."""
+"""The scenes renderer: a grammar of prompts, and the pictures that they describe."""

@@ -1,4 +1,4 @@
-"""Scene + seed -> the drawn picture before its style: backdrop, shadows, lit things, front."""
+"""Scene + generator -> the picture before its style: backdrop, shadows, lit objects, foreground."""
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -6,10 +6,10 @@ from PIL import Image, ImageFilter
 from unprompt.build.scenes.layout import Placement, lay_out
 from unprompt.build.scenes.picture import Picture, to_floats
 from unprompt.build.scenes.scene import Scene
-from unprompt.build.scenes.settings.all_settings import PAINTERS
 from unprompt.build.scenes.settings.backdrop import Backdrop
+from unprompt.build.scenes.settings.painters import PAINTERS
 from unprompt.build.scenes.sprites import SpriteSheet
-from unprompt.build.scenes.styles.all_styles import UNSHADED
+from unprompt.build.scenes.styles.filters import UNSHADED
 from unprompt.build.scenes.styles.lighting import (
     Lighting,
     cast_shadow,
@@ -18,23 +18,23 @@ from unprompt.build.scenes.styles.lighting import (
     shade_sprite,
 )
 
-FRONT_SHARE = 0.7
+FRONT_OPACITY = 0.7
 
 
 def compose(scene: Scene, sheet: SpriteSheet, size_px: int, rng: np.random.Generator) -> Picture:
-    """Draw the scene; the generator decides light, backdrop and layout, in this order."""
+    """Draw the scene; the generator is used for light, backdrop and layout, in this order."""
     light = draw_lighting(rng, scene.light)
     backdrop = PAINTERS[scene.setting](size_px, rng)
     sprites = [sheet.draw(thing) for thing in scene.things]
     placements = lay_out(scene, [s.shape[1] / s.shape[0] for s in sprites], rng)
-    canvas = _Easel(backdrop, light, size_px, shaded=scene.style not in UNSHADED)
+    canvas = _Drawing(backdrop, light, size_px, shaded=scene.style not in UNSHADED)
     for placement in placements:
         canvas.place(sprites[placement.thing], placement)
     return canvas.finish()
 
 
-class _Easel:
-    """The picture under way: RGB with the things so far, and the ink that they cover."""
+class _Drawing:
+    """A picture being drawn: RGB, and the mask of the objects placed so far."""
 
     def __init__(self, backdrop: Backdrop, light: Lighting, size_px: int, shaded: bool) -> None:
         self._backdrop = backdrop
@@ -60,7 +60,7 @@ class _Easel:
     def finish(self) -> Picture:
         front = self._backdrop.front
         if front is not None:
-            veil = front.getchannel("A").point(lambda alpha: int(alpha * FRONT_SHARE))
+            veil = front.getchannel("A").point(lambda alpha: int(alpha * FRONT_OPACITY))
             self._image.paste(front, (0, 0), veil)
         return Picture(grade(to_floats(self._image), self._light), to_floats(self._ink))
 

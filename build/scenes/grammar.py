@@ -1,4 +1,4 @@
-"""The grammar of scene prompts: Scene -> text, seed -> prompts, text -> Scene."""
+"""The grammar of scene prompts: seed -> prompts, Scene -> prompt, prompt -> Scene."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ def sample_prompts(count: int, seed: int) -> list[str]:
 
 
 def write_prompt(scene: Scene, rng: np.random.Generator | None = None) -> str:
-    """A prompt that says `scene`; `rng` varies the wording, without it the plainest is chosen."""
+    """A prompt that describes `scene`; `rng` varies the wording, None takes the plainest."""
     writer = _Writer(rng)
     lead, tails = writer.write_frame(scene)
     body = writer.write_things(scene)
@@ -54,7 +54,7 @@ def write_prompt(scene: Scene, rng: np.random.Generator | None = None) -> str:
 
 
 class _Writer:
-    """Chooses among phrases; without a generator, always the first and never the unlikely."""
+    """Chooses among phrases; without a generator, the first one and no optional wording."""
 
     def __init__(self, rng: np.random.Generator | None) -> None:
         self._rng = rng
@@ -66,7 +66,7 @@ class _Writer:
         return phrases[0] if self._rng is None else phrases[int(self._rng.integers(len(phrases)))]
 
     def write_frame(self, scene: Scene) -> tuple[str, list[str]]:
-        """What stands before the things ("" or "... of"), and what follows them."""
+        """The text before the things ("" or "... of"), and the phrases after them."""
         lead, tails = "", []
         if scene.style:
             if self.chance(0.45):

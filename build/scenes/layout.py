@@ -1,4 +1,4 @@
-"""Scene -> where each copy of each thing stands: boxes in a frame of side 1, back to front."""
+"""Scene -> the position of every copy of every thing, in a frame of side 1, back to front."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ from unprompt.build.scenes.scene import Scene, Thing
 
 @dataclass(frozen=True)
 class Placement:
-    """One copy of a thing, drawn to fit (width, height) with its feet at (x, base)."""
+    """One copy of a thing: it fits (width, height), with its bottom center at (x, base)."""
 
     thing: int
     x: float
@@ -23,7 +23,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Box:
-    """Room for one thing and all its copies: centre x, base y, width, height."""
+    """The room for one thing and its copies: center x, bottom y, width, height."""
 
     x: float
     base: float
@@ -34,7 +34,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Group:
-    """`spots` are (x, rise) in shares of the box, back row first; a copy fits (width, height)."""
+    """Where copies stand in their box, in shares of it: (x, rise) per copy, back row first."""
 
     spots: tuple[tuple[float, float], ...]
     width: float
@@ -62,12 +62,12 @@ TALL = {
 SIZE_FACTORS = {"tiny": 0.55, "giant": 1.3}
 FRAMING_FACTORS = {"close-up": 1.24, "wide": 0.66}
 FREE_EDGE = 0.015
-# Calendars, shop fronts and the like carry letters, which must not be mirrored.
+# Calendars, shop fronts and similar objects carry letters, which must not be mirrored.
 LETTERED_KINDS = frozenset(("household", "building"))
 
 
 def lay_out(scene: Scene, aspects: list[float], rng: np.random.Generator) -> list[Placement]:
-    """Placements from back to front; `aspects` holds width / height of each thing's drawing."""
+    """Placements from back to front; `aspects` are width / height of each thing's drawing."""
     boxes = _choose_boxes(scene, aspects, rng)
     order = list(range(len(boxes)))
     if scene.relation == "in front of":
@@ -109,7 +109,7 @@ def _choose_boxes(scene: Scene, aspects: list[float], rng: np.random.Generator) 
 
 
 def _choose_group(count: int, aspect: float) -> Group:
-    """The arrangement of `count` copies of a drawing that is `aspect` times as wide as high."""
+    """The arrangement of `count` copies of a drawing with `aspect` = width / height."""
     if count == 1:
         return SINGLE
     if aspect > WIDE_ASPECT:
@@ -147,7 +147,7 @@ def _relate(scene: Scene, aspects: list[float], base: float, rng: np.random.Gene
 
 
 def _make_room(boxes: list[Box], base: float, on_the_left: bool) -> list[Box]:
-    """Squeeze the related pair to one side; the third thing takes the other."""
+    """Move the related pair to one side and put the third thing on the other."""
     shift = 0.3 if on_the_left else 0.0
     pair = [
         replace(

@@ -1,4 +1,4 @@
-"""A prompt's text -> Scene; PromptError names what is not in the grammar and what is near it."""
+"""Prompt -> Scene; a PromptError names the words outside the grammar and the nearest known ones."""
 
 import difflib
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ ENDS_A_PHRASE = frozenset((",", "and", "with", "next", "in", "on", "under", "at"
 
 @dataclass
 class _Frame:
-    """What was peeled off around the things, and the words that are left between."""
+    """The phrases found around the things, and the words that remain."""
 
     words: Tokens
     found: dict[str, str] = field(default_factory=dict)
@@ -47,9 +47,9 @@ class _Frame:
 
 
 def parse_prompt(prompt: str) -> Scene:
-    """The scene that a prompt of the grammar says, whatever its case and outer white space.
+    """The scene that a prompt describes; case and outer white space do not matter.
 
-    Raises PromptError naming the word or phrase that is outside the grammar.
+    Raises PromptError with the first word or phrase outside the grammar.
     """
     frame = _Frame(split_words(prompt))
     if not frame.words:
@@ -95,7 +95,7 @@ def _peel_end(frame: _Frame) -> None:
 
 
 class _ThingReader:
-    """Reads "a tiny fox next to two kites": longest names first, back again on a dead end."""
+    """Reads "a tiny fox next to two kites"; tries the longest names first, and backtracks."""
 
     def __init__(self, words: Tokens) -> None:
         self._words = words
@@ -169,7 +169,7 @@ class _ThingReader:
 
 
 def _refuse(words: tuple[str, ...], position: int) -> NoReturn:
-    """Raise the PromptError for the words at `position`, the furthest that could be read."""
+    """Raise the PromptError for the words at `position`, the furthest position reached."""
     if position >= len(words):
         raise PromptError(
             f"the prompt ends after {' '.join(words[-2:])!r} where a thing should follow; "
@@ -187,7 +187,7 @@ def _refuse(words: tuple[str, ...], position: int) -> NoReturn:
 
 
 def _find_nearest(phrase: str) -> list[str]:
-    """Up to three known names or phrases that are spelt like `phrase`, the nearest first."""
+    """Up to three known names or phrases with a similar spelling, the nearest first."""
     return difflib.get_close_matches(phrase, _list_known(), n=MAX_SUGGESTIONS, cutoff=0.6)
 
 

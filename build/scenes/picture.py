@@ -1,4 +1,4 @@
-"""A drawn scene before its style: RGB float32 (s, s, 3) in 0..1, and ink (s, s) of things."""
+"""A drawn scene: RGB float32 (s, s, 3) in 0..1, its object mask (s, s), and image operations."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from unprompt.build.scenes.words.colours import LUMA
 
 @dataclass(frozen=True)
 class Picture:
-    """`rgb` in 0..1; `ink` is 1 where a thing covers the setting."""
+    """RGB in 0..1, and `ink`, the mask (s, s) that is 1 where an object covers the backdrop."""
 
     rgb: np.ndarray
     ink: np.ndarray
@@ -21,7 +21,7 @@ class Picture:
 
 
 def to_image(rgb: np.ndarray) -> Image.Image:
-    """Float (s, s, 3) or (s, s) in 0..1 -> a Pillow picture."""
+    """Float (s, s, 3) or (s, s) in 0..1 -> Pillow image."""
     return Image.fromarray((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
@@ -30,7 +30,7 @@ def to_floats(picture: Image.Image) -> np.ndarray:
 
 
 def blur(rgb: np.ndarray, radius: float) -> np.ndarray:
-    """Gaussian-like blur of (s, s, 3) or (s, s) by two box blurs; wide ones on a smaller copy."""
+    """Approximate a Gaussian blur by two box blurs; a large radius works on a smaller copy."""
     picture = to_image(rgb)
     shrink = 4 if radius >= 8 else 2 if radius >= 3 else 1
     box = ImageFilter.BoxBlur(radius * 0.85 / shrink)
@@ -41,7 +41,7 @@ def blur(rgb: np.ndarray, radius: float) -> np.ndarray:
 
 
 def shrink(picture: Picture, across: int) -> tuple[np.ndarray, np.ndarray]:
-    """Livelier colours (across, across, 3) and ink (across, across), averaged by squares."""
+    """Saturated RGB (across, across, 3) and mask (across, across), averaged per square."""
     target = (across, across)
     rgb = to_image(saturate(picture.rgb, 1.25)).resize(target, Image.Resampling.BOX)
     return to_floats(rgb), to_floats(to_image(picture.ink).resize(target, Image.Resampling.BOX))
@@ -57,12 +57,12 @@ def saturate(rgb: np.ndarray, factor: float) -> np.ndarray:
 
 
 def find_strongest(rgb: np.ndarray) -> np.ndarray:
-    """The greatest of the three channels, (s, s, 3) -> (s, s); several times np.max's speed."""
+    """Maximum of the channels, (s, s, 3) -> (s, s); several times faster than np.max."""
     return np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
 
 
 def find_edges(values: np.ndarray) -> np.ndarray:
-    """Gradient magnitude of (s, s), or the strongest of the channels of (s, s, 3)."""
+    """Gradient magnitude of (s, s), or its maximum over the channels of (s, s, 3)."""
     down = np.abs(np.diff(values, axis=0, prepend=values[:1]))
     across = np.abs(np.diff(values, axis=1, prepend=values[:, :1]))
     edges = down + across
@@ -70,7 +70,7 @@ def find_edges(values: np.ndarray) -> np.ndarray:
 
 
 def displace(values: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Each pixel taken from (row + down, column + across), stopped at the border."""
+    """Take each pixel from (row + down, column + across), clipped at the border."""
     size = values.shape[0]
     rows = np.clip(np.arange(size)[:, None] + np.rint(down).astype(np.intp), 0, size - 1)
     columns = np.clip(np.arange(size)[None, :] + np.rint(across).astype(np.intp), 0, size - 1)
@@ -79,9 +79,9 @@ def displace(values: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.nda
 
 
 def quantise(rgb: np.ndarray, ink: np.ndarray, colours: int) -> np.ndarray:
-    """The picture in its `colours` most typical colours, without dither.
+    """Reduce the picture to `colours` typical colours, without dithering.
 
-    Half of them are the things' own, so that a small green cactus stays green in a desert.
+    Half of them come from the objects, so that a small green cactus stays green in a desert.
     """
     step = max(1, rgb.shape[0] // 64)
     sample, covered = rgb[::step, ::step], ink[::step, ::step] > 0.5

@@ -1,4 +1,4 @@
-"""The scenes renderer: (prompts, seeds) -> images, uint8 (s, s, 3), without GPU or download."""
+"""The scenes renderer: (prompts, seeds) -> images uint8 (s, s, 3), without GPU or download."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -10,13 +10,13 @@ from unprompt.build.scenes.composition import compose
 from unprompt.build.scenes.grammar import parse_prompt
 from unprompt.build.scenes.sampling import make_generator
 from unprompt.build.scenes.sprites import SpriteSheet
-from unprompt.build.scenes.styles.all_styles import FILTERS
+from unprompt.build.scenes.styles.filters import FILTERS
 from unprompt.index.base.errors import ConfigError, PromptError
 
 GENERATOR = "scenes-1"
 MIN_SIZE_PX = 64
 MAX_SIZE_PX = 2048
-BATCH_SIZE = 8  # drawn one by one: it only bounds what waits to be encoded
+BATCH_SIZE = 8  # pictures are drawn one by one; this bounds those that wait to be encoded
 # A thing rarely fills more than three quarters of the frame.
 DRAWING_SHARE = 0.75
 
@@ -28,7 +28,7 @@ class ScenesRenderer:
         if not MIN_SIZE_PX <= size_px <= MAX_SIZE_PX:
             raise ConfigError(
                 f"size_px must be from {MIN_SIZE_PX} to {MAX_SIZE_PX}, got {size_px}; "
-                "choose for instance 256"
+                "256 is the default"
             )
         self._size_px = size_px
         self._sheet = SpriteSheet(round(size_px * DRAWING_SHARE))
@@ -51,7 +51,7 @@ class ScenesRenderer:
         return BATCH_SIZE
 
     def draw(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Drawn]:
-        """One answer a prompt; one outside the grammar does not stop the others."""
+        """One result per prompt; a prompt outside the grammar does not stop the others."""
         return [self._draw(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
 
     def _draw(self, prompt: str, seed: int) -> Drawn:
@@ -61,10 +61,10 @@ class ScenesRenderer:
             return Drawn(None, str(error))
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
-        """One RGB uint8 array (s, s, 3) a prompt; raises PromptError outside the grammar."""
+        """One RGB uint8 array (s, s, 3) per prompt; raises PromptError outside the grammar."""
         if len(prompts) != len(seeds):
             raise ConfigError(
-                f"render wants one seed a prompt, got {len(prompts)} prompts and {len(seeds)} seeds"
+                f"render needs one seed per prompt, got {len(prompts)} prompts, {len(seeds)} seeds"
             )
         return [self._render(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
 

@@ -1,4 +1,4 @@
-"""A random generator -> Scene: how often prompts name a style, a setting, a colour, a count."""
+"""Random generator -> Scene, with the probabilities of styles, settings, colours and counts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ COLOUR_SHARE = 0.28
 SIZE_SHARE = 0.06
 LIGHT_SHARE = 0.12
 FRAMING_SHARE = 0.1
-# A prompt must not promise a colour that its picture cannot show.
+# A prompt must not name a colour that its style cannot show.
 COLOURLESS_STYLES = frozenset(("black and white photo", "pencil sketch"))
-# What a thing can plausibly be drawn inside of.
+# Objects that another one can be inside of.
 HOLLOW_KINDS = frozenset(("building", "vehicle"))
 HOLLOW_NAMES = frozenset(
     (
@@ -42,13 +42,13 @@ HOLLOW_NAMES = frozenset(
 
 
 def make_generator(*values: str | int) -> np.random.Generator:
-    """A generator seeded with the sha256 of the values."""
+    """A generator seeded with the sha256 of the values: the same in every process and machine."""
     digest = hashlib.sha256("\x1f".join(str(value) for value in values).encode("utf-8")).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 
 
 def sample_scene(rng: np.random.Generator) -> Scene:
-    """A scene drawn with the shares above; every object is as likely as any other."""
+    """Sample a scene with the probabilities above; all objects are equally likely."""
     number = 1 + int(rng.choice(len(THING_SHARES), p=THING_SHARES))
     relation = None
     if number > 1 and rng.random() < RELATION_SHARE:

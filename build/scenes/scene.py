@@ -1,4 +1,4 @@
-"""What a prompt says, as values: Scene and its Things."""
+"""The content of a prompt as values: a Scene and its Things."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture. None is what the prompt leaves open; `relation` ties the first two things."""
+    """One picture. None: not named in the prompt. `relation` is between the first two things."""
 
     things: tuple[Thing, ...]
     style: str | None = None

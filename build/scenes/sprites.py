@@ -1,4 +1,4 @@
-"""A Thing -> its drawing, cropped to its ink: RGBA uint8 (h, w, 4), rasterised once a process."""
+"""Thing -> its drawing, cropped to its visible part: RGBA uint8 (h, w, 4), cached per process."""
 
 import io
 from collections import OrderedDict
@@ -11,13 +11,13 @@ from unprompt.build.scenes.words.colours import recolour
 from unprompt.build.scenes.words.vocabulary import INSTALL_HINT
 from unprompt.index.base.errors import MissingDependencyError
 
-# PNG bytes are about 10 KB a drawing: the whole vocabulary fits in some 12 MB.
+# About 10 KB of PNG per drawing: all objects take about 12 MB.
 MAX_CACHED_BYTES = 64 * 2**20
 FAINT_ALPHA = 24
 
 
 class SpriteSheet:
-    """Draws objects at one canonical size; keeps them as PNG bytes, oldest dropped first."""
+    """Draws objects at one size; caches them as PNG bytes, least recently used dropped first."""
 
     def __init__(self, drawing_px: int) -> None:
         try:

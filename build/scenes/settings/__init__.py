@@ -1,1 +1,1 @@
-"""Backgrounds of scenes, one module per kind of place."""
+"""Backdrops of scenes, one module per kind of place."""

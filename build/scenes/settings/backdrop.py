@@ -1,4 +1,4 @@
-"""What a setting painter works with: a canvas of unit coordinates -> Backdrop of RGB (s, s, 3)."""
+"""The canvas of the backdrop painters, in coordinates 0..1, and the Backdrop that they return."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ OVERSAMPLING = 2
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A painted setting: RGB uint8 (s, s, 3), what stands before the things, and its light.
+    """A painted setting: RGB uint8 (s, s, 3), a foreground layer, and its light.
 
-    `shadow` 0 means there is no ground to cast a shadow on; `ambient` tints the things.
+    `shadow` is the opacity of shadows, 0 without a ground; `ambient` tints the objects.
     """
 
     rgb: np.ndarray
@@ -61,7 +61,7 @@ class Canvas:
     def ridge(
         self, rng: np.random.Generator, height: float, swing: float, fill: Colour, bumps: int = 5
     ) -> np.ndarray:
-        """A rolling horizon filled to the bottom; gives back its heights at 65 steps."""
+        """Fill below a wavy horizon; returns its heights at 65 steps."""
         steps = np.linspace(0, 1, 65)
         line = np.zeros(65)
         for wave in range(1, bumps + 1):
@@ -84,24 +84,24 @@ class Canvas:
 
 
 def smooth_noise(rng: np.random.Generator, size_px: int, cells: int) -> np.ndarray:
-    """Cloudy float32 (s, s) in 0..1 with about `cells` bumps a side."""
+    """Smooth noise, float32 (s, s) in 0..1, with about `cells` bumps per side."""
     grid = Image.fromarray((rng.random((cells, cells)) * 255).astype(np.uint8))
     smooth = grid.resize((size_px, size_px), Image.Resampling.BICUBIC)
     return np.asarray(smooth, dtype=np.float32) / 255
 
 
 def texture_rows(rgb: np.ndarray, top: float, noise: np.ndarray, strength: float) -> None:
-    """Roughen the rows below `top` (0..1) in place: the ground."""
+    """Multiply the rows below `top` (0..1), the ground, by noise, in place."""
     start = int(top * rgb.shape[0])
     gain = 1 + (noise[start:, :, None] - 0.5) * strength
     rgb[start:] = np.clip(rgb[start:] * gain, 0, 255)
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """`share` 0 is the first colour, 1 the second."""
+    """Interpolate: `share` 0 gives the first colour, 1 the second."""
     return tuple(round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
 
 
 def vary(rng: np.random.Generator, colour: Colour, spread: int) -> Colour:
-    """The colour, each channel moved by up to `spread`."""
+    """Change each channel at random by up to `spread`."""
     return tuple(int(np.clip(c + rng.integers(-spread, spread + 1), 0, 255)) for c in colour)

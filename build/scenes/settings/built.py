@@ -1,4 +1,4 @@
-"""Settings made by people, and the cave: (size, generator) -> Backdrop."""
+"""Indoor settings, cities, and the cave: (size, generator) -> Backdrop."""
 
 import numpy as np
 

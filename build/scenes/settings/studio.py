@@ -1,4 +1,4 @@
-"""The plain ground of a prompt that names no setting: (size, generator) -> Backdrop."""
+"""The plain backdrop of a prompt without a setting: (size, generator) -> Backdrop."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ PALE: Colour = (246, 243, 236)
 
 
 def paint_studio(size_px: int, rng: np.random.Generator) -> Backdrop:
-    """One of four grounds in a colour that the generator chooses."""
+    """One of four patterns in a random colour."""
     hue = rng.random()
     wheel = tuple(round(255 * (0.5 + 0.5 * np.cos(2 * np.pi * (hue + i / 3)))) for i in range(3))
     base = mix(PALE, wheel, float(rng.uniform(0.12, 0.5)))

@@ -1,1 +1,1 @@
-"""Styles and lighting of scenes."""
+"""Style filters and the lighting of scenes."""

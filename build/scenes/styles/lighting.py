@@ -1,4 +1,4 @@
-"""Where light comes from and how it falls: generator -> Lighting; sprite -> lit one, shadow."""
+"""Generator -> Lighting; shading of a sprite, its shadow, and color grading of the picture."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ NAMED: dict[str, tuple[Rgb, float, float]] = {
 
 @dataclass(frozen=True)
 class Lighting:
-    """`side` -1 is light from the left, 1 from the right; the rest grades the picture."""
+    """`side` is -1 for light from the left, 1 from the right; the rest grades the picture."""
 
     side: float
     height: float
@@ -28,7 +28,7 @@ class Lighting:
 
 
 def draw_lighting(rng: np.random.Generator, light: str | None) -> Lighting:
-    """The seed chooses the side, warmth and exposure around what the prompt names."""
+    """Random side, warmth and exposure around the values of the named light."""
     side = float(rng.choice((-1.0, 1.0)) * rng.uniform(0.4, 1.0))
     warmth = float(rng.uniform(-0.06, 0.08))
     tint, exposure, contrast = NAMED.get(light or "", ((1.0, 1.0, 1.0), 1.0, 1.0))
@@ -43,7 +43,7 @@ def draw_lighting(rng: np.random.Generator, light: str | None) -> Lighting:
 
 
 def shade_sprite(sprite: np.ndarray, light: Lighting, ambient: Rgb) -> np.ndarray:
-    """RGBA uint8 (h, w, 4) rounded by light from one side and tinted by its surroundings."""
+    """Shade RGBA uint8 (h, w, 4) as if rounded and lit from one side, tinted by `ambient`."""
     height, width = sprite.shape[:2]
     radius = max(2.0, 0.05 * max(height, width))
     alpha = Image.fromarray(np.ascontiguousarray(sprite[..., 3]))
@@ -60,7 +60,7 @@ def shade_sprite(sprite: np.ndarray, light: Lighting, ambient: Rgb) -> np.ndarra
 
 
 def cast_shadow(sprite: Image.Image, light: Lighting, blur_px: float) -> tuple[Image.Image, int]:
-    """The shadow that a standing sprite throws on the ground: an L image, its x offset in px."""
+    """The shadow of a standing sprite on the ground: a mask, and its x offset in px."""
     width, height = sprite.size
     depth = max(2, int(height * 0.26))
     lean = -light.side * height * 0.5
@@ -76,7 +76,7 @@ def cast_shadow(sprite: Image.Image, light: Lighting, blur_px: float) -> tuple[I
 
 
 def grade(rgb: np.ndarray, light: Lighting) -> np.ndarray:
-    """Exposure, tint, contrast and vignette over float32 (s, s, 3) in 0..1."""
+    """Apply exposure, tint, contrast and vignette to float32 (s, s, 3) in 0..1."""
     size = rgb.shape[0]
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     falloff = 1 - light.vignette * 0.5 * (axis[:, None] ** 2 + axis[None, :] ** 2)

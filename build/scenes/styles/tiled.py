@@ -1,4 +1,4 @@
-"""Styles made of pieces: (Picture, generator) -> RGB float32 (s, s, 3) in 0..1."""
+"""Styles made of tiles: (Picture, generator) -> RGB float32 (s, s, 3) in 0..1."""
 
 import numpy as np
 from PIL import Image
@@ -15,41 +15,41 @@ from unprompt.build.scenes.picture import (
 )
 from unprompt.build.scenes.settings.backdrop import smooth_noise
 
-GLASS_PIECES = 17
-MOSAIC_PIECES = 40
+GLASS_CELLS = 17
+MOSAIC_CELLS = 40
 STITCHES = 42
 
 
-def set_in_glass(picture: Picture, rng: np.random.Generator) -> np.ndarray:
+def paint_stained_glass(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """Panes of one glowing colour each, cut along the things' outlines and joined by lead."""
     size = picture.size_px
     scale = size / 256
-    pieces = _cut_pieces(size, GLASS_PIECES, rng) * 2 + (picture.ink > 0.5)
-    panes = _average_pieces(picture.rgb, pieces)
+    cells = _cell_numbers(size, GLASS_CELLS, rng) * 2 + (picture.ink > 0.5)
+    panes = _average_cells(picture.rgb, cells)
     share = (0.25 + 0.4 * picture.ink)[..., None]
     glass = saturate(panes * (1 - share) + picture.rgb * share, 1.7)
     ripple = 0.86 + 0.34 * smooth_noise(rng, size, 40)
     sheen = 0.9 + 0.3 * smooth_noise(rng, size, 3)
-    lead = blur((find_edges(pieces.astype(np.float32)) > 0).astype(np.float32), 1.0 * scale)
+    lead = blur((find_edges(cells.astype(np.float32)) > 0).astype(np.float32), 1.0 * scale)
     lead = np.clip(lead * 2.1, 0, 1)[..., None]
     glass = np.clip((0.06 + glass * 1.05) * (ripple * sheen)[..., None], 0, 1)
     return glass * (1 - lead) + lead * np.array((0.07, 0.07, 0.09), dtype=np.float32)
 
 
-def set_in_mosaic(picture: Picture, rng: np.random.Generator) -> np.ndarray:
+def paint_mosaic(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """Small stones of one colour each, uneven in tone, with pale grout between."""
     size = picture.size_px
-    cut = _cut_pieces(size, MOSAIC_PIECES, rng)
-    pieces = cut * 2 + (picture.ink > 0.5)
-    stones = _average_pieces(saturate(picture.rgb, 1.6), pieces)
-    tones = rng.uniform(0.84, 1.14, int(pieces.max()) + 1).astype(np.float32)
+    cut = _cell_numbers(size, MOSAIC_CELLS, rng)
+    cells = cut * 2 + (picture.ink > 0.5)
+    stones = _average_cells(saturate(picture.rgb, 1.6), cells)
+    tones = rng.uniform(0.84, 1.14, int(cells.max()) + 1).astype(np.float32)
     grout = blur((find_edges(cut.astype(np.float32)) > 0).astype(np.float32), 0.6 * size / 256)
     grout = np.clip(grout * 1.5 - 0.35, 0, 1)[..., None]
-    laid = np.clip(stones * tones[pieces][..., None], 0, 1)
+    laid = np.clip(stones * tones[cells][..., None], 0, 1)
     return laid * (1 - grout) + grout * np.array((0.8, 0.76, 0.68), dtype=np.float32)
 
 
-def stitch(picture: Picture, rng: np.random.Generator) -> np.ndarray:
+def paint_cross_stitch(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     """A grid of X stitches in thread colours on linen."""
     size = picture.size_px
     threads = to_image(quantise(*shrink(picture, STITCHES), 24))
@@ -64,8 +64,8 @@ def stitch(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     return np.clip(wool * shade, 0, 1) * cover + linen * 0.92 * (1 - cover)
 
 
-def _cut_pieces(size: int, across: int, rng: np.random.Generator) -> np.ndarray:
-    """int (s, s): which of about across**2 jittered cells each pixel is nearest to."""
+def _cell_numbers(size: int, across: int, rng: np.random.Generator) -> np.ndarray:
+    """int (s, s): the number of the nearest of across**2 jittered cells, per pixel."""
     from scipy.ndimage import distance_transform_edt
 
     grid = (np.arange(across) + 0.5) / across
@@ -80,8 +80,8 @@ def _cut_pieces(size: int, across: int, rng: np.random.Generator) -> np.ndarray:
     return names[nearest[0], nearest[1]]
 
 
-def _average_pieces(rgb: np.ndarray, pieces: np.ndarray) -> np.ndarray:
-    flat = pieces.ravel()
+def _average_cells(rgb: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    flat = cells.ravel()
     counts = np.maximum(np.bincount(flat), 1)
     means = [np.bincount(flat, weights=rgb[..., i].ravel()) / counts for i in range(3)]
-    return np.stack(means, axis=1).astype(np.float32)[pieces]
+    return np.stack(means, axis=1).astype(np.float32)[cells]

@@ -1,4 +1,4 @@
-"""The seven colours, and recolouring that keeps the shading: RGB (h, w, 3) -> RGB (h, w, 3)."""
+"""The seven colours of prompts; recolours a drawing, RGB (h, w, 3), and keeps its shading."""
 
 import numpy as np
 
@@ -17,10 +17,10 @@ HIGHLIGHT = 0.8
 
 
 def recolour(rgb: np.ndarray, alpha: np.ndarray, colour: str) -> np.ndarray:
-    """Tint uint8 (h, w, 3) where alpha (h, w) shows it: outlines stay dark, highlights stay light.
+    """Recolour uint8 (h, w, 3) by its opaque part, alpha (h, w); outlines and highlights remain.
 
-    The object's typical brightness becomes the named colour, what is darker a shade of it, what is
-    lighter a tint: so a white bear and a black bat both take the colour.
+    The object's median brightness becomes the named colour. Darker pixels become shades of it,
+    lighter ones tints, so that a white bear and a black bat both take the colour.
     """
     target = np.array(COLOURS[colour], dtype=np.float32) / 255
     luma = (rgb.astype(np.float32) / 255) @ LUMA

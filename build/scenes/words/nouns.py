@@ -1,4 +1,4 @@
-"""English nouns: singular -> plural, and the article a phrase takes."""
+"""English noun phrases: singular -> plural, and phrase -> article."""
 
 IRREGULAR_PLURALS = {
     "bacterium": "bacteria",
@@ -18,7 +18,7 @@ IRREGULAR_PLURALS = {
 SAME_IN_PLURAL = frozenset("bison buffalo deer fish jellyfish moose sheep shrimp squid".split())
 F_TO_VES = frozenset("elf knife leaf loaf scarf sheaf wolf".split())
 O_TO_OES = frozenset("mango mosquito potato tomato tornado volcano".split())
-# The noun that is counted stands before the first of these: "wedges of cheese", "people bowing".
+# The noun that takes the plural precedes these words: "wedges of cheese", "people bowing".
 AFTER_THE_HEAD = frozenset(
     "of with in from behind covering taking asleep bowing getting hiding hugging kneeling "
     "meditating nursing shrugging on".split()
@@ -57,7 +57,7 @@ def _pluralise_word(word: str) -> str:
 
 
 def choose_article(phrase: str) -> str:
-    """ "a" or "an", by the sound that the phrase starts with."""
+    """`a` or `an`, by the sound that the phrase starts with."""
     lower = phrase.lower()
     if lower.startswith(VOWEL_SOUNDS):
         return "an"

@@ -1,6 +1,6 @@
-"""The phrases of the scenes grammar, from phrases.yaml, and the words that begin each of them.
+"""phrases.yaml -> the phrases of the scenes grammar by name, and their words, longest first.
 
-A table maps a name to its phrases, the plainest first.
+The first phrase of a name is the plainest one.
 """
 
 import re
@@ -55,7 +55,7 @@ def split_words(text: str) -> Tokens:
 
 @lru_cache(maxsize=1)
 def list_openings() -> list[tuple[Tokens, str, str]]:
-    """(words, slot, name) of what may open a prompt; the slot "" says nothing of the scene."""
+    """(words, slot, name) of phrases that open a prompt; the slot "" carries no meaning."""
     openings = [(lead, "", "") for lead in PLAIN_LEADS]
     for slot, table in (("style", STYLES), ("framing", FRAMINGS)):
         openings += [(lead, slot, name) for name, said in table.items() for lead in said.leads]
@@ -73,7 +73,7 @@ def list_openings() -> list[tuple[Tokens, str, str]]:
 
 @lru_cache(maxsize=1)
 def list_closings() -> list[tuple[Tokens, str, str]]:
-    """(words, slot, name) of what may follow the things."""
+    """(words, slot, name) of phrases that follow the things."""
     closings = [(place, "setting", name) for name, s in SETTINGS.items() for place in s.places]
     closings += [(light, "light", name) for name, said in LIGHTS.items() for light in said]
     for slot, table in (("style", STYLES), ("framing", FRAMINGS)):
@@ -88,7 +88,7 @@ def _longest_first(phrases: list[tuple[str, str, str]]) -> list[tuple[Tokens, st
 
 @lru_cache(maxsize=1)
 def index_nouns() -> Nouns:
-    """First word -> the names that start with it, longest first."""
+    """First word -> the object names that start with it, longest first."""
     nouns: Nouns = {}
     for found in load_objects().values():
         for name in {found.name, found.plural}:

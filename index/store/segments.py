@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from unprompt.index.base.tables import ROWS, write_table
-from unprompt.index.search.fold import FoldedTransforms
+from unprompt.index.search.refine import FoldedTransforms
 from unprompt.index.store.manifest import (
     KEYS,
     LENGTHS,
@@ -19,8 +19,7 @@ from unprompt.index.store.manifest import (
     generation_name,
 )
 from unprompt.index.store.rows import write_lookup
-from unprompt.index.vectors.matrix import Matrix
-from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
+from unprompt.index.vectors.matrix import Matrix, open_matrix, write_matrix
 
 LOOKUP_ROWS = 1000  # from here a segment has a lookup; a smaller table is read whole as fast
 

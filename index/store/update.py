@@ -25,11 +25,8 @@ from unprompt.index.store.manifest import (
 )
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segments import IndexContent, write_lengths, write_segment
-from unprompt.index.vectors.matrix import ChosenRows, Matrix
-from unprompt.index.vectors.matrix_files import write_matrix
+from unprompt.index.vectors.matrix import ChosenRows, Matrix, row_blocks, write_matrix
 from unprompt.index.vectors.nearest import unit_rows
-
-BLOCK = 65_536  # rows added at a time
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,7 @@ def _next_generation(
 
 def _add_keys(index: PromptIndex, keys: Matrix, lists: Path | None) -> Any:
     """The FAISS index with the keys added; lists on disk are written to the new file `lists`."""
-    blocks = (keys[start : start + BLOCK] for start in range(0, len(keys), BLOCK))
+    blocks = (block for _, block in row_blocks(keys))
     if lists is None:
         for block in blocks:
             index.vectors.add(np.ascontiguousarray(block, dtype=np.float32))
@@ -148,9 +145,8 @@ def _check_content(index: PromptIndex, content: IndexContent) -> None:
 
 
 def _check_unit_rows(vectors: Matrix, name: str, dim: int) -> None:
-    for start in range(0, len(vectors), BLOCK):
-        block = f"{name} from row {start} on" if start else name
-        unit_rows(np.asarray(vectors[start : start + BLOCK]), block, dim)
+    for start, block in row_blocks(vectors):
+        unit_rows(np.asarray(block), f"{name} from row {start} on" if start else name, dim)
 
 
 def _new_rows(index: PromptIndex, content: IndexContent) -> IndexContent:

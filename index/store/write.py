@@ -16,7 +16,7 @@ from unprompt.index.search.build import build_index
 from unprompt.index.search.factory import IndexConfig, choose_index
 from unprompt.index.search.faiss_files import write_vectors
 from unprompt.index.search.filling import PART_ROWS, PartFill
-from unprompt.index.search.fold import fold_transforms
+from unprompt.index.search.refine import fold_transforms
 from unprompt.index.store.generations import delete_all_but
 from unprompt.index.store.manifest import (
     KEYS,
@@ -30,8 +30,7 @@ from unprompt.index.store.manifest import (
     write_manifest,
 )
 from unprompt.index.store.segments import IndexContent, write_lengths, write_segment
-from unprompt.index.vectors.matrix import Matrix
-from unprompt.index.vectors.matrix_files import open_matrix, write_matrix
+from unprompt.index.vectors.matrix import Matrix, open_matrix, write_matrix
 from unprompt.index.vectors.transforms import check_keys, transforms
 
 UNFINISHED = "unfinished"  # folder of work that a killed build leaves for the next one

@@ -1,11 +1,15 @@
-"""Matrices (n, d) that are read only where they are used: several joined, or some rows of one."""
+"""Matrices (n, d) that are read only where they are used: .npy files, joined, or chosen rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from unprompt.index.base.durable import write_atomically
 from unprompt.index.vectors.live_rows import LiveRows
+
+BLOCK = 65_536  # rows in memory at a time
 
 
 class LazyMatrix:
@@ -72,6 +76,32 @@ Matrix = np.ndarray | LazyMatrix
 def join_rows(parts: Sequence[np.ndarray], live: LiveRows) -> Matrix:
     """The parts (n_i, d) as one matrix; a single part without removed rows as it is."""
     return parts[0] if len(parts) == 1 and live.complete else JoinedRows(parts, live)
+
+
+def row_blocks(matrix: Matrix) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the first row and the rows (m, d) of each block, which are read one at a time."""
+    for start in range(0, len(matrix), BLOCK):
+        yield start, matrix[start : start + BLOCK]
+
+
+def write_matrix(path: Path, matrix: Matrix, dtype: Any) -> None:
+    """Write a matrix as an .npy file, block by block; raises UnpromptError on a full disk."""
+    kind = np.dtype(dtype)
+    header = {
+        "descr": np.lib.format.dtype_to_descr(kind),
+        "fortran_order": False,
+        "shape": tuple(matrix.shape),
+    }
+    with write_atomically(path) as temporary, temporary.open("wb") as handle:
+        np.lib.format.write_array_header_1_0(handle, header)
+        for _, block in row_blocks(matrix):
+            handle.write(np.ascontiguousarray(block, dtype=kind).data)
+
+
+def open_matrix(path: Path) -> np.ndarray:
+    """Map an .npy file; raises OSError or ValueError where it is not complete."""
+    matrix: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return matrix
 
 
 def occurring(numbers: np.ndarray) -> list[int]:

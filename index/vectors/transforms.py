@@ -11,9 +11,7 @@ import numpy as np
 from unprompt.index.base.errors import UnpromptError
 from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.float16 import widen
-from unprompt.index.vectors.matrix import Matrix
-
-BLOCK = 65_536  # rows in memory as float32 at a time
+from unprompt.index.vectors.matrix import ChosenRows, Matrix, row_blocks
 
 
 def transforms(vectors: Any) -> list[Any]:
@@ -45,8 +43,8 @@ def apply_transforms(steps: Sequence[Any], keys: np.ndarray) -> np.ndarray:
 
 def key_blocks(keys: Matrix, steps: Sequence[Any] = ()) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the first row and the transformed keys (m, d) of each block."""
-    for start in range(0, len(keys), BLOCK):
-        yield start, apply_transforms(steps, keys[start : start + BLOCK])
+    for start, block in row_blocks(keys):
+        yield start, apply_transforms(steps, block)
 
 
 def sample_rows(count: int, wanted: int) -> np.ndarray:
@@ -56,12 +54,9 @@ def sample_rows(count: int, wanted: int) -> np.ndarray:
 
 def gather_keys(keys: Matrix, rows: np.ndarray, steps: Sequence[Any]) -> np.ndarray:
     """The transformed keys of sorted rows (m,): (m, d) float32."""
-    first = apply_transforms(steps, keys[rows[:BLOCK]])
-    found = np.empty((len(rows), first.shape[1]), dtype=np.float32)
-    found[:BLOCK] = first
-    for start in range(BLOCK, len(rows), BLOCK):
-        stop = start + BLOCK
-        found[start:stop] = apply_transforms(steps, keys[rows[start:stop]])
+    found = np.empty((len(rows), steps[-1].d_out if steps else keys.shape[1]), dtype=np.float32)
+    for start, block in key_blocks(ChosenRows(keys, rows), steps):
+        found[start : start + len(block)] = block
     return found
 
 
@@ -73,8 +68,8 @@ def check_keys(keys: Matrix, name: str, dim: int | None = None) -> None:
             f"{name} must have the shape (rows, {width}), got {keys.shape}; all must come from "
             "the same encoder"
         )
-    for start in range(0, len(keys), BLOCK):
-        finite = np.isfinite(keys[start : start + BLOCK]).all(axis=1)
+    for start, block in row_blocks(keys):
+        finite = np.isfinite(block).all(axis=1)
         if not finite.all():
             raise UnpromptError(
                 f"{name} must be finite numbers, row {start + int(np.argmin(finite))} is not; "

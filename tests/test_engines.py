@@ -25,8 +25,8 @@ from unprompt.build.pictures.config import RenderConfig
 from unprompt.build.pictures.render import RenderWork, render_images
 from unprompt.index.base.durable import digest_file, read_json
 from unprompt.index.base.errors import ConfigError, PromptError, UnpromptError, UnreadableImageError
-from unprompt.index.engines.engine import Demand, EngineConfig, map_shards, plan_seats
-from unprompt.index.engines.engine_local import Seat
+from unprompt.index.engines.engine import Demand, EngineConfig, map_shards, plan_slots
+from unprompt.index.engines.engine_local import WorkerSlot
 from unprompt.index.engines.ray_library import load_ray, start_ray
 from unprompt.index.search.filling import PartFill
 from unprompt.index.search.training import fill
@@ -234,7 +234,7 @@ def test_a_job_array_builds_what_one_process_builds(
         (["--workers", "4:8"], "need `--engine ray`"),
         (["--workers", "8:4", "--engine", "ray"], "ends before it begins"),
         (["--engine", "dask"], "'local' or 'ray', got 'dask'"),
-        (["--cpus-per-worker", "0"], "needs cpus > 0"),
+        (["--cpus-per-worker", "0"], "--cpus-per-worker must be > 0"),
     ],
 )
 def test_options_that_cannot_work(cli: Cli, tmp_path: Path, options: list[str], said: str) -> None:
@@ -252,23 +252,27 @@ def test_the_address_in_the_environment_is_for_ray_alone() -> None:
 # --- who sits where
 
 
-def seats(items: int = 100, devices: int = 0, processes: int = 1, **engine: Any) -> list[Seat]:
-    return plan_seats(EngineConfig(**engine), Demand(processes, devices), items)
+def slots(
+    items: int = 100, devices: int = 0, processes: int = 1, **engine: Any
+) -> list[WorkerSlot]:
+    return plan_slots(EngineConfig(**engine), Demand(processes, devices), items)
 
 
 def test_a_process_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert seats() == [Seat(None, None)], "in this process, with all cores"
-    assert seats(processes=4) == [Seat(None, 2)] * 4
-    assert seats(devices=1) == [Seat(None, None)]
-    assert seats(devices=2) == [Seat((0,), 4), Seat((1,), 4)]
-    assert seats(devices=4, items=3) == [Seat((n,), 2) for n in range(3)]
-    assert seats(devices=4, gpus=2) == [Seat((0, 1), 4), Seat((2, 3), 4)]
-    assert seats(devices=2, gpus=0.5) == [Seat((n,), 2) for n in (0, 0, 1, 1)]
-    assert seats(devices=2, gpus=0, workers=2, cpus=3) == [Seat((), 3)] * 2
-    assert seats(devices=2, workers=3)[2] == Seat((0,), 2), "a second one on the first"
-    with pytest.raises(ConfigError, match="to have 4 GPUs, but there are 2"):
-        seats(devices=2, gpus=4)
+    assert slots() == [WorkerSlot(None, None)], "in this process, with all cores"
+    assert slots(processes=4) == [WorkerSlot(None, 2)] * 4
+    assert slots(devices=1) == [WorkerSlot(None, None)]
+    assert slots(devices=2) == [WorkerSlot((0,), 4), WorkerSlot((1,), 4)]
+    assert slots(devices=4, items=3) == [WorkerSlot((n,), 2) for n in range(3)]
+    assert slots(devices=4, gpus=2) == [WorkerSlot((0, 1), 4), WorkerSlot((2, 3), 4)]
+    assert slots(devices=2, gpus=0.5) == [WorkerSlot((n,), 2) for n in (0, 0, 1, 1)]
+    assert slots(devices=2, gpus=0, workers=2, cpus=3) == [WorkerSlot((), 3)] * 2
+    assert slots(devices=2, workers=3)[2] == WorkerSlot((0,), 2), "a second one on the first"
+    with pytest.raises(
+        ConfigError, match="--gpus-per-worker 4 needs that many GPUs, this machine has 2"
+    ):
+        slots(devices=2, gpus=4)
 
 
 @pytest.mark.parametrize("seen,given", [("", ["0", "1"]), ("5,GPU-abc", ["5", "GPU-abc"])])
@@ -515,5 +519,7 @@ def test_without_ray(tiny_run: Path, pictures: list[str], tmp_path: Path) -> Non
 
 
 def test_more_than_there_is(ray: Any) -> None:
-    with pytest.raises(ConfigError, match="no worker of 64 cpus and 0 gpus .* has 2 CPU, 0 GPU"):
+    with pytest.raises(
+        ConfigError, match="a worker needs 64 CPUs and 0 GPUs, Ray has 2 CPU, 0 GPU"
+    ):
         list(map_shards(Square(), items(2), EngineConfig("ray", cpus=64)))

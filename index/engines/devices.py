@@ -1,4 +1,4 @@
-"""What this process has: the GPUs that torch sees -> a stage's demand, a corpus' encoder."""
+"""The GPUs that torch sees -> the workers that a stage can use, and its prompt encoder."""
 
 import importlib
 from pathlib import Path
@@ -11,7 +11,7 @@ from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompts
 
 
 def cuda_devices() -> int:
-    """How many GPUs torch finds here; 0 without torch."""
+    """Number of GPUs that torch finds; 0 without torch."""
     try:
         torch = importlib.import_module("torch")
     except ImportError:
@@ -20,12 +20,12 @@ def cuda_devices() -> int:
 
 
 def tower_demand(encoder: Path) -> Demand:
-    """A tower of torch takes a GPU where there is one; OpenVINO takes all cores by itself."""
+    """One process per GPU for a torch tower; one process for OpenVINO, which uses all cores."""
     return Demand(devices=cuda_devices() if read_description(encoder).runtime == "torch" else 0)
 
 
 def load_target_encoder() -> PromptEncoder:
-    """The prompt encoder for a corpus: sentence-transformers on a GPU, all cores without one."""
+    """The prompt encoder of a corpus: sentence-transformers on a GPU, OpenVINO on all cores."""
     if cuda_devices():
         return load_prompt_encoder()
     return load_bulk_prompts()

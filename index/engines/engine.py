@@ -1,7 +1,8 @@
-"""Work and its numbered items -> (number, result) as they come, from the engine that was chosen.
+"""Work and numbered shards -> (number, result) in any order, computed by the chosen engine.
 
-An engine only hands out numbers: it never changes what is written. `local` works in this process or
-in several of this machine, `ray` on a cluster; `share` of `shares` is one task of a job array.
+The engine `local` runs shards in this process or in several on this machine; `ray` runs them on a
+cluster. With `share` and `shares` this process is one task of a job array. The files that a shard
+writes are the same for every engine.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -13,26 +14,26 @@ from pydantic.dataclasses import dataclass
 from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.base.machine import own_cores
 from unprompt.index.base.settings import STRICT
-from unprompt.index.engines.engine_local import Seat, work_here, work_in_processes
+from unprompt.index.engines.engine_local import WorkerSlot, work_here, work_in_processes
 from unprompt.index.engines.work import Outcome, Work
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MOST_FAULTS = 10  # failed shards after which the others are not tried any more
+MOST_FAULTS = 10  # failed shards after which no other is started
 
 
 @dataclass(frozen=True, config=STRICT)
 class EngineConfig:
-    """Where shards are worked on; None leaves a choice to the stage and the machine."""
+    """Where shards are computed; None leaves a choice to the stage and the machine."""
 
     name: Literal["local", "ray"] = "local"
-    workers: int | None = None  # processes or actors; the fewest, where `most_workers` is given
-    most_workers: int | None = None  # Ray adds actors up to so many
-    cpus: float | None = None  # cores of one worker
-    gpus: float | None = None  # GPUs of one worker; half a one is two workers on a GPU
-    address: str | None = None  # of a Ray cluster; none starts Ray on this machine
-    share: int = 0  # do the shards with number % shares == share
+    workers: int | None = None  # processes or actors; the minimum, where `most_workers` is given
+    most_workers: int | None = None  # maximum to which Ray adds actors
+    cpus: float | None = None  # cores per worker
+    gpus: float | None = None  # GPUs per worker; 0.5 puts two workers on one GPU
+    address: str | None = None  # of a Ray cluster; None starts Ray on this machine
+    share: int = 0  # this process computes the shards with number % shares == share
     shares: int = 1
 
     def __post_init__(self) -> None:
@@ -44,7 +45,8 @@ class EngineConfig:
             raise ConfigError(f"--workers {self.workers}:{self.most_workers} ends before it begins")
         if (self.cpus or 0.0) < 0 or (self.gpus or 0.0) < 0 or self.cpus == 0:
             raise ConfigError(
-                f"a worker needs cpus > 0 and gpus >= 0, got {self.cpus} and {self.gpus}"
+                f"--cpus-per-worker must be > 0 and --gpus-per-worker >= 0, got {self.cpus} and "
+                f"{self.gpus}"
             )
         if not 0 <= self.share < self.shares:
             raise ConfigError(
@@ -53,7 +55,7 @@ class EngineConfig:
             )
 
     def own(self, numbers: Iterable[int]) -> list[int]:
-        """The numbers that fall to this process."""
+        """The shard numbers of this process' share."""
         return [number for number in numbers if number % self.shares == self.share]
 
 
@@ -62,10 +64,10 @@ LOCAL = EngineConfig()
 
 @dataclass(frozen=True, config=STRICT)
 class Demand:
-    """What a stage makes use of where the user leaves it open."""
+    """The workers that a stage can use where the user does not choose."""
 
     processes: int = 1
-    devices: int = 0  # GPUs here that the stage would run on: one process each
+    devices: int = 0  # GPUs of this machine that it can use, one process each
 
 
 ONE_PROCESS = Demand()
@@ -79,8 +81,9 @@ def map_shards(
 ) -> Iterator[tuple[int, Result]]:
     """Yield (number, result) of every item, in any order.
 
-    A shard that fails stops no other; then the first fault is raised, with its number. A worker
-    that is killed is replaced and its shard begun anew. Raises MissingDependencyError without Ray.
+    A shard that fails does not stop the others; at the end the first error is raised, with the
+    number of its shard. A worker that is killed is replaced, and its shard starts again. Raises
+    MissingDependencyError where the engine is `ray` and Ray is not installed.
     """
     faults: list[Outcome] = []
     with closing(_outcomes(work, items, engine, demand)) as outcomes:
@@ -95,26 +98,28 @@ def map_shards(
         _raise(faults)
 
 
-def plan_seats(engine: EngineConfig, demand: Demand, items: int) -> list[Seat]:
-    """One seat a local process: the GPUs it sees and the threads it may use."""
-    per_seat = 1.0 if engine.gpus is None else engine.gpus
+def plan_slots(engine: EngineConfig, demand: Demand, items: int) -> list[WorkerSlot]:
+    """One slot per local process: the GPUs that it sees and its number of threads."""
+    per_slot = 1.0 if engine.gpus is None else engine.gpus
     devices: list[tuple[int, ...] | None] = [None]
     if engine.gpus == 0:
         devices = [()]
-    elif demand.devices and per_seat >= 1:
-        whole = int(per_seat)
+    elif demand.devices and per_slot >= 1:
+        whole = int(per_slot)
         starts = range(0, demand.devices - whole + 1, whole)
         devices = [tuple(range(start, start + whole)) for start in starts]
         if not devices:
-            raise ConfigError(f"a worker is to have {whole} GPUs, but there are {demand.devices}")
+            raise ConfigError(
+                f"--gpus-per-worker {whole} needs that many GPUs, this machine has {demand.devices}"
+            )
     elif demand.devices:
-        devices = [(n,) for n in range(demand.devices) for _ in range(int(1 / per_seat))]
+        devices = [(n,) for n in range(demand.devices) for _ in range(int(1 / per_slot))]
     fitting = len(devices) if devices[0] else demand.processes
     count = max(1, min(engine.workers or fitting, items))
-    if count == 1 and engine.gpus is None:  # this process itself, which sees every GPU
-        return [Seat(None, None if engine.cpus is None else max(1, int(engine.cpus)))]
+    if count == 1 and engine.gpus is None:  # this process, which sees every GPU
+        return [WorkerSlot(None, None if engine.cpus is None else max(1, int(engine.cpus)))]
     threads = max(1, int(engine.cpus or own_cores() / count))
-    return [Seat(devices[place % len(devices)], threads) for place in range(count)]
+    return [WorkerSlot(devices[place % len(devices)], threads) for place in range(count)]
 
 
 def _outcomes(
@@ -128,19 +133,19 @@ def _outcomes(
         actors = RayDemand(engine.workers, engine.most_workers, cpus, gpus, engine.address)
         yield from work_on_ray(work, items, actors)
         return
-    seats = plan_seats(engine, demand, len(items))
-    if _is_here(seats):
-        yield from work_here(work, items, seats[0].threads)
+    slots = plan_slots(engine, demand, len(items))
+    if _is_here(slots):
+        yield from work_here(work, items, slots[0].threads)
     else:
-        yield from work_in_processes(work, items, seats)
+        yield from work_in_processes(work, items, slots)
 
 
-def _is_here(seats: Sequence[Seat]) -> bool:
-    return len(seats) == 1 and seats[0].devices is None
+def _is_here(slots: Sequence[WorkerSlot]) -> bool:
+    return len(slots) == 1 and slots[0].devices is None
 
 
 def _raise(faults: list[Outcome]) -> None:
-    """The first fault as its own kind of error; a fault that is no user's keeps its traceback."""
+    """Raise the first error as its own class; an unexpected error keeps its traceback."""
     first = min(faults, key=lambda outcome: outcome.number)
     error: Any = first.fault
     if first.in_loading:

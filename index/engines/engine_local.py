@@ -1,4 +1,4 @@
-"""Work and its items -> outcomes, in this process or in several that end with it."""
+"""Work and numbered items -> outcomes, from this process or from several child processes."""
 
 import multiprocessing
 import os
@@ -13,64 +13,65 @@ from functools import cache, lru_cache, partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from unprompt.index.engines.work import TRIES, Outcome, Work, died, do
+from unprompt.index.engines.work import TRIES, Outcome, Work, compute, worker_died
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-class Seat(NamedTuple):
-    """What one process may use."""
+class WorkerSlot(NamedTuple):
+    """What one worker process can use."""
 
-    devices: tuple[int, ...] | None  # GPUs, counted among those that this process sees
-    threads: int | None
+    devices: tuple[int, ...] | None  # indices among the GPUs that this process sees; None: all
+    threads: int | None  # None leaves the number to the libraries
 
 
 def work_here(
     work: Work[Any, Any], items: Mapping[int, Any], threads: int | None
 ) -> Iterator[Outcome]:
-    """Do all items in this process, one after another."""
+    """Compute all items in this process, one after another."""
     load = cache(partial(work.load, threads))
     for number, item in items.items():
-        yield do(load, number, item)
+        yield compute(load, number, item)
 
 
 def work_in_processes(
-    work: Work[Any, Any], items: Mapping[int, Any], seats: list[Seat]
+    work: Work[Any, Any], items: Mapping[int, Any], slots: list[WorkerSlot]
 ) -> Iterator[Outcome]:
-    """Do the items in one process a seat.
+    """Compute the items in one process per slot.
 
-    If a process is killed, what is missing is begun anew in new processes; an item that was in
-    work twice when that happened is tried once more alone, which tells the guilty.
+    If a process is killed, all unfinished items start again in new processes. An item that was
+    running at two such deaths runs alone the next time, which identifies the item that kills its
+    worker.
     """
     payload = pickle.dumps(work)
     left, deaths = dict(items), Counter[int]()
     while left:
         alone = next((number for number in left if deaths[number] >= TRIES - 1), None)
         part = dict(left) if alone is None else {alone: left[alone]}
-        for outcome in _one_pool(payload, part, seats[: len(part)], deaths):
+        for outcome in _one_pool(payload, part, slots[: len(part)], deaths):
             del left[outcome.number]
             yield outcome
         if alone is not None and alone in left:
             del left[alone]
-            yield died(alone)
+            yield worker_died(alone)
 
 
 def _one_pool(
-    payload: bytes, items: Mapping[int, Any], seats: list[Seat], deaths: Counter[int]
+    payload: bytes, items: Mapping[int, Any], slots: list[WorkerSlot], deaths: Counter[int]
 ) -> Iterator[Outcome]:
-    """Outcomes until all are there or a process dies; then `deaths` counts what was in work."""
+    """Yield outcomes until all are done or a process dies; `deaths` counts the running items."""
     context = multiprocessing.get_context("spawn")
     free = context.SimpleQueue()
-    for seat in seats:
-        free.put(seat)
-    pool = ProcessPoolExecutor(len(seats), context, initializer=_sit_down, initargs=(free,))
+    for slot in slots:
+        free.put(slot)
+    pool = ProcessPoolExecutor(len(slots), context, initializer=_prepare_worker, initargs=(free,))
     waiting = iter(items.items())
     running: dict[Future[Outcome], int] = {}
     try:
         while True:
-            # no more in work than there are processes: a death is then the fault of one of these
-            for number, item in islice(waiting, len(seats) - len(running)):
-                call = pool.submit(_do, payload, seats[0].threads, number, item)
+            # at most one running item per process: one of them has caused a death
+            for number, item in islice(waiting, len(slots) - len(running)):
+                call = pool.submit(_compute, payload, slots[0].threads, number, item)
                 running[call] = number
             if not running:
                 return
@@ -87,8 +88,8 @@ def _one_pool(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _do(payload: bytes, threads: int | None, number: int, item: Any) -> Outcome:
-    return do(partial(_load, payload, threads), number, item)
+def _compute(payload: bytes, threads: int | None, number: int, item: Any) -> Outcome:
+    return compute(partial(_load, payload, threads), number, item)
 
 
 @lru_cache(maxsize=1)
@@ -97,16 +98,16 @@ def _load(payload: bytes, threads: int | None) -> Callable[[Any], Any]:
     return function
 
 
-def _sit_down(free: Any) -> None:
-    """Take a seat before any library looks for GPUs or cores; end when the parent does."""
-    seat: Seat = free.get()
-    os.environ["OMP_NUM_THREADS"] = str(seat.threads or 1)
-    if seat.devices is not None:
+def _prepare_worker(free: Any) -> None:
+    """Set up a worker before any library looks for GPUs or cores; it ends when its parent does."""
+    slot: WorkerSlot = free.get()
+    os.environ["OMP_NUM_THREADS"] = str(slot.threads or 1)
+    if slot.devices is not None:
         seen = [name for name in os.environ.get(VISIBLE, "").split(",") if name]
-        names = [seen[n] if n < len(seen) else str(n) for n in seat.devices]
+        names = [seen[n] if n < len(seen) else str(n) for n in slot.devices]
         os.environ[VISIBLE] = ",".join(names)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once and without a word
-    # a killed parent cannot tell its workers to stop, so each of them watches for its end
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once, without a traceback
+    # a killed parent cannot stop its workers, so each worker waits for its end
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 

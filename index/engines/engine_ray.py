@@ -1,7 +1,7 @@
-"""Work and its items -> outcomes, from actors that Ray Data keeps on one machine or a cluster.
+"""Work and numbered items -> outcomes, from Ray Data actors on one machine or a cluster.
 
-An actor loads the work once; Ray replaces one that dies and begins its item anew, wherever there is
-room. Every node needs unprompt and the same folders.
+An actor loads the work once. Ray replaces an actor that dies, on any node with room, and starts its
+item again. Every node needs unprompt and the same folders.
 """
 
 import math
@@ -18,12 +18,12 @@ from typing import Any
 
 from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.engines.ray_library import connected, load_ray, silence
-from unprompt.index.engines.work import TRIES, Outcome, Work, died, do
+from unprompt.index.engines.work import TRIES, Outcome, Work, compute, worker_died
 
 
 @dataclass(frozen=True)
 class RayDemand:
-    """How many actors, what each needs, and where."""
+    """The number of actors, what each needs, and the address of the cluster."""
 
     workers: int | None
     most_workers: int | None
@@ -35,17 +35,17 @@ class RayDemand:
 def work_on_ray(
     work: Work[Any, Any], items: Mapping[int, Any], demand: RayDemand
 ) -> Iterator[Outcome]:
-    """Do the items in Ray actors; outcomes come in any order."""
+    """Compute the items in Ray actors; outcomes come in any order."""
     if not items:
         return
     with connected(demand.address) as ray:
         rows = [{"number": n, "item": pickle.dumps(item)} for n, item in items.items()]
         found = ray.data.from_items(rows, override_num_blocks=len(rows))
         silence(found.context)
-        begun = _count_begun(ray)
+        starts = _start_counter(ray)
         mapped = found.map_batches(
             _Actor,
-            fn_constructor_args=(pickle.dumps(work), demand, os.getcwd(), begun),
+            fn_constructor_args=(pickle.dumps(work), demand, os.getcwd(), starts),
             batch_size=1,
             batch_format="numpy",
             compute=_pool(ray, demand, len(rows)),
@@ -58,21 +58,21 @@ def work_on_ray(
 
 
 class _Actor:
-    """What Ray Data keeps loaded; takes batches of one row."""
+    """The callable that a Ray actor keeps loaded; it takes batches of one row."""
 
-    def __init__(self, payload: bytes, demand: RayDemand, folder: str, begun: Any):
+    def __init__(self, payload: bytes, demand: RayDemand, folder: str, starts: Any):
         self._payload = payload
         self._demand = demand
-        self._folder = folder  # the one that relative paths start from
-        self._begun = begun
+        self._folder = folder  # the working directory
+        self._starts = starts
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         ray = load_ray(self._demand.address)
         number = int(batch["number"][0])
-        if ray.get(self._begun.count.remote(number)) > TRIES:
-            outcome = died(number)
+        if ray.get(self._starts.count.remote(number)) > TRIES:
+            outcome = worker_died(number)
         else:
-            outcome = do(lambda: self._function, number, batch["item"][0])
+            outcome = compute(lambda: self._function, number, batch["item"][0])
         return {"number": [number], "outcome": [pickle.dumps(outcome)]}
 
     @cached_property
@@ -83,38 +83,38 @@ class _Actor:
                 "for instance on a shared disk"
             )
         os.chdir(self._folder)
-        if not self._demand.gpus:  # Ray hides no GPU from an actor that asks for none
+        if not self._demand.gpus:  # Ray hides no GPUs from an actor that requests none
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         function = pickle.loads(self._payload).load(max(1, int(self._demand.cpus)))
         return lambda item: function(pickle.loads(item))
 
 
-class _Begun:
-    """How often each item was begun: Ray itself would try a deadly one for ever."""
+class _StartCounter:
+    """Counts the starts of each item: Ray itself would restart one that kills actors for ever."""
 
     def __init__(self) -> None:
         self._counts = Counter[int]()
 
     def count(self, number: int) -> int:
-        """The times that `number` was begun, this one included."""
+        """Number of starts of item `number`, this one included."""
         self._counts[number] += 1
         return self._counts[number]
 
 
-def _count_begun(ray: Any) -> Any:
-    """A `_Begun` beside the driver, so that it lives as long as the work."""
+def _start_counter(ray: Any) -> Any:
+    """A `_StartCounter` on the node of the driver, so that it lives as long as the driver."""
     here = ray.get_runtime_context().get_node_id()
     place = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=True)
-    return ray.remote(num_cpus=0, scheduling_strategy=place)(_Begun).remote()
+    return ray.remote(num_cpus=0, scheduling_strategy=place)(_StartCounter).remote()
 
 
 def _pool(ray: Any, demand: RayDemand, items: int) -> Any:
-    """As many actors as were asked for, or as many as there is room for at any time."""
+    """A pool of the requested size, or one that grows and shrinks with the room in the cluster."""
     room = _room(ray, demand)
     if room < 1 and demand.address is None:
         raise ConfigError(
-            f"no worker of {demand.cpus:g} cpus and {demand.gpus:g} gpus has room in Ray, which "
-            f"has {_resources(ray)}"
+            f"a worker needs {demand.cpus:g} CPUs and {demand.gpus:g} GPUs, Ray has "
+            f"{_resources(ray)}; lower --cpus-per-worker or --gpus-per-worker"
         )
     in_flight = {"max_tasks_in_flight_per_actor": 1}  # a killed actor loses one shard
     if demand.workers is not None and demand.most_workers is None:
@@ -139,11 +139,11 @@ def _resources(ray: Any) -> str:
 
 
 def _next(ray: Any, rows: Iterator[Any]) -> Any:
-    """The next row, None at the end; what Ray prints meanwhile goes to stderr."""
+    """The next row, None at the end; output of Ray goes to stderr."""
     try:
         with redirect_stdout(sys.stderr):
             return next(rows, None)
     except ray.exceptions.RayError as error:
         raise UnpromptError(
-            f"Ray stopped the work: {error}; finished shards are kept, the same command goes on"
+            f"Ray stopped the work: {error}; finished shards are kept, the same command continues"
         ) from error

@@ -1,4 +1,4 @@
-"""The one place that imports Ray: an address -> the module, quiet, connected while it is used."""
+"""The only importer of Ray: a cluster address -> the module `ray`, connected and without output."""
 
 import logging
 import os
@@ -10,20 +10,20 @@ from typing import Any
 
 from unprompt.index.base.errors import MissingDependencyError, UnpromptError
 
-# read when Ray is imported and by the processes that it starts; the user's own choice stands
+# Ray and its processes read these at import; a value that the user has set has priority
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # Ray on this machine only: 127.0.0.1
-KNOCK_SECONDS = 10
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a local Ray listens on 127.0.0.1 only
+CONNECT_SECONDS = 10
 STARTS = 2
-STORE_BYTES = 512 * 2**20  # numbers and rows go through it, no pictures
+STORE_BYTES = 512 * 2**20  # the object store holds numbers and rows, no pictures
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Any]:
-    """The module `ray`, connected: to what runs already, to a cluster, or to a Ray of our own."""
+    """The module `ray`, connected to a running Ray, the cluster at `address`, or a new Ray."""
     ray = load_ray(address)
     if ray.is_initialized():
         yield ray
@@ -35,7 +35,7 @@ def connected(address: str | None) -> Iterator[Any]:
         }  # fmt: skip
     else:
         options["address"] = address
-        _knock(address)
+        _check_reachable(address)
     start_ray(ray, options)
     try:
         yield ray
@@ -45,13 +45,13 @@ def connected(address: str | None) -> Iterator[Any]:
 
 
 def start_ray(ray: Any, options: Mapping[str, Any]) -> None:
-    """`ray.init`, once more where a busy machine was too slow for it; raises UnpromptError."""
+    """Call `ray.init`, twice where a busy machine times out; raises UnpromptError."""
     for left in reversed(range(STARTS)):
         with redirect_stdout(sys.stderr):
             try:
                 ray.init(**options)
                 return
-            except Exception as error:  # Ray has no class of its own for this
+            except Exception as error:  # Ray raises no class of its own here
                 ray.shutdown()
                 if not left:
                     raise UnpromptError(
@@ -60,13 +60,13 @@ def start_ray(ray: Any, options: Mapping[str, Any]) -> None:
                     ) from error
 
 
-def _knock(address: str) -> None:
-    """Raises UnpromptError where nobody listens: Ray itself would go on trying for minutes."""
+def _check_reachable(address: str) -> None:
+    """Raises UnpromptError where no server listens: Ray itself would retry for minutes."""
     host, _, port = address.rpartition("/")[2].rpartition(":")
     if not port.isdecimal():
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except OSError as error:
         raise UnpromptError(
             f"no Ray cluster answers at {address} ({error}); start one with `ray start --head`, or "
@@ -77,7 +77,7 @@ def _knock(address: str) -> None:
 def load_ray(address: str | None) -> Any:
     """The module `ray` with its Ray Data; raises MissingDependencyError without the extra `ray`.
 
-    Nothing is reported to anybody, and without an address Ray stays on the loopback interface.
+    Ray sends no usage statistics. Without an address it uses the loopback interface only.
     """
     settings = QUIET if address else QUIET | LOOPBACK
     for name, value in settings.items():
@@ -94,8 +94,8 @@ def load_ray(address: str | None) -> Any:
 
 
 def silence(context: Any) -> None:
-    """Leave bars, tables and warnings of Ray Data out; progress is shown by whoever asked."""
+    """Turn off bars, tables and warnings of Ray Data: `unprompt` shows its own progress."""
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    context.execution_no_progress_timeout_s = -1  # a shard may take as long as it likes
+    context.execution_no_progress_timeout_s = -1  # a shard can take any time
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Work that any process can do: a recipe that loads, then a function: numbered item -> Outcome."""
+"""Work on one numbered item -> its Outcome, the same in every engine and process."""
 
 import pickle
 import traceback
@@ -10,31 +10,31 @@ from unprompt.index.base.errors import UnpromptError
 Item = TypeVar("Item", contravariant=True)
 Result = TypeVar("Result", covariant=True)
 
-TRIES = 3  # times that a shard may be begun by a worker that dies of it
+TRIES = 3  # starts of a shard whose workers die
 
 
 class Work(Protocol[Item, Result]):
-    """What to do with a shard; small, picklable, and loads nothing before `load` is called.
+    """What to do with a shard: a small picklable object that loads nothing before `load`.
 
-    The function that `load` gives writes its own files and returns little: an engine may call it
-    in this process or in another one, and again for the same item after a worker's death.
+    The function that `load` returns writes its own files and returns little. An engine calls it in
+    this process or in another one, and again for the same item where a worker has died.
     """
 
     def load(self, threads: int | None) -> Callable[[Item], Result]:
-        """Load what the shards share, once a worker; None leaves the threads to the library."""
+        """Load what the shards share, once per worker; None leaves the threads to the libraries."""
 
 
 class Outcome(NamedTuple):
-    """What became of one item."""
+    """The result of one item, or the error that it ended with."""
 
     number: int
     result: Any
     fault: Exception | None = None
-    in_loading: bool = False  # no other item can fare better
+    in_loading: bool = False  # every other item would fail the same way
 
 
-def do(load: Callable[[], Callable[[Any], Any]], number: int, item: Any) -> Outcome:
-    """Do one item with what `load` gives; an error becomes part of the outcome."""
+def compute(load: Callable[[], Callable[[Any], Any]], number: int, item: Any) -> Outcome:
+    """Apply the function that `load` returns to one item; an error becomes part of the outcome."""
     try:
         function = load()
     except Exception as error:
@@ -45,20 +45,20 @@ def do(load: Callable[[], Callable[[Any], Any]], number: int, item: Any) -> Outc
         return Outcome(number, None, _portable(error))
 
 
-def died(number: int) -> Outcome:
-    """The outcome of an item whose every worker came to its end over it."""
+def worker_died(number: int) -> Outcome:
+    """The outcome of an item that every worker died on."""
     return Outcome(
         number,
         None,
         UnpromptError(
-            f"its worker was killed {TRIES} times, for instance for want of memory; run the same "
-            "command again with fewer --workers, or look into the shard's input"
+            f"its worker was killed {TRIES} times, for instance because memory ran out; run the "
+            "same command again with fewer --workers, or check the input of the shard"
         ),
     )
 
 
 def _portable(error: Exception) -> Exception:
-    """The error, with the place it comes from, in a form that another process can read."""
+    """The error with its traceback, in a form that another process can unpickle."""
     if not isinstance(error, UnpromptError):
         error.add_note("".join(traceback.format_exception(error)))
     try:

@@ -1,4 +1,4 @@
-"""What a build is made of: a YAML file or preset -> frozen settings, one section a stage."""
+"""The sections of a config -> the frozen settings of a build."""
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -14,7 +14,7 @@ from unprompt.index.search.factory import IndexConfig
 
 @dataclass(frozen=True, config=STRICT)
 class BuildConfig:
-    """A whole build, from prompts to index."""
+    """The settings of a build, from prompts to index."""
 
     name: str
     corpus: CorpusConfig = Field(default_factory=CorpusConfig)
@@ -22,7 +22,7 @@ class BuildConfig:
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     embed: EmbedConfig = Field(default_factory=EmbedConfig)
     index: IndexConfig = Field(default_factory=IndexConfig)
-    fallback: FallbackConfig | None = Field(default_factory=FallbackConfig)  # null leaves it out
+    fallback: FallbackConfig | None = Field(default_factory=FallbackConfig)  # null: no fallback
 
     def __post_init__(self) -> None:
         if self.embed.keys == "text" and self.encoder.output != "embedding":
@@ -37,6 +37,6 @@ class BuildConfig:
             )
         if self.corpus.source == "embeddings" and self.fallback is not None:
             raise ConfigError(
-                "corpus.source embeddings brings no pictures to learn what is outside from: set "
+                "corpus.source embeddings has no pictures to fit the fallback on; set "
                 "`fallback: null`"
             )

@@ -8,7 +8,7 @@ from unprompt.build.corpus.encode_prompts import encode_parts
 from unprompt.build.keys.assemble import assemble_index
 from unprompt.build.keys.embed import EmbedWork, embed_images
 from unprompt.build.keys.take_embeddings import check_texts, has_text_vectors, take_embeddings
-from unprompt.build.pictures.copy_pairs import Plan, copy_pairs
+from unprompt.build.pictures.copy_pairs import CopyPlan, copy_pairs
 from unprompt.build.pictures.render import render_images
 from unprompt.build.stage import BuildRun, Stage
 from unprompt.index.base.stages import StageLedger
@@ -37,7 +37,7 @@ def _make_images(run: BuildRun) -> int:
         return 0
     prompts, render = read_corpus(run.folder.corpus).prompts, run.config.render
     if run.config.corpus.source == "pairs":
-        plan = Plan(prompts, run.config.corpus.collections, render.images_per_shard)
+        plan = CopyPlan(prompts, run.config.corpus.collections, render.images_per_shard)
         made = copy_pairs(run.images, plan, run.retry_failed, run.progress, run.engine)
     else:
         made = render_images(
@@ -99,7 +99,7 @@ def _take_embeddings(run: BuildRun) -> None:
         from unprompt.index.towers.clip_text import load_text_tower
 
         lowest = check_texts(collection, load_text_tower(run.config.encoder))
-        run.progress.note(f"embed: text vectors made again, lowest cosine {lowest:.3f}")
+        run.progress.note(f"embed: text vectors reproduced, lowest cosine {lowest:.3f}")
     take_embeddings(
         collection,
         run.folder.image_embeddings,

@@ -1,4 +1,4 @@
-"""What every text-to-image renderer offers: (prompts, seeds) -> images, uint8 (h, w, 3)."""
+"""The protocol of a renderer: (prompts, seeds) -> pictures, uint8 (h, w, 3)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,27 +9,27 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Drawn:
-    """One prompt's picture, or why there is none."""
+    """The picture of one prompt, or the reason why there is none."""
 
     picture: np.ndarray | None  # RGB uint8 (h, w, 3)
     error: str | None = None  # names the prompt
-    facts: Mapping[str, object] = field(default_factory=dict)  # true of this picture alone
+    facts: Mapping[str, object] = field(default_factory=dict)  # recorded for this picture only
 
 
 class Renderer(Protocol):
-    """Draws prompts; the same (prompt, seed) gives the same image whatever the batch."""
+    """Draws prompts; a (prompt, seed) gives the same picture in every batch."""
 
     @property
     def generator(self) -> str:
-        """Name and version, written into the images table."""
+        """Name and version for the images table."""
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """Everything but prompt and seed that decides the picture, JSON-serialisable."""
+        """Everything that decides the picture besides prompt and seed, as JSON values."""
 
     @property
     def batch_size(self) -> int:
-        """How many prompts it draws at once; it may shrink where memory is short."""
+        """Number of prompts per batch; it can shrink where memory runs out."""
 
     def draw(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Drawn]:
-        """One answer a prompt, in order; a prompt that it cannot draw does not stop the others."""
+        """One result per prompt, in order; one that cannot be drawn does not stop the others."""

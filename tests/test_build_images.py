@@ -201,7 +201,7 @@ def test_a_damaged_shard_is_found_and_made_again(
     damage(hurt / "images" / name)
     others = times(hurt, "0000[0234]*")
     answer = cli("build", config_file, "-o", hurt, "--stage", "images")
-    assert answer.code == 0 and "shard 00001 is damaged and made again" in answer.err
+    assert answer.code == 0 and "shard 00001 is damaged and written again" in answer.err
     assert digests(hurt) == digests(run)
     assert times(hurt, "0000[0234]*") == others
 

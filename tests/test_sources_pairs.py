@@ -25,7 +25,7 @@ from tiny_collections import (
 from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
 from unprompt.build.corpus.sources.collect import collect
 from unprompt.build.corpus.sources.collection import CollectionConfig
-from unprompt.build.pictures.copy_pairs import Plan, copy_pairs
+from unprompt.build.pictures.copy_pairs import CopyPlan, copy_pairs
 from unprompt.build.scenes.grammar import sample_prompts
 from unprompt.build.scenes.renderer import ScenesRenderer
 from unprompt.index.base.durable import digest_bytes, digest_file
@@ -45,10 +45,10 @@ from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
 
 
-def make_plan(folder: Path, configs: Sequence[CollectionConfig], per_shard: int = 3) -> Plan:
+def make_plan(folder: Path, configs: Sequence[CollectionConfig], per_shard: int = 3) -> CopyPlan:
     """Everything the collections hold, nothing held out."""
     raw, _ = collect(configs, folder / "spool")
-    return Plan(make_prompts_table(raw), tuple(configs), per_shard)
+    return CopyPlan(make_prompts_table(raw), tuple(configs), per_shard)
 
 
 def pictures(folder: Path) -> dict[str, bytes]:
@@ -220,13 +220,13 @@ COPY = """
 import sys
 from pathlib import Path
 from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
-from unprompt.build.pictures.copy_pairs import Plan, copy_pairs
+from unprompt.build.pictures.copy_pairs import CopyPlan, copy_pairs
 from unprompt.build.corpus.sources.collect import collect
 from unprompt.build.corpus.sources.collection import CollectionConfig
 folder = Path(sys.argv[1])
 configs = (CollectionConfig("image_folder", str(folder / "in")),)
 raw, _ = collect(configs, folder / "spool")
-copy_pairs(folder / sys.argv[2], Plan(make_prompts_table(raw), configs, 4))
+copy_pairs(folder / sys.argv[2], CopyPlan(make_prompts_table(raw), configs, 4))
 """
 
 

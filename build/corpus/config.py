@@ -15,8 +15,8 @@ from unprompt.index.base.durable import digest_json
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT, write_settings
 
-# Settings of a corpus that the first version did not have.
-_LATER = ("collections", "clean", "duplicates", "folds", "fold")
+# Optional parts of a corpus, recorded only where they are used.
+_OPTIONAL = ("collections", "clean", "duplicates", "folds", "fold")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -77,15 +77,15 @@ class CorpusConfig:
 
     @property
     def written(self) -> dict[str, Any]:
-        """The settings as JSON, those that came later only where they are used.
+        """The settings as JSON, without optional parts that are unused.
 
-        So that a corpus of an older version keeps its digests.
+        Such a part can then change without changing the digest of a corpus that does not use it.
         """
         settings, unused = write_settings(self), write_settings(CorpusConfig())
         return {
             name: value
             for name, value in settings.items()
-            if name not in _LATER or value != unused[name]
+            if name not in _OPTIONAL or value != unused[name]
         }
 
     @property

@@ -1,1 +1,1 @@
-"""Pictures to keys, and keys to the prompt index of a bundle."""
+"""Pictures -> keys, and keys -> the prompt index of a bundle."""

@@ -1,4 +1,4 @@
-"""RUN/embeddings and RUN/corpus -> the prompt index of the bundle, train rows only."""
+"""RUN/embeddings and RUN/corpus -> the prompt index of the bundle, with train rows only."""
 
 from pathlib import Path
 
@@ -29,16 +29,15 @@ def assemble_index(
     progress: Progress = SILENT,
     engine: EngineConfig = LOCAL,
 ) -> IndexManifest:
-    """Index the train rows of the embeddings `keys`, pictures or texts, however many there are.
+    """Index the train rows of the embeddings in `keys`, of pictures or of texts.
 
-    The validation pictures of the embeddings `queries` are what recall is measured on.
-
-    Raises CorpusError when no train row has a vector.
+    Recall is measured on the validation pictures of the embeddings in `queries`. Raises
+    CorpusError where no train row has a vector.
     """
     embedded = open_embeddings(keys)
     train = train_rows(embedded, f"{keys}; the corpus' split left none")
     if config.max_rows is not None:
-        train = np.sort(train[_drawn(embedded.rows[train], config.max_rows)])
+        train = np.sort(train[_sample(embedded.rows[train], config.max_rows)])
     rows = embedded.rows[train]
     pictures = embedded if keys == queries else open_embeddings(queries)
     held_out = pictures.vectors[(pictures.rows["split"] == "validation").to_numpy()]
@@ -55,20 +54,20 @@ def assemble_index(
 
 
 def train_rows(embedded: Embeddings, where: str) -> np.ndarray:
-    """Places (m,) of the train rows; raises CorpusError, which says `where`, if there are none."""
+    """Positions (m,) of the train rows; raises CorpusError that names `where` if there are none."""
     train = np.flatnonzero((embedded.rows["split"] == "train").to_numpy())
     if not len(train):
         raise CorpusError(f"no train row in {where}")
     return train
 
 
-def _drawn(rows: pl.DataFrame, count: int) -> np.ndarray:
-    """At most `count` of the rows, by a hash of their ids: the same ones in whatever order."""
+def _sample(rows: pl.DataFrame, count: int) -> np.ndarray:
+    """Positions of at most `count` rows, chosen by a hash of their ids in any order of rows."""
     return np.argsort([stable_id(image) for image in rows["image_id"]], kind="stable")[:count]
 
 
 def index_rows(rows: pl.DataFrame) -> pl.DataFrame:
-    """METADATA rows as ROWS; a row's id is its image's, so that rows keep theirs for good."""
+    """METADATA rows as ROWS; the id of a row comes from its image and never changes."""
     table = rows.with_row_index("row").select(
         "row",
         (pl.col("image_id") & (2**63 - 1)).cast(pl.Int64).alias("row_id"),

@@ -11,14 +11,14 @@ from unprompt.index.towers.novelty import NoveltyConfig
 
 @dataclass(frozen=True, config=STRICT)
 class EmbedConfig:
-    """Which keys the index holds: vectors of the pictures, or of the prompts themselves."""
+    """The keys of the index: vectors of the pictures or of the prompts."""
 
     keys: Literal["image", "text"] = "image"
 
 
 @dataclass(frozen=True, config=STRICT)
 class FallbackConfig:
-    """The frozen tower that answers for pictures unlike the corpus, and where it takes over."""
+    """The frozen tower that answers for pictures unlike the corpus, and the limit of its use."""
 
     model: str = "efficientnet-lite0"
     novelty: NoveltyConfig = Field(default_factory=NoveltyConfig)

@@ -1,4 +1,4 @@
-"""Image shards -> RUN/embeddings: unit vectors (n, d_image) fp16 beside the rows they belong to."""
+"""Image shards -> RUN/embeddings: unit vectors (n, d_image) in fp16 with their rows."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -29,18 +29,18 @@ from unprompt.index.vectors.embeddings import (
 
 @dataclass(frozen=True)
 class EmbedWork:
-    """Image shards to parts of embeddings, with a tower that stays loaded."""
+    """Embeds image shards in any worker process; the tower stays loaded there."""
 
     shards: Path
     folder: Path
-    prompts: Path  # the corpus' table
+    prompts: Path  # the prompts table of the corpus
     encoder: Path  # an exported tower
 
     def load(self, threads: int | None) -> Callable[[int], None]:
-        """Load tower and splits; the function embeds one shard, part i is shard i.
+        """Load the tower and the splits; the function embeds shard i into part i.
 
-        The split of a row comes from the corpus; a picture whose prompt the corpus dropped is
-        `excluded`. A picture that cannot be read is recorded as failed.
+        The split of a row comes from the corpus; it is `excluded` where the corpus dropped the
+        prompt. A picture that cannot be read is recorded as failed.
         """
         encoder = load_encoder(self.encoder, threads)
         splits = read_table(self.prompts, PROMPTS).select("prompt_id", "split")
@@ -53,18 +53,18 @@ class EmbedWork:
         return embed
 
     def source(self, number: int) -> str:
-        """Digest of what a part is made from."""
+        """Digest of the shard that a part is made from."""
         return digest_file(stats_path(self.shards, number))
 
     def pending(self, numbers: Iterable[int]) -> list[int]:
-        """The shards still to be embedded, or again since they have changed."""
+        """The shards that are not embedded or have changed since."""
         return [n for n in numbers if not part_is_done(self.folder, n, "image", self.source(n))]
 
 
 def embed_images(work: EmbedWork, progress: Progress = SILENT, engine: EngineConfig = LOCAL) -> int:
-    """Embed the finished shards of this process' share that are not embedded yet.
+    """Embed the missing shards of this process' share.
 
-    Returns how many are left to other processes.
+    Returns how many shards are left to other processes.
     """
     start_embeddings(work.folder, EmbeddingsInfo(*read_identity(work.encoder), "image"))
     numbers = done_shards(work.shards)
@@ -93,7 +93,7 @@ def _embed_shard(
     if missing:
         raise DamagedFileError(
             f"shard {number:05d} of {shards} lists {len(missing)} pictures that its tar does not "
-            "hold; run `unprompt build CONFIG --stage images` again: it makes the shard anew"
+            "hold; run `unprompt build CONFIG --stage images` again: it writes the shard again"
         )
     listed = pl.DataFrame(
         {"key": list(errors), "fault": list(errors.values())},
@@ -122,7 +122,7 @@ def _metadata(listed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_split(rows: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
-    """Prompt id and split as the corpus has them; foreign shards know neither."""
+    """Prompt id and split of the corpus; shards of other programs hold neither."""
     ids = [stable_id(prompt) for prompt in normalise(rows["caption"])]
     splits = prompts.select("prompt_id", pl.col("split").alias("corpus_split"))
     return (

@@ -1,7 +1,7 @@
-"""A frozen tower, its ImageNet classes and the line around the corpus -> BUNDLE/fallback.
+"""The pictures of a corpus -> BUNDLE/fallback, which answers for pictures unlike the corpus.
 
-It answers for pictures that are unlike anything in the index: encoder/, index/ (the classes as
-prompts), novelty.json (where "unlike" begins).
+encoder/ is a frozen tower, index/ holds its ImageNet classes as prompts, novelty.json the limit
+from which a picture counts as unlike.
 """
 
 from pathlib import Path
@@ -35,7 +35,7 @@ def make_fallback(
     config: FallbackConfig,
     progress: Progress = SILENT,
 ) -> None:
-    """Write the fallback of a corpus whose pictures lie in `shards`; `embedded` is METADATA."""
+    """Write the fallback of the pictures in `shards`; `embedded` are their METADATA rows."""
     encoder_config = EncoderConfig(model=config.model, output="pooled", storage="int8")
     export_encoder(encoder_config, folder / ENCODER)
     encoder = load_encoder(folder / ENCODER)
@@ -52,7 +52,7 @@ def make_fallback(
     )
     novelty.save(folder)
     progress.note(
-        f"fallback: pictures over a residual of {novelty.description.threshold:.3f} are outside"
+        f"fallback: answers for pictures with a residual over {novelty.description.threshold:.3f}"
     )
 
 
@@ -80,7 +80,7 @@ def _write_classes(folder: Path, model: str, space: str, prompts: PromptEncoder)
 
 
 def _sample(embedded: pl.DataFrame, split: str, count: int) -> set[int]:
-    """Ids of at most `count` pictures of a split, drawn by a hash: the same ones every time."""
+    """Ids of at most `count` pictures of a split, chosen by a hash of their ids."""
     ids = embedded.filter(embedded["split"] == split)["image_id"].to_list()
     return set(sorted(ids, key=lambda image: stable_id("novelty", image))[:count])
 
@@ -88,10 +88,10 @@ def _sample(embedded: pl.DataFrame, split: str, count: int) -> set[int]:
 def _encode(
     shards: Path, wanted: set[int], encoder: BulkEncoder, progress: Progress
 ) -> dict[int, np.ndarray]:
-    """Keys of the wanted pictures, by image id; one that cannot be read is left out."""
+    """Keys (d_image,) of the wanted pictures by image id, without unreadable ones."""
     found: dict[int, np.ndarray] = {}
     numbers = done_shards(shards)
-    for number in progress.track(numbers, "look at known pictures", len(numbers), 0):
+    for number in progress.track(numbers, "encode known pictures", len(numbers), 0):
         rows = read_shard_rows(shards, number).filter(pl.col("image_id").is_in(list(wanted)))
         ids = dict(zip(rows["key"].to_list(), rows["image_id"].to_list(), strict=True))
         contents = ((key, content) for key, content in iterate_images(shards, number) if key in ids)

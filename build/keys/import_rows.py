@@ -1,7 +1,7 @@
 """A folder of embeddings (n, d_image) -> rows, keys and targets that an index can add.
 
-Rows near to held-out prompts of the index' own run are left out, as they are when it is built:
-what is found by such a row was never found by likeness.
+Rows near to held-out prompts of the run of the index are left out, as in its build: they would
+raise the scores of `unprompt eval`.
 """
 
 from pathlib import Path
@@ -20,9 +20,9 @@ from unprompt.index.vectors.matrix import ChosenRows
 
 
 def embedded_content(folder: Path, encoder: PromptEncoder) -> IndexContent:
-    """The train rows of `folder`; their prompts are encoded, each once.
+    """The train rows of `folder`, with their distinct prompts encoded.
 
-    Raises CorpusError when no train row has a vector.
+    Raises CorpusError where no train row has a vector.
     """
     embedded = open_embeddings(folder, verify=True)
     train = train_rows(embedded, f"{folder}; held-out rows are not added to an index")
@@ -39,10 +39,10 @@ def embedded_content(folder: Path, encoder: PromptEncoder) -> IndexContent:
 
 
 def without_held_out(content: IndexContent, own: Corpus) -> tuple[IndexContent, pl.DataFrame]:
-    """The rows that come near to no validation or test prompt of `own`, and LEFT_OUT of the others.
+    """The rows that are near to no validation or test prompt of `own`, and LEFT_OUT of the others.
 
-    Near is what was near when `own` was split. Raises SpaceMismatchError for targets of another
-    prompt encoder.
+    The limit is the leak threshold that split `own`. Raises SpaceMismatchError for targets of
+    another prompt encoder.
     """
     check_same_space(
         own.report["target_space"],
@@ -63,7 +63,7 @@ def without_held_out(content: IndexContent, own: Corpus) -> tuple[IndexContent, 
 
 
 def rows_near_held_out(index: PromptIndex, own: Corpus) -> pl.Series:
-    """Ids of rows near to held-out prompts of `own`; its own train prompts are known not to be."""
+    """Ids of rows near to held-out prompts of `own`; its train prompts are never near."""
     train = own.prompts.filter(pl.col("split") == "train")["prompt_id"]
     foreign = np.flatnonzero(~index.rows["prompt_id"].is_in(train.implode()).to_numpy())
     near = near_held_out(ChosenRows(index.targets, foreign), own, leak_threshold(own))
@@ -71,5 +71,5 @@ def rows_near_held_out(index: PromptIndex, own: Corpus) -> pl.Series:
 
 
 def leak_threshold(corpus: Corpus) -> float:
-    """From which cosine on a prompt is near to a held-out one of this corpus."""
+    """The cosine from which a prompt is near to a held-out prompt of this corpus."""
     return float(corpus.report["split"]["leak_threshold"])

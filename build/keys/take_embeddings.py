@@ -1,9 +1,8 @@
-"""A folder of clip-retrieval -> RUN/embeddings/image: its vectors (n, d) beside rows of ours.
+"""A folder of clip-retrieval -> RUN/embeddings/image: its vectors (n, d_image) with METADATA rows.
 
-The vectors become the keys of an index whose space is that of the encoder the user states. Nothing
-in the folder says which model made them. Checked are: the dimension, that every vector is a
-direction, and, where texts were embedded too, that the encoder's own text tower makes the same
-vectors of some captions.
+The folder does not record its model, so the vectors get the space of the encoder in the config. The
+dimension is checked, and that no vector is zero. Where the folder holds text vectors, the text
+tower of the encoder must reproduce some of them.
 """
 
 from pathlib import Path
@@ -27,8 +26,8 @@ from unprompt.index.vectors.embeddings import (
 )
 
 PART = 50_000  # vectors
-CHECKED = 16  # captions whose vectors are made again
-SAME = 0.98  # cosine; fp16 and another machine's arithmetic stay over 0.999
+CHECKED = 16  # captions that are encoded again
+SAME = 0.98  # lowest cosine; fp16 and other machines stay over 0.999
 GENERATOR = "clip-retrieval"
 
 
@@ -39,10 +38,10 @@ def take_embeddings(
     encoder: ImageEncoder,
     progress: Progress = SILENT,
 ) -> None:
-    """Write the parts that are missing; a row whose prompt the corpus dropped is `excluded`.
+    """Write the missing parts; a row whose prompt the corpus dropped is `excluded`.
 
-    Raises SpaceMismatchError where the vectors cannot be those of `encoder`. A vector of zeros or
-    with a number that is none is a failed row.
+    A vector that is zero or not finite gives a failed row. Raises SpaceMismatchError where the
+    dimension is not that of `encoder`, DamagedFileError where vectors and rows differ in number.
     """
     source = Path(config.path or "")
     parts = find_parts(source)
@@ -71,7 +70,7 @@ def take_embeddings(
 
 
 def check_dimension(part: VectorPart, encoder: ImageEncoder) -> None:
-    """Refuse vectors of another length; raises SpaceMismatchError."""
+    """Raises SpaceMismatchError where the dimension is not that of `encoder`."""
     dim = part.load().shape[1]
     if dim != encoder.dim:
         raise SpaceMismatchError(
@@ -82,14 +81,14 @@ def check_dimension(part: VectorPart, encoder: ImageEncoder) -> None:
 
 
 def has_text_vectors(config: CollectionConfig) -> bool:
-    """Whether texts were embedded too, so that `check_texts` has something to look at."""
+    """Whether the folder holds text vectors, which `check_texts` needs."""
     return (Path(config.path or "") / TEXTS).is_dir()
 
 
 def check_texts(config: CollectionConfig, encoder: TextEncoder) -> float:
-    """The lowest cosine between stored text vectors and those that `encoder` makes of the captions.
+    """The lowest cosine between stored text vectors and those of `encoder` for the same captions.
 
-    Raises SpaceMismatchError where it is too low for the same model.
+    Raises SpaceMismatchError where it is too low for one model.
     """
     part = find_parts(Path(config.path or ""), TEXTS)[0]
     stored = load_vectors(part.vectors)
@@ -110,7 +109,7 @@ def check_texts(config: CollectionConfig, encoder: TextEncoder) -> float:
 
 
 def _metadata(rows: pl.DataFrame, part: VectorPart, start: int, block: np.ndarray) -> pl.DataFrame:
-    """METADATA rows without their split; a row without a caption has no prompt and fails."""
+    """METADATA rows without their split."""
     captions = normalise(rows["caption"]).fill_null("")
     prompt_ids = [stable_id(caption) for caption in captions]
     number = part.vectors.stem
@@ -120,7 +119,7 @@ def _metadata(rows: pl.DataFrame, part: VectorPart, start: int, block: np.ndarra
     ]
     lengths = np.linalg.norm(block, axis=1)
     usable = np.isfinite(lengths) & (lengths > 0)
-    faults = ["the vector is no direction" if not good else None for good in usable]
+    faults = ["the vector is zero or not finite" if not good else None for good in usable]
     return rows.select(
         pl.col("image_path").fill_null(""),
         captions.alias("caption"),

@@ -14,18 +14,19 @@ SCENES_PX = 256
 
 @dataclass(frozen=True, config=STRICT)
 class RenderConfig:
-    """How prompts become pictures. Of a source with pictures, only `pairs` looks at it: for
-    `images_per_shard` and `workers`.
+    """How prompts become pictures.
+
+    A corpus whose source is `pairs` brings its pictures and uses only `images_per_shard`.
     """
 
     renderer: Literal["scenes", "diffusers"] = "scenes"
-    size_px: int = SCENES_PX  # of scenes; a pipeline has height and width
-    seeds_per_prompt: int = 1  # renders of a train prompt; held-out prompts get one
+    size_px: int = SCENES_PX  # scenes only; a pipeline has height and width
+    seeds_per_prompt: int = 1  # pictures per train prompt; a held-out prompt gets one
     images_per_shard: int = 500
     format: PictureFormat = "jpg"
     quality: PictureQuality = 95  # of jpg and webp; `lossless` for webp
-    output_px: int | None = None  # shorter side of the stored picture; none keeps it as drawn
-    seed_set: str = ""  # another name gives every prompt other seeds
+    output_px: int | None = None  # shorter side of the stored picture; None: as drawn
+    seed_set: str = ""  # another name gives every prompt different seeds
     diffusion: DiffusionConfig | None = None
 
     def __post_init__(self) -> None:
@@ -51,7 +52,7 @@ class RenderConfig:
 
     @property
     def deciding(self) -> dict[str, Any]:
-        """The settings that decide the pictures; later ones only where they are used."""
+        """The settings that decide the pictures, without optional ones that are unset."""
         settings = write_settings(self)
         for name in ("output_px", "seed_set", "diffusion"):
             if not settings[name]:
@@ -63,7 +64,7 @@ class RenderConfig:
 
     @property
     def stored(self) -> dict[str, Any]:
-        """What a row says of how its picture was stored; scenes say it only if it was shrunk."""
+        """How the picture of a row is encoded; for scenes only where the picture is shrunk."""
         if self.diffusion is None and self.output_px is None:
             return {}
         how = {"format": self.format, "quality": self.quality, "output_px": self.output_px}

@@ -1,7 +1,7 @@
-"""Pictures of collections that bring their own -> RUN/images, copied shard by shard as they are.
+"""Collections of pictures with prompts -> RUN/images, copied shard by shard.
 
-The bytes of jpg, png and webp files are kept; other formats become png. A picture that cannot be
-read, and a row without one, becomes a row with status `failed`.
+The bytes of jpg, png and webp files stay the same; other formats become png. A row whose picture is
+missing or unreadable gets the status `failed`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ PLANNED = pl.Schema(
 
 
 class CopyJob(NamedTuple):
-    """One shard to write: everything its worker needs."""
+    """Everything a worker needs to write one shard."""
 
     folder: Path
     shard: int
@@ -51,7 +51,7 @@ class CopyJob(NamedTuple):
 
 
 class Copied(NamedTuple):
-    """A picture as it is stored, or what is wrong with it."""
+    """A picture as it is stored, or the reason why it is not."""
 
     content: bytes | None
     extension: str = CONVERTED
@@ -59,8 +59,8 @@ class Copied(NamedTuple):
     error: str | None = None
 
 
-class Plan(NamedTuple):
-    """What is copied: which pictures, and how many go into a shard."""
+class CopyPlan(NamedTuple):
+    """The collections to copy, the prompts to keep, and the number of pictures per shard."""
 
     prompts: pl.DataFrame  # PROMPTS
     collections: tuple[CollectionConfig, ...]
@@ -69,7 +69,7 @@ class Plan(NamedTuple):
 
 @dataclass(frozen=True)
 class CopyWork:
-    """Shards to files, in whichever process it is loaded."""
+    """Copies shards in any worker process."""
 
     def load(self, threads: int | None) -> Callable[[CopyJob], None]:
         """The function that copies one shard."""
@@ -78,15 +78,15 @@ class CopyWork:
 
 def copy_pairs(
     folder: Path,
-    plan: Plan,
+    plan: CopyPlan,
     retry_failed: bool = False,
     progress: Progress = SILENT,
     engine: EngineConfig = LOCAL,
 ) -> Rendered:
-    """Copy what is missing of this process' share; finished shards are not touched.
+    """Copy the missing shards of this process' share.
 
-    Pictures of prompts that the corpus dropped or excluded stay where they are. `retry_failed`
-    writes the shards again that hold a failed row.
+    Pictures of prompts that the corpus dropped or excluded are not copied. `retry_failed` also
+    writes finished shards with failed rows again. Raises CorpusError where no picture is left.
     """
     retried: set[int] = set()
     if retry_failed and is_done(folder, 0):
@@ -111,8 +111,8 @@ def _run(jobs: Mapping[int, CopyJob], engine: EngineConfig) -> None:
         pass
 
 
-def plan_shards(plan: Plan, progress: Progress = SILENT) -> Iterator[pl.DataFrame]:
-    """The PLANNED rows of shard 0, 1 and so on; the same collections give the same shards."""
+def plan_shards(plan: CopyPlan, progress: Progress = SILENT) -> Iterator[pl.DataFrame]:
+    """The PLANNED rows of shards 0, 1, ...; equal collections give equal shards."""
     kept = plan.prompts.filter(pl.col("split") != "excluded").select("prompt_id", "prompt", "split")
     units = [
         (number, config, unit)
@@ -134,7 +134,7 @@ def plan_shards(plan: Plan, progress: Progress = SILENT) -> Iterator[pl.DataFram
 
 
 def picture_units(config: CollectionConfig) -> list[Path]:
-    """The units of a collection that hold pictures; raises CorpusError where there is none."""
+    """The files or folders of a collection with pictures; raises CorpusError without any."""
     kind, reader = find_kind(config.kind), _reader(config)
     found = kind.units(config) if reader.find is None else reader.find(Path(config.path or ""))
     if not found:
@@ -145,12 +145,12 @@ def picture_units(config: CollectionConfig) -> list[Path]:
 def _reader(config: CollectionConfig) -> PairReader:
     kind = find_kind(config.kind)
     if kind.pairs is None:
-        raise ConfigError(f"the kind {kind.name} brings no pictures")
+        raise ConfigError(f"the kind {kind.name} has no pictures")
     return kind.pairs
 
 
 def _join(rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose prompt the corpus kept, with its id and split."""
+    """The rows whose prompt is in the corpus, with its id and split."""
     ids = pl.Series("prompt_id", [stable_id(prompt) for prompt in rows["prompt"]], pl.UInt64)
     return (
         rows.drop("prompt")
@@ -173,7 +173,7 @@ def _copy_unit(rows: pl.DataFrame, config: CollectionConfig) -> list[Copied]:
     try:
         with _reader(config).open(Path(rows["unit"][0]), config) as fetch:
             return [_copy_one(row, fetch) for row in rows.iter_rows(named=True)]
-    except (UnpromptError, OSError) as error:  # the unit itself; single pictures raise nothing
+    except (UnpromptError, OSError) as error:  # from the unit; single pictures raise nothing
         return [Copied(None, error=str(error))] * rows.height
 
 
@@ -192,7 +192,7 @@ def _copy_one(row: Mapping[str, Any], fetch: Fetch) -> Copied:
 
 
 def _extension(content: bytes) -> str | None:
-    """The format of a picture whose bytes can be kept."""
+    """The format of a picture whose bytes can be stored; None for other formats."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "webp"
     return next((name for mark, name in MARKS.items() if content.startswith(mark)), None)
@@ -216,7 +216,7 @@ def _images_table(job: CopyJob, copied: Sequence[Copied]) -> pl.DataFrame:
 
 
 def _image_id(job: CopyJob, row: Mapping[str, Any]) -> int:
-    """Named by the prompt and by where the picture is in its collection, wherever that lies."""
+    """A digest of the prompt and the place within the collection, wherever that lies."""
     config = job.collections[row["collection"]]
     unit, root = Path(row["unit"]), Path(config.path or "")
     place = unit.relative_to(root) if unit.is_relative_to(root) else Path(unit.name)

@@ -1,4 +1,4 @@
-"""Render settings -> the renderer they name, and how many processes and threads it is worth."""
+"""Render settings -> their renderer, and the processes and threads that it can use."""
 
 from functools import lru_cache
 
@@ -13,7 +13,7 @@ MAX_THREADS = 8
 
 @lru_cache(maxsize=2)
 def load_renderer(config: RenderConfig) -> Renderer:
-    """The renderer that the settings name; loaded once a process."""
+    """The renderer of these settings, loaded once per process."""
     if config.diffusion is not None:
         from unprompt.build.pictures.diffusion.renderer import DiffusersRenderer
 
@@ -24,12 +24,12 @@ def load_renderer(config: RenderConfig) -> Renderer:
 
 
 def render_demand(config: RenderConfig) -> Demand:
-    """Drawing scenes takes a core; a pipeline takes a GPU where there is one."""
+    """One process per core for scenes, one per GPU for a diffusion pipeline."""
     if config.diffusion is None:
         return Demand(own_cores())
     return Demand(devices=cuda_devices() if config.diffusion.device == "auto" else 0)
 
 
 def encoding_threads(config: RenderConfig) -> int:
-    """Threads a process that encode while it renders; scenes have a process a core already."""
+    """Encoding threads per process; one for scenes, which already run one process per core."""
     return 1 if config.diffusion is None else min(MAX_THREADS, own_cores())

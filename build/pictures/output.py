@@ -1,4 +1,4 @@
-"""Drawn pictures -> files: (h, w, 3) uint8, shrunk if asked for, encoded while others are drawn."""
+"""Drawn pictures (h, w, 3) uint8 -> encoded files, in threads while the next ones are drawn."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 def shrink(picture: np.ndarray, shorter_px: int | None) -> np.ndarray:
-    """The picture with its shorter side at `shorter_px`, antialiased; never made larger."""
+    """Downscale the picture (h, w, 3) with antialiasing to a shorter side of `shorter_px`."""
     height, width = picture.shape[:2]
     shorter = min(height, width)
     if shorter_px is None or shorter <= shorter_px:
@@ -36,9 +36,9 @@ def store(
 def map_behind(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int
 ) -> Iterator[Result]:
-    """Yield `function(item)` in order, worked out by `threads` while `items` makes the next one.
+    """Yield `function(item)` in order, computed in `threads` while `items` makes the next item.
 
-    At most `ahead` items wait; an error surfaces where its result is due.
+    At most `ahead` results are pending. An error is raised where its result is due.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Result]] = deque()

@@ -1,4 +1,4 @@
-"""Prompts and seeds -> RUN/images: numbered webdataset shards, one pure function call a shard."""
+"""Prompts and seeds -> RUN/images: numbered webdataset shards, one pure function call per shard."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,24 +31,24 @@ SEED_RANGE = 2**32
 
 
 class Rendered(NamedTuple):
-    """How a call of `render_images` left the folder."""
+    """The state of the folder after `render_images`."""
 
-    failed: int  # rows without a picture, once all shards are there
-    left: int  # shards that other processes have still to make
+    failed: int  # rows without a picture, counted once all shards exist
+    left: int  # shards that other processes still have to make
 
 
 class ShardJob(NamedTuple):
-    """One shard to make: everything its worker needs."""
+    """Everything a worker needs to render one shard."""
 
     folder: Path
     shard: int
     rows: pl.DataFrame  # IMAGES, not yet rendered
     config: RenderConfig
-    keep: bool  # take over the pictures that an earlier run made, render the others
+    reuse: bool  # reuse the undamaged pictures of an earlier run
 
 
 def plan_images(prompts: pl.DataFrame, config: RenderConfig, renderer: Renderer) -> pl.DataFrame:
-    """The IMAGES rows to render: every prompt that is not excluded, with its seeds."""
+    """The IMAGES rows to render: one row per seed of every prompt that is not excluded."""
     wanted = prompts.filter(pl.col("split") != "excluded")
     renders = pl.when(pl.col("split") == "train").then(config.seeds_per_prompt).otherwise(1)
     repeated = wanted.with_columns(pl.int_ranges(0, renders).alias("nth")).explode("nth")
@@ -86,17 +86,17 @@ def render_images(
     progress: Progress = SILENT,
     engine: EngineConfig = LOCAL,
 ) -> Rendered:
-    """Render what is missing of this process' share; whole shards are not touched.
+    """Render the missing shards of this process' share.
 
-    A finished shard whose files do not match their digests is made again, from what is whole in
-    it. A prompt that cannot be drawn becomes a row with status `failed`; `retry_failed` renders
-    the shards again that hold one, keeping their other pictures.
+    A finished shard whose files do not match their digests is written again; its undamaged
+    pictures are reused. A prompt that cannot be drawn gets the status `failed`; `retry_failed`
+    renders such rows of finished shards again.
     """
     rows = plan_images(prompts, config, load_renderer(config))
     starts = range(0, rows.height, config.images_per_shard)
     left = pending(folder, range(len(starts)))
     own = engine.own(range(len(starts)))
-    again = _shards_to_mend(folder, sorted({*own} - {*left}), progress)
+    again = _damaged_shards(folder, sorted({*own} - {*left}), progress)
     if retry_failed:
         finished = {*own} - {*left, *again}
         again |= {n for n in finished if (read_shard_rows(folder, n)["status"] != "success").any()}
@@ -114,27 +114,29 @@ def render_images(
 
 @dataclass(frozen=True)
 class RenderWork:
-    """Shards to files, in whichever process it is loaded; the renderer stays loaded there."""
+    """Renders shards in any worker process; the renderer stays loaded there."""
 
     def load(self, threads: int | None) -> Callable[[ShardJob], str | None]:
-        """The function that makes one shard."""
+        """The function that renders one shard."""
         return render_shard
 
 
-def _shards_to_mend(folder: Path, finished: Sequence[int], progress: Progress) -> set[int]:
+def _damaged_shards(folder: Path, finished: Sequence[int], progress: Progress) -> set[int]:
     if not finished:
         return set()
     checked = progress.track(finished, "check shards", len(finished))
     found = {shard: faults for shard in checked if (faults := find_damaged(folder, shard))}
     for shard, faults in found.items():
-        progress.note(f"images: shard {shard:05d} is damaged and made again: {'; '.join(faults)}")
+        progress.note(
+            f"images: shard {shard:05d} is damaged and written again: {'; '.join(faults)}"
+        )
     return set(found)
 
 
 def render_shard(job: ShardJob) -> str | None:
-    """Render, encode and write one shard; returns what is worth telling the user."""
+    """Render, encode and write one shard; returns a note for the user, if there is one."""
     renderer = load_renderer(job.config)
-    made = _kept_pictures(job) if job.keep else {}
+    made = _reusable_pictures(job) if job.reuse else {}
     missing = [place for place in range(job.rows.height) if place not in made]
     note = None
     if missing:
@@ -158,17 +160,17 @@ def render_shard(job: ShardJob) -> str | None:
 
 
 class _Picture(NamedTuple):
-    """What became of one row."""
+    """The outcome of one row."""
 
     content: bytes | None
     error: str | None
     height: int | None
     width: int | None
-    settings: str | None  # JSON; none leaves the planned ones
+    settings: str | None  # JSON; None: as planned
 
 
 def _draw(renderer: Renderer, rows: pl.DataFrame) -> Iterator[tuple[Drawn, str]]:
-    """Each row's picture and planned settings, drawn in batches."""
+    """The picture and the planned settings of each row, drawn in batches."""
     place = 0
     while place < rows.height:
         batch = rows[place : place + renderer.batch_size]
@@ -186,8 +188,8 @@ def _store(one: tuple[Drawn, str], config: RenderConfig) -> _Picture:
     return _Picture(content, None, height, width, settings)
 
 
-def _kept_pictures(job: ShardJob) -> dict[int, _Picture]:
-    """What an earlier run drew for the same rows, as far as each file is what its row says."""
+def _reusable_pictures(job: ShardJob) -> dict[int, _Picture]:
+    """Pictures that an earlier run drew for the same rows and whose digests match."""
     found: dict[str, bytes] = {}
     if not table_is_whole(job.folder, job.shard):
         return {}
@@ -196,16 +198,16 @@ def _kept_pictures(job: ShardJob) -> dict[int, _Picture]:
         for key, content in iterate_images(job.folder, job.shard):
             found[key] = content
     except DamagedFileError:
-        if not found:  # else the tar is cut: what came before is whole
+        if not found:  # else the tar is truncated: earlier files are complete
             return {}
-    kept = {}
+    reusable = {}
     for place, row in enumerate(rows.head(job.rows.height).iter_rows(named=True)):
         content = found.get(f"{job.shard:05d}{place:04d}", b"")
         same = row["image_id"] == job.rows["image_id"][place]
         if same and row["status"] == "success" and digest_bytes(content) == row["sha256"]:
             size = row["height"], row["width"]
-            kept[place] = _Picture(content, None, *size, row["settings"])
-    return kept
+            reusable[place] = _Picture(content, None, *size, row["settings"])
+    return reusable
 
 
 def _write_facts(facts: Mapping[str, object]) -> str:

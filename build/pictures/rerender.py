@@ -1,4 +1,4 @@
-"""One row of an images table -> its picture drawn again, (h, w, 3) uint8, beside the stored one."""
+"""A row of the images table -> its picture drawn again, compared with the stored one."""
 
 import json
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from unprompt.build.pictures.diffusion.device import DTYPES
 from unprompt.build.pictures.load_renderer import load_renderer
 from unprompt.build.pictures.output import store
 from unprompt.build.renderer import Renderer
-from unprompt.index.base.durable import digest_bytes, read_json, write_atomically
+from unprompt.index.base.durable import digest_bytes, write_atomically
 from unprompt.index.base.errors import ConfigError, CorpusError, PromptError, UnpromptError
 from unprompt.index.base.settings import read_settings
-from unprompt.index.base.stages import FOLDER
+from unprompt.index.base.stages import StageLedger
+from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.index.images.pictures import PictureFormat, encode_picture, open_picture, to_array
 from unprompt.index.images.shards import ImageShards, read_shard_rows
 
-IMAGES = "images"
 FORMATS: dict[str, PictureFormat] = {
     ".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg",
 }  # fmt: skip
@@ -30,26 +30,26 @@ DIFFUSION, SIZE = "diffusion", "size_px"  # what the row of each renderer is kno
 
 @dataclass(frozen=True)
 class Rerendered:
-    """A row's picture, drawn again."""
+    """The picture of a row, drawn again."""
 
     row: Mapping[str, Any]
-    content: bytes  # encoded as the stored picture was
+    content: bytes  # encoded like the stored picture
     format: PictureFormat
     same_file: bool
-    differences: np.ndarray | None  # (h, w, 3) levels of 255 between the pictures; none: no picture
+    differences: np.ndarray | None  # (h, w, 3) in levels of 255; None: nothing stored
 
     @property
     def largest(self) -> int | None:
-        """The largest difference of any pixel."""
+        """The largest difference, in levels of 255."""
         return None if self.differences is None else int(self.differences.max())
 
     @property
     def mean(self) -> float | None:
-        """The mean difference."""
+        """The mean difference, in levels of 255."""
         return None if self.differences is None else float(self.differences.mean())
 
     def save(self, path: Path) -> None:
-        """Write the picture; a name with another format's suffix has it encoded as that."""
+        """Write the picture, encoded for the suffix of `path`; raises ConfigError for others."""
         wanted = FORMATS.get(path.suffix.lower())
         if wanted is None:
             raise ConfigError(f"a picture is written as one of {', '.join(FORMATS)}, got {path}")
@@ -61,12 +61,13 @@ class Rerendered:
 
 
 def rerender(run: Path, key: str, device: str = "auto") -> Rerendered:
-    """Draw the row `key` of a run, or of a folder of image shards, from what the row itself says.
+    """Draw the row `key` of a run, or of a folder of image shards, from the settings in the row.
 
     Raises CorpusError for an unknown key, ConfigError for a row that cannot be drawn here, and
     PromptError where drawing it fails.
     """
-    folder = run / IMAGES if (run / IMAGES).is_dir() else run
+    images = RunFolder(run).images
+    folder = images if images.is_dir() else run
     row = read_row(folder, key)
     config = row_config(row, stored_as(run), device)
     renderer = load_renderer(config)
@@ -90,7 +91,7 @@ def rerender(run: Path, key: str, device: str = "auto") -> Rerendered:
 
 
 def read_row(folder: Path, key: str) -> dict[str, Any]:
-    """One of IMAGES by its key; raises CorpusError where there is none."""
+    """The row of IMAGES with this key; raises CorpusError where there is none."""
     if len(key) != 9 or not key.isdecimal():
         raise CorpusError(f"an image key has 9 digits, got {key!r}")
     rows = read_shard_rows(folder, int(key[:5])).filter(pl.col("key") == key)
@@ -100,16 +101,16 @@ def read_row(folder: Path, key: str) -> dict[str, Any]:
 
 
 def stored_as(run: Path) -> dict[str, Any]:
-    """How a run says that it stores pictures, for rows that do not say it; empty outside a run."""
-    record = run / FOLDER / f"{IMAGES}.json"
-    render = read_json(record)["settings"].get("render", {}) if record.is_file() else {}
+    """The image format of a run, for rows that do not record it; empty outside a run."""
+    ledger = StageLedger(run)
+    render = ledger.settings("images").get("render", {}) if ledger.is_begun("images") else {}
     return {name: render[name] for name in ("format", "quality") if name in render}
 
 
 def row_config(
     row: Mapping[str, Any], stored: Mapping[str, Any], device: str = "auto"
 ) -> RenderConfig:
-    """The render settings that a row names; raises ConfigError for pictures made elsewhere."""
+    """The render settings of a row; raises ConfigError for pictures of other programs."""
     name, settings = f"row {row['key']}", _settings(row)
     if not {DIFFUSION, SIZE} & set(settings):
         raise ConfigError(f"{name} was not rendered by unprompt ({row['generator']})")
@@ -132,7 +133,7 @@ def _settings(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_model(row: Mapping[str, Any], renderer: Renderer) -> None:
-    """Another model, or another version of the scenes, would draw something else."""
+    """Raises ConfigError where the model or the version of the scenes has changed."""
     settings = _settings(row)
     if DIFFUSION in settings:
         same = settings["weights"] == renderer.settings["weights"]
@@ -140,8 +141,8 @@ def _check_model(row: Mapping[str, Any], renderer: Renderer) -> None:
         same = row["generator"] == renderer.generator
     if not same:
         raise ConfigError(
-            f"row {row['key']} was drawn by {row['generator']}, and what its settings name is "
-            "another model or version today"
+            f"row {row['key']} was drawn by {row['generator']}; its settings now name another "
+            "model or version, which draws another picture"
         )
 
 
@@ -152,4 +153,4 @@ def _stored_picture(folder: Path, row: Mapping[str, Any]) -> np.ndarray | None:
         content = ImageShards(folder).image(row["key"])
         return to_array(open_picture(content, row["key"])).astype(np.int16)
     except (UnpromptError, OSError):
-        return None  # lost or damaged: drawing it again is what is wanted
+        return None  # lost or damaged: the row is drawn again for this reason

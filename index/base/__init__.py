@@ -1,1 +1,1 @@
-"""What every other folder builds on: errors, settings, durable files, tables, progress."""
+"""Shared by every folder: errors, settings, atomic files, tables, stage records, progress."""

@@ -1,7 +1,8 @@
-"""The one file that knows threadpoolctl: numpy's matrix products in the calling thread alone.
+"""A block of code -> the same block with the matrix products of numpy on one thread.
 
-OpenBLAS' threads wait for each other by spinning. For matrices as small as one query's that costs
-more than it gains, and many times more where another process wants the same cores.
+The threads of OpenBLAS spin while they wait for each other. For the small matrices of one query
+that costs more than it gains, and far more where other processes use the same cores. Only this
+file imports threadpoolctl.
 """
 
 import functools
@@ -10,14 +11,14 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-_LIMITING = Lock()  # the number of threads is the whole process'
+_LIMITING = Lock()  # the number of threads belongs to the whole process
 
 
 @contextmanager
 def one_blas_thread(alone: bool = True) -> Iterator[None]:
-    """Matrix products of this process use one thread, if `alone`; afterwards as many as before.
+    """Limit the matrix products of this process to one thread, if `alone`; restore it afterwards.
 
-    Where another thread of the process has asked for the same meanwhile, it is left as it is.
+    Does nothing while another thread of the process holds the limit.
     """
     if not alone or not _LIMITING.acquire(blocking=False):
         yield
@@ -31,7 +32,7 @@ def one_blas_thread(alone: bool = True) -> Iterator[None]:
 
 @functools.cache
 def _controller() -> Any:
-    """Of the OpenBLAS that numpy brings; an OpenMP's threads are another's: faiss_library.py."""
+    """Controls the OpenBLAS of numpy only; faiss_library.py controls the threads of FAISS."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(threading_layer="pthreads")

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: write under a temporary name, sync, rename; digests."""
+"""Content -> a file that is complete or absent: temporary name, sync, rename; and digests."""
 
 import hashlib
 import json
@@ -16,9 +16,9 @@ TEMPORARY_SUFFIX = ".tmp"
 
 @contextmanager
 def write_atomically(path: Path, shared: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it replaces `path`, on error it is removed.
+    """Yield a temporary path beside `path`; it replaces `path` on success and is removed on error.
 
-    `shared`: several processes, on several machines, may be writing this file at the same time.
+    `shared` says that several processes, on several machines, can write this file at once.
     Raises UnpromptError where the folder cannot be written or the disk is full.
     """
     own = f".{secrets.token_hex(4)}" if shared else ""
@@ -41,7 +41,7 @@ def write_atomically(path: Path, shared: bool = False) -> Iterator[Path]:
 
 
 def remove_temporaries(*paths: Path) -> None:
-    """Remove what killed writers of shared files left beside them."""
+    """Remove the temporary files that killed writers of shared files left."""
     for path in paths:
         for left in path.parent.glob(f"{path.name}.*{TEMPORARY_SUFFIX}"):
             _remove_quietly(left)
@@ -63,7 +63,7 @@ def write_json(path: Path, value: Any, shared: bool = False) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of ours; raises DamagedFileError where it does not parse."""
+    """Read a JSON file; raises DamagedFileError where it is missing or does not parse."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -73,22 +73,22 @@ def read_json(path: Path) -> Any:
 
 
 def digest_bytes(content: bytes) -> str:
-    """sha256 in hex."""
+    """sha256 of `content` in hex."""
     return hashlib.sha256(content).hexdigest()
 
 
 def digest_file(path: Path) -> str:
-    """sha256 of a file's content in hex."""
+    """sha256 of the content of a file in hex."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def digest_json(value: Any) -> str:
-    """sha256 of a value's canonical JSON in hex: the identity of a setting."""
+    """sha256 of the canonical JSON of `value` in hex: the identity of settings."""
     return digest_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False).encode())
 
 
 def stable_id(*parts: object) -> int:
-    """An unsigned 64-bit id from the parts' text, the same on every machine."""
+    """An unsigned 64-bit id from the text of the parts, the same on every machine."""
     joined = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(joined.encode()).digest()[:8], "big")

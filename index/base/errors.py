@@ -1,20 +1,20 @@
-"""The errors a user may see; each says what was wanted, what was got, and what mends it."""
+"""The errors that a user can see: what was wanted, what was found, and how to repair it."""
 
 
 class UnpromptError(Exception):
-    """Base of every error that bad input or a broken file can cause; the CLI exits 1 on it."""
+    """Base of every error that bad input or a damaged file causes; the command exits with 1."""
 
 
 class ConfigError(UnpromptError):
-    """A setting that cannot work, or an unknown one."""
+    """A setting that is invalid or unknown."""
 
 
 class MissingDependencyError(UnpromptError):
-    """A library that an extra brings is not installed; the message has the install line."""
+    """A library of an extra is not installed; the message holds the install command."""
 
 
 class UnreadableImageError(UnpromptError):
-    """A file that is not a picture, is cut short, or is too large to open safely."""
+    """A file that is no picture, is truncated, or is too large to open safely."""
 
 
 class UnsupportedPictureError(UnpromptError):
@@ -26,20 +26,20 @@ class PromptError(UnpromptError):
 
 
 class CorpusError(UnpromptError):
-    """A prompt file or table without what it must hold."""
+    """A prompt file or table that lacks required content."""
 
 
 class DamagedFileError(UnpromptError):
-    """A file of ours whose content does not match what was recorded when it was written."""
+    """A file whose content differs from what was recorded when it was written."""
 
 
 class SpaceMismatchError(UnpromptError):
-    """Vectors, head and encoder that were not made by the same encoder."""
+    """Vectors, a head or an encoder that belong to different encoders."""
 
 
 class TrainingDivergedError(UnpromptError):
-    """A loss or gradient that is no number any more."""
+    """A loss or gradient that is not finite."""
 
 
 class EndpointError(UnpromptError):
-    """A chat endpoint that refuses, cannot be reached, or does not answer as it should."""
+    """A chat endpoint that refuses, cannot be reached, or sends an invalid answer."""

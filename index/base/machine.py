@@ -1,4 +1,4 @@
-"""This machine -> its name, the kind of its GPU, cores and library versions, for a rates file."""
+"""This machine -> CPU, GPU, number of cores and library versions, for a file of rates."""
 
 import importlib
 import importlib.metadata
@@ -16,21 +16,21 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Machine:
-    """What work runs on here."""
+    """The hardware and library versions that a measurement belongs to."""
 
     cpu: str
-    cores: int  # that this process may use
-    gpu: str | None  # the first one's name, if torch finds one
+    cores: int  # that this process can use
+    gpu: str | None  # name of the first GPU, if torch finds one
     versions: dict[str, str]
 
 
 def describe_machine() -> Machine:
-    """Look at the machine; loads torch where it is installed."""
+    """Describe this machine; imports torch where it is installed."""
     return Machine(_cpu_name(), own_cores(), _gpu_name(), _versions())
 
 
 def gpu_kind(name: str, known: Sequence[str]) -> str:
-    """The kind as rates name it: NVIDIA A100-SXM4-80GB is an A100; else the name less its maker."""
+    """`A100` for NVIDIA A100-SXM4-80GB where rates know it; else the name without its maker."""
     for kind in sorted(known, key=len, reverse=True):
         if kind.lower() in name.lower():
             return kind
@@ -46,7 +46,7 @@ def _gpu_name() -> str | None:
 
 
 def own_cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process can use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""How long work reports itself: an iterable in, the same items out, with progress on the side."""
+"""An iterable -> the same items, with progress shown on the side."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
@@ -7,30 +7,30 @@ T = TypeVar("T")
 
 
 class Progress(Protocol):
-    """Wraps an iterable; what is shown is the caller's choice."""
+    """Shows the progress of an iterable; the caller chooses how."""
 
     def track(self, items: Iterable[T], label: str, total: int, done: int = 0) -> Iterator[T]:
-        """Yield `items`; `done` of `total` were finished by an earlier run."""
+        """Yield `items`; an earlier run finished `done` of `total`."""
 
     def note(self, message: str) -> None:
-        """Say one thing worth a line."""
+        """Show one line."""
 
     def detail(self, text: str) -> None:
-        """Figures to show beside the bar of what is tracked now."""
+        """Show `text` beside the current bar."""
 
 
 class Silent:
-    """No progress at all, the default of every library function."""
+    """Shows nothing: the default of every library function."""
 
     def track(self, items: Iterable[T], label: str, total: int, done: int = 0) -> Iterator[T]:
-        """Yield `items` and say nothing."""
+        """Yield `items`."""
         yield from items
 
     def note(self, message: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def detail(self, text: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
 
 SILENT = Silent()

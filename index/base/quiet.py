@@ -1,4 +1,4 @@
-"""Model loaders that print tables and bars -> the same loaders, silent."""
+"""A block that loads models of transformers -> the same block without its console output."""
 
 import logging
 import warnings
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_load_reports() -> Iterator[None]:
-    """Keep warnings, tables and bars about expected things off the user's terminal."""
+    """Suppress the expected warnings, tables and bars of model loaders."""
     from transformers.utils import logging as transformers_logging
 
     verbosity = transformers_logging.get_verbosity()

@@ -1,7 +1,7 @@
-"""Prompts too many for memory: numbered parquet files, in order, row r of all of them together.
+"""Prompts that do not fit in memory -> numbered parquet files, read by shard, column or row.
 
 FOLDER/00000.parquet        prompt_id, key, prompt, source
-FOLDER/00000_stats.json     its height and counts; written last: the shard is done when it exists
+FOLDER/00000_stats.json     its height and counts; written last, marks a finished shard
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ ROWS_EACH = 100_000
 ROW = pl.Schema(
     {
         "prompt_id": pl.UInt64,
-        "key": pl.UInt64,  # the same for prompts that differ in case and punctuation alone
+        "key": pl.UInt64,  # equal for prompts that differ only in case and punctuation
         "prompt": pl.String,
         "source": pl.String,
     }
@@ -31,7 +31,7 @@ def shard_is_done(folder: Path, shard: int) -> bool:
 
 
 def write_shard(folder: Path, shard: int, table: pl.DataFrame, stats: Mapping[str, Any]) -> None:
-    """Write the rows, then the marker."""
+    """Write the rows, then the stats file that marks the shard as finished."""
     write_table(folder / f"{shard:05d}.parquet", table, ROW)
     write_json(_stats(folder, shard), {"height": table.height, **stats})
 
@@ -59,18 +59,18 @@ class RowShards:
         return read_table(self.folder / f"{shard:05d}.parquet", ROW)
 
     def column(self, name: str) -> np.ndarray:
-        """One column of numbers, of all shards."""
+        """One numeric column of all shards together, (height,)."""
         paths = [self.folder / f"{shard:05d}.parquet" for shard in range(len(self))]
         parts = [pl.read_parquet(path, columns=[name])[name].to_numpy() for path in paths]
         return np.concatenate([np.empty(0, np.uint64), *parts])
 
     def rows(self, shard: int, rows: np.ndarray) -> np.ndarray:
-        """Which of `rows` (sorted, counted over all) lie in this shard, counted within it."""
+        """Those of `rows` (sorted, global) that lie in this shard, as positions within it."""
         low, high = np.searchsorted(rows, self.starts[shard : shard + 2])
         return np.asarray(rows[low:high] - self.starts[shard])
 
     def take(self, rows: np.ndarray) -> pl.DataFrame:
-        """The rows `rows` (sorted, counted over all shards) as one table in memory."""
+        """The rows `rows` (sorted, global) as one table in memory."""
         parts = [self.read(shard)[self.rows(shard, rows)] for shard in range(len(self))]
         return pl.concat([pl.DataFrame(schema=ROW), *parts])
 

@@ -1,4 +1,4 @@
-"""Frozen settings from plain mappings: unknown keys and wrong types become one ConfigError."""
+"""A plain mapping -> frozen settings; unknown keys and wrong types become one ConfigError."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def read_settings(kind: type[T], mapping: Mapping[str, Any], origin: str) -> T:
-    """`mapping` as a pydantic dataclass `kind`; raises ConfigError with all faults."""
+    """`mapping` as the pydantic dataclass `kind`; raises ConfigError that lists every error."""
     if not isinstance(mapping, Mapping):
         raise ConfigError(f"{origin} must hold settings by name, got {mapping!r}")
     try:
@@ -30,9 +30,9 @@ def write_settings(settings: Any) -> dict[str, Any]:
 
 
 def with_preset(value: Any, presets: Mapping[str, Mapping[str, Any]], section: str) -> Any:
-    """A preset's name, or settings on top of the one they name as `preset`, as plain settings.
+    """Expand the name of a preset, or settings on top of the preset that they name as `preset`.
 
-    What is neither comes back as it is. Raises ConfigError for a name that is no preset's.
+    Any other value is returned unchanged. Raises ConfigError for an unknown preset.
     """
     if isinstance(value, str):
         value = {"preset": value}

@@ -1,4 +1,7 @@
-"""Which stages of a run are begun and done, and with which settings: RUN/stages/NAME.json."""
+"""A run folder -> which stages were begun or are done, and with which settings.
+
+RUN/stages/NAME.json holds one record per stage.
+"""
 
 import json
 from collections.abc import Mapping
@@ -12,15 +15,16 @@ FOLDER = "stages"
 
 
 class StageLedger:
-    """Decides whether a stage is to run, to go on, or to be left alone."""
+    """Decides whether a stage starts, continues, or is left as it is."""
 
     def __init__(self, run: Path):
         self.run = run
 
     def begin(self, stage: str, settings: Mapping[str, Any]) -> bool:
-        """Whether there is work left; raises ConfigError if other settings began this stage.
+        """Record the start of a stage; returns whether it is still to be done.
 
-        `settings` is all that decides the stage's output, the stages before it included.
+        `settings` are all that decide its output, those of earlier stages included. Raises
+        ConfigError if the stage was begun with other settings.
         """
         path = self._path(stage)
         if path.is_file():
@@ -35,30 +39,30 @@ class StageLedger:
         return True
 
     def finish(self, stage: str, settings: Mapping[str, Any]) -> None:
-        """Record that the stage's files are all there."""
+        """Record that all files of the stage are written."""
         self._write(stage, settings, "done")
 
     def reopen(self, stage: str) -> None:
-        """Let a finished stage run again; its finished files stay."""
+        """Mark a finished stage as unfinished; its files stay."""
         path = self._path(stage)
         if path.is_file():
             self._write(stage, read_json(path)["settings"], "begun")
 
     def forget(self, stage: str) -> None:
-        """Drop the record of a stage whose files were deleted."""
+        """Delete the record of a stage."""
         self._path(stage).unlink(missing_ok=True)
 
     def is_begun(self, stage: str) -> bool:
-        """Whether the stage was started, by this run or an earlier one."""
+        """Whether the stage was ever started in this folder."""
         return self._path(stage).is_file()
 
     def is_done(self, stage: str) -> bool:
-        """Whether the stage finished, with whatever settings."""
+        """Whether the stage is finished, with any settings."""
         path = self._path(stage)
         return path.is_file() and read_json(path)["state"] == "done"
 
     def settings(self, stage: str) -> dict[str, Any]:
-        """The settings that the stage was begun with; raises DamagedFileError where it was not."""
+        """The settings that began the stage; raises DamagedFileError where it was not begun."""
         return dict(read_json(self._path(stage))["settings"])
 
     def differs(self, stage: str, settings: Mapping[str, Any]) -> bool:
@@ -66,7 +70,7 @@ class StageLedger:
         return self._path(stage).is_file() and bool(self._changed(stage, settings))
 
     def _changed(self, stage: str, settings: Mapping[str, Any]) -> str:
-        """What differs from the settings that the stage was begun with; empty if nothing does."""
+        """The differences from the settings that began the stage; empty if there are none."""
         return _differences(self.settings(stage), json.loads(json.dumps(settings)))
 
     def _write(self, stage: str, settings: Mapping[str, Any], state: str) -> None:
@@ -78,7 +82,7 @@ class StageLedger:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
-    """In words; a setting that is null is one that was not there when the stage was begun."""
+    """The differences in words; a setting that is absent counts as null."""
     parts = []
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)

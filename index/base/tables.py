@@ -1,4 +1,4 @@
-"""The tables that stages hand to each other: fixed polars schemas, checked where they are read."""
+"""The tables that stages exchange: polars schemas, and parquet files checked against them."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ PROMPTS = pl.Schema(
     {
         "prompt_id": pl.UInt64,  # first 8 bytes of the sha256 of the normalised prompt
         "prompt": pl.String,
-        "source": pl.String,  # where it was read from: a file, or "scenes"
-        "group_id": pl.UInt64,  # lowest prompt_id of its group of near ones; without folds its own
+        "source": pl.String,  # the file that it was read from, or "scenes"
+        "group_id": pl.UInt64,  # lowest prompt_id of its near-duplicates; own without folds
         "split": pl.String,  # one of SPLITS
     }
 )
@@ -40,8 +40,8 @@ IMAGES = pl.Schema(
 
 ROWS = pl.Schema(
     {
-        "row": pl.UInt32,  # position in index.faiss' order of insertion and in targets.npy
-        "row_id": pl.Int64,  # stable id, the one FAISS stores
+        "row": pl.UInt32,  # position in targets.npy and in the insertion order of index.faiss
+        "row_id": pl.Int64,  # stable id, stored in FAISS
         "image_id": pl.UInt64,
         "prompt_id": pl.UInt64,
         "prompt": pl.String,
@@ -58,13 +58,13 @@ COSINES = pl.Schema(
         "prompt": pl.String,
         "split": pl.String,
         "cosine": pl.Float64,  # between the recovered and the true prompt's vector
-        "expected_cosine": pl.Float64,  # what the answer itself expects; null where it does not
+        "expected_cosine": pl.Float64,  # as the answer estimates it; null without calibration
     }
 )
 
 
 def check_schema(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
-    """`table` with exactly the columns of `schema`, in its order; raises CorpusError otherwise."""
+    """`table` with the columns of `schema` only, in that order; raises CorpusError for others."""
     missing = [column for column in schema if column not in table.columns]
     wrong = [
         f"{column} is {table.schema[column]}, wanted {kind}"
@@ -93,10 +93,10 @@ def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
 def write_table(
     path: Path, table: pl.DataFrame, schema: pl.Schema | None = None, shared: bool = False
 ) -> None:
-    """Write a parquet file under a temporary name, then rename it; same rows, same bytes."""
+    """Write a parquet file atomically; equal rows give equal bytes."""
     checked = table if schema is None else check_schema(table, schema, str(path))
     with write_atomically(path, shared) as temporary:
         try:
             checked.write_parquet(temporary, compression="zstd", statistics=False)
-        except pl.exceptions.PolarsError as error:  # its way to say that the disk is full
+        except pl.exceptions.PolarsError as error:  # polars reports a full disk this way
             raise OSError(str(error)) from error

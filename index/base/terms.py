@@ -1,4 +1,4 @@
-"""Names of lists, files or single terms -> the terms, each once: what a text must not hold."""
+"""Names of lists, files or single terms -> the terms that a text must not contain."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from unprompt.index.base.errors import ConfigError
 
-ARTISTS = "artists"  # the name of the list that ships with the package
+ARTISTS = "artists"  # the list that is part of the package
 
 
 def read_terms(names: Sequence[str]) -> tuple[str, ...]:
-    """Terms from `artists` (the list that ships), files with a term a line, or as they are.
+    """Terms from the built-in list `artists`, from files with one term per line, or given directly.
 
-    Raises ConfigError where a name with a path's look has no file behind it.
+    Duplicates are removed. Raises ConfigError for a name that ends in .txt and is no file.
     """
     terms: list[str] = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Work that is repeated -> the median seconds of one run, the first one left out."""
+"""A function -> the median seconds per call, without the first call."""
 
 import statistics
 import time
@@ -8,9 +8,9 @@ from unprompt.index.base.errors import ConfigError
 
 
 def median_seconds(work: Callable[[int], object], repeats: int) -> float:
-    """Call `work` once to warm up and `repeats` times under the clock; it is told the round.
+    """Call `work` once to warm up, then time `repeats` calls; its argument counts the calls.
 
-    What runs on a GPU has to wait for its results itself.
+    Work on a GPU must wait for its own results. Raises ConfigError if `repeats` < 1.
     """
     if repeats < 1:
         raise ConfigError(f"timing needs at least one repeat, got {repeats}")

@@ -1,13 +1,15 @@
-"""A bundle: one folder with everything a query needs; `bundle.json` comes last and seals it.
+"""A folder with everything a query needs -> a sealed bundle, and a bundle -> its manifest.
 
-An index may grow and shrink inside its bundle: its own manifest says what is whole.
+encoder/   the image tower           index/       the prompt index
+head/      the regression head       blend.json   tuned weights      card.md   description
 
-encoder/   the image tower           index/   the prompt index
-head/      the regression head       blend.json   tuned weights      card.md   what it is
+`bundle.json` is written last and records every other file. It leaves out the files of the indexes:
+an index can change inside its bundle, and its own manifest records its files.
 """
 
 import math
 from pathlib import Path
+from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
@@ -24,10 +26,13 @@ from unprompt.index.store.manifest import (
 
 SEAL = "bundle.json"
 ENCODER, INDEX, HEAD, BLEND, CARD = "encoder", "index", "head", "blend.json", "card.md"
-CONFIDENCE, PHRASES = "confidence.json", "phrases"  # what to expect; the corpus' phrases
+CONFIDENCE, PHRASES = (
+    "confidence.json",
+    "phrases",
+)  # calibration of the expected cosine; phrases of the corpus
 PROMPT_ENCODER = "prompt-encoder"  # all-MiniLM-L6-v2, where the bundle carries it
-FALLBACK = "fallback"  # what answers for pictures unlike the corpus
-MEMBERS = "members"  # an ensemble's other encoders, indexes and heads, a folder each
+FALLBACK = "fallback"  # answers for pictures unlike the corpus
+MEMBERS = "members"  # the other encoders, indexes and heads of an ensemble, one folder each
 REMEDY = (
     "Build it again with `unprompt build CONFIG --stage encoder --stage index --stage fit`, or "
     "fetch the bundle again."
@@ -36,18 +41,18 @@ REMEDY = (
 
 @dataclass(frozen=True, config=STRICT)
 class BundleManifest:
-    """What a bundle holds and which encoders it belongs to."""
+    """The files of a bundle and the spaces of its encoders."""
 
     name: str
     space: str
     target_space: str
-    files: dict[str, FileRecord]  # without those of the indexes
+    files: dict[str, FileRecord]  # without the files of the indexes
     indexes: tuple[str, ...] = ()  # folders
-    format: int = 1
+    format: Literal[1] = 1
 
 
 def seal_bundle(folder: Path, name: str, space: str, target_space: str) -> BundleManifest:
-    """Record every file of a finished bundle, and where its indexes are."""
+    """Write bundle.json, with a record of every file and the folders of the indexes."""
     indexes = sorted(path.parent for path in folder.rglob(MANIFEST))
     names = [
         path.relative_to(folder).as_posix()
@@ -67,7 +72,10 @@ def seal_bundle(folder: Path, name: str, space: str, target_space: str) -> Bundl
 
 
 def read_bundle(folder: Path, verify: bool = False) -> BundleManifest:
-    """The manifest of a bundle whose files are all there; `verify` hashes each of them."""
+    """The manifest of a bundle; `verify` also hashes every file.
+
+    Raises DamagedFileError where a file is missing or does not match its record.
+    """
     if not (folder / SEAL).is_file():
         inner = folder / "bundle"
         hint = f"; did you mean {inner}?" if (inner / SEAL).is_file() else f". {REMEDY}"

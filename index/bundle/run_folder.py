@@ -3,7 +3,7 @@
 RUN/corpus      the prompts and their target vectors     RUN/train, RUN/clip   what was trained
 RUN/images      the image shards                         RUN/bundle            what a query needs
 RUN/embeddings  the keys, one folder per kind            RUN/report            scores and plots
-RUN/stages      one record per stage: `unprompt.index.base.stages`
+RUN/stages      one record per stage
 """
 
 from dataclasses import dataclass

@@ -48,7 +48,7 @@ class Tuned(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Loaded:
+class _LoadedRun:
     name: str
     index: PromptIndex
     head: RegressionHead
@@ -93,7 +93,7 @@ def write_tuned(tuned: Tuned, runs: Sequence[FinishedRun], bundle: Path, name: s
     seal_bundle(bundle, name, manifest.space, manifest.target_space)
 
 
-def _load(runs: Sequence[FinishedRun], split: str) -> list[_Loaded]:
+def _load(runs: Sequence[FinishedRun], split: str) -> list[_LoadedRun]:
     found: list[tuple[FinishedRun, LabelledKeys]] = [
         (run, labelled_keys(run.embeddings, split, run.targets)) for run in runs
     ]
@@ -113,5 +113,5 @@ def _load(runs: Sequence[FinishedRun], split: str) -> list[_Loaded]:
         index = PromptIndex.load(run.bundle / INDEX)
         head = load_head(run.bundle / HEAD, index.manifest.space)
         name = MAIN if place == 0 else run.name
-        loaded.append(_Loaded(name, index, head, labelled.keys[rows], labelled.truth[rows]))
+        loaded.append(_LoadedRun(name, index, head, labelled.keys[rows], labelled.truth[rows]))
     return loaded

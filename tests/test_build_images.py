@@ -254,7 +254,7 @@ def test_a_row_that_is_not_what_it_says_is_told(
     other = rows.with_columns(pl.lit(1, pl.UInt64).alias("seed"))
     write_shard(tmp_path, 0, other, encoded, "webp")
     answer = cli("rerender", tmp_path, "000000000")
-    assert answer.code == 1 and "comes out otherwise" in answer.err
+    assert answer.code == 1 and "differs from the stored picture by up to" in answer.err
     for key, message in (("000000099", "no row"), ("12", "9 digits")):
         with pytest.raises(CorpusError, match=message):
             rerender(run, key)

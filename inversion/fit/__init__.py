@@ -1,1 +1,1 @@
-"""What is tuned and measured on held-out pictures."""
+"""Held-out pictures -> the tuned settings of a bundle, and its scores."""

@@ -1,6 +1,6 @@
-"""Finished runs over one corpus -> a tuned blend of them all, and one bundle that holds it.
+"""Finished runs over one corpus -> one tuned blend of their members, and a bundle that holds it.
 
-Every run brings an encoder, its index and its head; validation pictures are matched by their ids.
+Every run contributes an encoder, its index and its head. Validation pictures match by their ids.
 """
 
 import shutil
@@ -32,7 +32,7 @@ from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_blend
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """Where a run's bundle and the vectors of its pictures lie."""
+    """The bundle of a run, the embeddings of its pictures, and the targets of its corpus."""
 
     name: str
     bundle: Path
@@ -40,8 +40,8 @@ class FinishedRun:
     targets: Targets
 
 
-class Tuned(NamedTuple):
-    """What came out of tuning."""
+class TuningResult(NamedTuple):
+    """A tuned blend with its calibration."""
 
     blend: Blend
     confidence: Confidence
@@ -56,8 +56,10 @@ class _LoadedRun:
     truth: np.ndarray  # (n, d_prompt)
 
 
-def tune_runs(runs: Sequence[FinishedRun], config: FitConfig, split: str = "validation") -> Tuned:
-    """Tune neighbours, weights, prior and gate of all runs together, and what to expect of them.
+def tune_runs(
+    runs: Sequence[FinishedRun], config: FitConfig, split: str = "validation"
+) -> TuningResult:
+    """Tune neighbors, weights, prior and gate of all runs together, and calibrate the result.
 
     Raises ConfigError where two runs share no validation picture.
     """
@@ -71,13 +73,14 @@ def tune_runs(runs: Sequence[FinishedRun], config: FitConfig, split: str = "vali
     parts = [(part.index, part.head) for part in loaded]
     estimates = estimate_prompts(parts, [part.keys for part in loaded], blend)
     cosines = np.einsum("nd,nd->n", estimates.blend, truth).astype(np.float64)
-    return Tuned(blend, fit_confidence(estimates.signals, cosines))
+    return TuningResult(blend, fit_confidence(estimates.signals, cosines))
 
 
-def write_tuned(tuned: Tuned, runs: Sequence[FinishedRun], bundle: Path, name: str) -> None:
-    """Put what was tuned into `bundle`: the first run's own, or a new one made of all the runs'.
+def write_tuned(tuned: TuningResult, runs: Sequence[FinishedRun], bundle: Path, name: str) -> None:
+    """Write the result into `bundle`: that of the first run, or a new one.
 
-    A new bundle is the first run's with the others' encoder, index and head beside it.
+    A new bundle is a copy of the first run's with the encoder, index and head of every other run
+    as members. Raises ConfigError if a new bundle's folder is not empty.
     """
     first = runs[0].bundle
     if bundle.resolve() != first.resolve():

@@ -1,4 +1,4 @@
-"""Embeddings, targets and the index -> head and blend weights, tuned on validation."""
+"""Embeddings, targets and the index -> head, blend and calibration, fitted on validation."""
 
 import shutil
 from collections.abc import Callable
@@ -45,7 +45,7 @@ Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, 
 
 
 class LabelledKeys(NamedTuple):
-    """Pictures of one split whose prompts are known."""
+    """The pictures of one split with the vectors of their prompts."""
 
     rows: pl.DataFrame  # METADATA
     keys: np.ndarray  # (n, d_image) float32 unit length
@@ -74,9 +74,10 @@ def fit_bundle(
     trained: Path | None = None,
     progress: Progress = SILENT,
 ) -> Blend:
-    """Choose the head, tune kNN and alpha on validation, and save them into `bundle`.
+    """Fit the head, tune the blend on validation, calibrate it, and save all into `bundle`.
 
-    `trained` is the export that the encoder's tower comes from, if it was trained.
+    `trained` is the export of the tower where this run trained it: its head competes with a ridge
+    regression, and the better on validation is saved. Phrases for composing are saved too.
     """
     index = PromptIndex.load(bundle / INDEX)
     train = labelled_keys(embeddings, "train", targets)

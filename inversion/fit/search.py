@@ -1,4 +1,4 @@
-"""Estimates (n, d_prompt) and truth -> the weights between them, in closed form or by search."""
+"""Estimates and truth (n, d_prompt) -> the weights between the estimates, found by search."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,22 +15,22 @@ GATE_PENALTY = 1e-3  # on the squared weights of the signals
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """Validation pictures: both estimates at unit length, truth and signals."""
+    """Both estimates of the validation pictures at unit length, with truth and gate signals."""
 
     knn: np.ndarray  # (n, d_prompt)
     head: np.ndarray  # (n, d_prompt)
     truth: np.ndarray  # (n, d_prompt)
     signals: np.ndarray  # (n, s)
-    mean: np.ndarray  # (d_prompt,) of the corpus' targets
+    mean: np.ndarray  # (d_prompt,) mean target of the corpus
 
     def take(self, rows: np.ndarray) -> "ValidationSet":
-        """Some of the pictures."""
+        """The pictures at positions `rows`."""
         return ValidationSet(
             self.knn[rows], self.head[rows], self.truth[rows], self.signals[rows], self.mean
         )
 
     def cosines(self, blend: Blend) -> np.ndarray:
-        """Cosine of each answer to the truth, (n,)."""
+        """Cosine between each blended vector and the truth, (n,)."""
         alpha = query_alpha(blend, self.signals)
         answers = mix(self.knn, self.head, alpha, blend.prior, self.mean)
         return np.einsum("nd,nd->n", answers, np.asarray(self.truth, np.float32)).astype(np.float64)
@@ -41,7 +41,7 @@ class ValidationSet:
 
 
 def two_folds(validation: ValidationSet) -> Iterator[tuple[ValidationSet, ValidationSet]]:
-    """(fitted on, measured on), each half in both places."""
+    """Yield (fit on, measure on) twice, with each half of the pictures in both roles."""
     even = np.arange(len(validation.truth)) % FOLDS == 0
     for rows in (even, ~even):
         yield validation.take(rows), validation.take(~rows)
@@ -52,8 +52,8 @@ def choose_alpha(
 ) -> tuple[float, float]:
     """The alpha on an even grid with the best mean cosine to `truth`, and that cosine.
 
-    Estimates (q, d) and truth are of unit length, so that the three cosines between them are all
-    that the cosine of a mixture depends on.
+    Estimates and truth (q, d_prompt) have unit length, so the cosine of a mixture depends only on
+    the three cosines between them.
     """
     truth = np.asarray(truth, dtype=np.float32)
     pairs = ((knn, truth), (head, truth), (knn, head))
@@ -66,7 +66,7 @@ def choose_alpha(
 
 
 def member_weights(estimates: Sequence[np.ndarray], truth: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights >= 0 of any number of estimates with the best mean cosine, and that cosine.
+    """Weights (m,) >= 0 of m estimates (q, d_prompt) with the best mean cosine, and that cosine.
 
     Nelder-Mead over the cosines between the estimates, as 33rd place weighted its models.
     """
@@ -84,7 +84,7 @@ def member_weights(estimates: Sequence[np.ndarray], truth: np.ndarray) -> tuple[
 
 
 def fit_prior(validation: ValidationSet, blend: Blend) -> Blend:
-    """alpha and the weight of the corpus' mean, together."""
+    """`blend` with alpha and the weight of the corpus mean fitted together."""
 
     def loss(point: np.ndarray) -> float:
         if not 0.0 <= point[0] <= 1.0:
@@ -96,7 +96,7 @@ def fit_prior(validation: ValidationSet, blend: Blend) -> Blend:
 
 
 def fit_gate(validation: ValidationSet, blend: Blend) -> Blend:
-    """A gate over the signals, started at the one alpha for all."""
+    """`blend` with a gate over the signals; the search starts at the alpha of `blend`."""
     scaled = standardize(validation.signals)
     alpha = min(max(blend.alpha, 0.01), 0.99)
 
@@ -116,9 +116,9 @@ def fit_gate(validation: ValidationSet, blend: Blend) -> Blend:
 
 
 def alpha_per_dimension(validation: ValidationSet, blend: Blend) -> Blend:
-    """One alpha for each of the d_prompt dimensions, by Adam (2nd and 5th place's variants).
+    """`blend` with one alpha for each of the d_prompt dimensions, as 2nd and 5th place had.
 
-    Held near the one alpha for all by a penalty on the squared distance.
+    Fitted with Adam; a penalty on the squared distance keeps them near the alpha of `blend`.
     """
     knn, head, truth = (
         np.asarray(part, np.float64) for part in (validation.knn, validation.head, validation.truth)

@@ -1,7 +1,8 @@
-"""Validation keys and truth -> the blend: what serves best of neighbours, alpha, prior and gate.
+"""Validation keys and truth -> the blend with the best neighbors, alpha, prior and gate.
 
-Deterministic. A grid settles k, weighting and alpha; what has more freedom (prior, gate, an alpha a
-dimension) is fitted on one half of the pictures and kept only if it wins on the other.
+A grid decides k, weighting and alpha. Prior, gate and an alpha per dimension have more parameters:
+they are fitted on one half of the pictures and used only if they gain on the other. The result is
+deterministic.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,23 +42,23 @@ from unprompt.inversion.fit.search import (
     two_folds,
 )
 
-UNTUNED = KnnConfig()  # what stands for "not tuned" in the list of trials, at alpha 0.5
+UNTUNED = KnnConfig()  # the baseline in the list of trials, at alpha 0.5
 
 
 @settings_dataclass(frozen=True, config=STRICT)
 class FitConfig:
-    """What is tried on the validation split; the best by mean cosine is kept."""
+    """The settings to try on the validation split; the best by mean cosine are used."""
 
     head: HeadConfig = Field(default_factory=HeadConfig)
     neighbors: tuple[int, ...] = (10, 20, 50, 100, 200)
     temperatures: tuple[float, ...] = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15)
-    powers: tuple[float, ...] = (6.0,)  # of the inverse-power weighting; empty leaves it out
-    penalties: tuple[float, ...] = (0.3, 1.0, 3.0)  # of the local ridge; empty leaves it out
+    powers: tuple[float, ...] = (6.0,)  # of the inverse-power weighting; empty: not tried
+    penalties: tuple[float, ...] = (0.3, 1.0, 3.0)  # of the local ridge; empty: not tried
     gate: bool = True  # try an alpha that depends on the query
     per_dimension: bool = False  # try an alpha for every dimension
-    phrases: int = 2000  # of the corpus kept for composing prompts; 0 leaves them out
-    carry_encoder: bool = False  # the prompt encoder too: composing then needs no torch, 23 MB
-    smallest_gain: float = 1e-4  # of prior, gate and alphas on pictures they were not fitted on
+    phrases: int = 2000  # of the corpus, for composing prompts; 0: none
+    carry_encoder: bool = False  # put the prompt encoder into the bundle: 23 MB, no torch needed
+    smallest_gain: float = 1e-4  # that prior, gate and alphas must reach on unseen pictures
 
     def __post_init__(self) -> None:
         if not self.neighbors or not (self.temperatures or self.powers or self.penalties):
@@ -66,17 +67,17 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class MemberKeys:
-    """One member's view of the validation pictures."""
+    """The keys and head estimates of one member for the validation pictures."""
 
     name: str
     index: PromptIndex
     keys: np.ndarray  # (n, d_image)
-    regressed: np.ndarray  # (n, d_prompt) unit length: what its head says
+    regressed: np.ndarray  # (n, d_prompt) unit length: estimates of its head
 
 
 @dataclass(frozen=True)
 class _Choice:
-    """The best neighbours of one member, with its own head and without."""
+    """The best kNN settings of one member, with its head and without."""
 
     together: KnnConfig
     alone: KnnConfig
@@ -86,10 +87,10 @@ class _Choice:
 
 
 def tune_blend(members: Sequence[MemberKeys], truth: np.ndarray, config: FitConfig) -> Blend:
-    """The settings that do best together on `truth` (n, d_prompt), and what else was tried.
+    """The settings with the best mean cosine to `truth` (n, d_prompt), and all trials.
 
-    Beside a strong head other neighbours help than alone: fewer, since the head already knows what
-    all of them share.
+    kNN settings are chosen together with the head and also alone: beside a strong head fewer
+    neighbors are best, because the head already knows what all of them share.
     """
     choices = [_choose_neighbors(member, truth, config) for member in members]
     main = choices[0]
@@ -145,7 +146,7 @@ def _choose_neighbors(member: MemberKeys, truth: np.ndarray, config: FitConfig) 
 def _share_members(
     members: Sequence[MemberKeys], choices: Sequence[_Choice], truth: np.ndarray
 ) -> tuple[tuple[MemberShare, ...], list[Trial]]:
-    """Weights of the members' estimates, found together (Nelder-Mead)."""
+    """The weights of all members' estimates, searched together."""
     if len(members) == 1:
         return (MemberShare(MAIN, choices[0].together, 1.0, 1.0),), []
     estimates = [choice.estimate.vectors for choice in choices]
@@ -168,7 +169,7 @@ def _share_members(
 def _refine(
     blend: Blend, validation: ValidationSet, config: FitConfig
 ) -> tuple[Blend, list[Trial]]:
-    """Prior, gate and alpha per dimension, each kept only if it wins where it was not fitted."""
+    """Add prior, gate and alpha per dimension where they gain on pictures unseen by their fit."""
     trials: list[Trial] = []
     options: list[tuple[str, Callable[[ValidationSet, Blend], Blend]]] = [
         ("prior: shrink towards the corpus' mean", fit_prior)

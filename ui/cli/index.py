@@ -1,4 +1,4 @@
-"""`unprompt index ...`: look into a prompt index, let it grow and shrink."""
+"""`unprompt index ...`: the commands that inspect and change a prompt index."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from unprompt.ui.cli.options import JsonOption, SetOption
 
 index_app = typer.Typer(
     name="index",
-    help="Look into a prompt index, let it grow and shrink.",
+    help="Inspect and change a prompt index.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -18,7 +18,7 @@ FolderArgument = Annotated[Path, typer.Argument(help="An index, bundle or run fo
 
 @index_app.command("info")
 def index_info(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Show what an index holds: rows, encoder, factory string, recall, files.
+    """Show the rows, encoder, factory string, recall and files of an index.
 
     \b
     Example:
@@ -31,7 +31,7 @@ def index_info(folder: FolderArgument, as_json: JsonOption = False) -> None:
 
 @index_app.command("verify")
 def index_verify(folder: FolderArgument) -> None:
-    """Hash every file and name the first that is damaged.
+    """Hash every file; report the first damaged one.
 
     \b
     Example:
@@ -46,17 +46,17 @@ def index_verify(folder: FolderArgument) -> None:
 def index_add(
     folder: FolderArgument,
     sources: Annotated[
-        list[Path], typer.Argument(help="Indexes that keep their keys, or folders of embeddings.")
+        list[Path], typer.Argument(help="Indexes with stored keys, or folders of embeddings.")
     ],
     keep_near: Annotated[
         bool,
-        typer.Option("--keep-near", help="Also rows near to held-out prompts of the index' run."),
+        typer.Option("--keep-near", help="Also add rows near to held-out prompts of the run."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Add rows of the same encoder; rows that are there already are skipped.
+    """Add rows of the same encoder; existing rows are skipped.
 
-    Rows whose prompts come near to held-out prompts of the run are left out and listed.
+    Rows whose prompts are near to held-out prompts of the run are left out and listed.
 
     \b
     Examples:
@@ -71,20 +71,21 @@ def index_add(
 @index_app.command("remove")
 def index_remove(
     folder: FolderArgument,
-    row_id: Annotated[list[int] | None, typer.Option(help="A row's id. Repeatable.")] = None,
+    row_id: Annotated[list[int] | None, typer.Option(help="Id of a row. Repeatable.")] = None,
     listed: Annotated[
-        Path | None, typer.Option("--list", help="Ids, one a line, or parquet with row_id.")
+        Path | None,
+        typer.Option("--list", help="File of ids, one per line, or parquet with row_id."),
     ] = None,
     containing: Annotated[
-        str | None, typer.Option(help="Remove every row whose prompt contains this text.")
+        str | None, typer.Option(help="Remove rows whose prompt contains this text.")
     ] = None,
     near_held_out: Annotated[
         bool,
-        typer.Option("--near-held-out", help="Added rows near to held-out prompts."),
+        typer.Option("--near-held-out", help="Remove added rows near to held-out prompts."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove rows; `rebuild` also takes them out of the files.
+    """Remove rows from search; `rebuild` also removes them from the files.
 
     \b
     Examples:
@@ -92,15 +93,17 @@ def index_remove(
       unprompt index remove runs/big/bundle --containing "greg rutkowski"
       unprompt index remove runs/big --near-held-out
     """
-    from unprompt.ui.jobs.index_changes import Leaving, remove_from_index
+    from unprompt.ui.jobs.index_changes import RowSelection, remove_from_index
 
-    leaving = Leaving(row_id or [], listed, containing, near_held_out)
-    remove_from_index(folder, leaving, as_json)
+    selection = RowSelection(row_id or [], listed, containing, near_held_out)
+    remove_from_index(folder, selection, as_json)
 
 
 @index_app.command("merge")
 def index_merge(
-    folders: Annotated[list[Path], typer.Argument(help="Indexes, the first gives the training.")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="Indexes; the first one is extended by the others.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the merged index.")],
     as_json: JsonOption = False,
 ) -> None:
@@ -121,11 +124,11 @@ def index_rebuild(
     settings: SetOption = None,
     queries: Annotated[
         Path | None,
-        typer.Option(help="Embeddings whose validation rows measure recall."),
+        typer.Option(help="Folder of embeddings; its validation rows measure recall."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train and fill an index anew from its kept keys; removed rows leave the files.
+    """Train and fill an index again from its stored keys, without removed rows.
 
     \b
     Examples:
@@ -140,9 +143,9 @@ def index_rebuild(
 @index_app.command("export")
 def index_export(
     folder: FolderArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="New folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
 ) -> None:
-    """Write keys and rows in clip-retrieval's layout, for its tools or for `source: embeddings`.
+    """Write keys and rows in the layout of clip-retrieval, also read by `source: embeddings`.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""The command line: parse, call one library function, print. Exit 0, 1 (our error), 2 (usage)."""
+"""Arguments of `unprompt` -> one call of a job; exits with 0, 1 (an UnpromptError) or 2 (usage)."""
 
 import atexit
 import gc
@@ -30,8 +30,10 @@ from unprompt.ui.cli.score import evaluate, tune
 from unprompt.ui.cli.sources import sources
 from unprompt.ui.cli.train import train_app
 
-GARBAGE = 50_000  # objects: the 70,000 of a query's imports are looked through once, not 180 times
-INTERRUPTED = 130  # what typer makes of Ctrl-C
+GARBAGE = (
+    50_000  # new objects per collection: the 70,000 of the imports are scanned once, not 180 times
+)
+INTERRUPTED = 130  # exit code of typer for Ctrl-C
 EPILOG = "Every command has examples: unprompt COMMAND --help"
 
 app = typer.Typer(
@@ -86,16 +88,17 @@ def build(
         list[str] | None,
         typer.Option(
             "--stage",
-            help="Run only this stage, again if it is done. Repeatable.",
+            help="Run only this stage, even if it is done. Repeatable.",
         ),
     ] = None,
     settings: SetOption = None,
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Render the failed rows of finished shards again."),
+        typer.Option("--retry-failed", help="Render failed rows of finished shards again."),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Delete the stages that other settings made.")
+        bool,
+        typer.Option("--overwrite", help="Delete the output of stages whose settings changed."),
     ] = False,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
@@ -106,7 +109,7 @@ def build(
 ) -> None:
     """Build an index and a bundle from prompts: render, embed, index, fit.
 
-    A rerun finishes what is missing and leaves the rest alone, also after a kill.
+    A rerun makes only what is missing, also after a crash.
 
     \b
     Examples:
@@ -140,13 +143,13 @@ app.command()(bench)
 @app.command()
 def demo(
     bundle: BundleOption = None,
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 7860,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free port.")] = 7860,
     open_browser: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
     ] = True,
     auth: Annotated[
         str | None,
-        typer.Option(help="NAME:PASSWORD that visitors have to give.", envvar="UNPROMPT_AUTH"),
+        typer.Option(help="NAME:PASSWORD that visitors must enter.", envvar="UNPROMPT_AUTH"),
     ] = None,
 ) -> None:
     """Open the page: drop an image, see its prompt. Listens on 127.0.0.1 only.
@@ -162,9 +165,9 @@ def demo(
 
 
 def main() -> None:
-    """Entry point: our errors become one line on stderr and exit code 1."""
+    """Entry point: an UnpromptError becomes one line on stderr and exit code 1."""
     gc.set_threshold(GARBAGE)
-    atexit.register(gc.freeze)  # an interpreter that ends looks through all objects, for 0.1 s
+    atexit.register(gc.freeze)  # saves 0.1 s: the ending interpreter scans no objects
     try:
         app()
     except UnpromptError as error:
@@ -176,12 +179,12 @@ def main() -> None:
         raise SystemExit(1) from None
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            print("unprompt: stopped; run the same command again to go on", file=sys.stderr)
+            print("unprompt: stopped; run the same command again to continue", file=sys.stderr)
         raise
 
 
 def _drop_unwritable_output() -> None:
-    """What stdout did not take would otherwise fail once more at the end of the process."""
+    """Discard output that stdout rejects, which would fail again at the end of the process."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -1,4 +1,4 @@
-"""`unprompt rerender`: a run and a row's key -> that row's picture drawn again, and compared."""
+"""`unprompt rerender`: a run and the key of a row -> its picture drawn again, and compared."""
 
 import json
 from pathlib import Path
@@ -15,21 +15,23 @@ if TYPE_CHECKING:
 
 def rerender(
     run: Annotated[Path, typer.Argument(help="A run folder, or a folder of image shards.")],
-    key: Annotated[str, typer.Argument(help="The row's key: shard and row, 9 digits.")],
+    key: Annotated[str, typer.Argument(help="Key of the row: shard and row, 9 digits.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write the picture.")
+        Path | None, typer.Option("--output", "-o", help="Picture file to write.")
     ] = None,
     tolerance: Annotated[
-        int, typer.Option(help="Levels of 255 that a pixel may differ by.", min=0, max=255)
+        int, typer.Option(help="Allowed difference of a pixel, in levels of 255.", min=0, max=255)
     ] = 2,
-    device: Annotated[str, typer.Option(help="Where a pipeline runs: auto, cpu, cuda:1.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="Device of a diffusion pipeline: auto, cpu, cuda:1.")
+    ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Render one row again from what it records, and compare with the stored picture.
+    """Render one row again from its recorded settings, and compare it with the stored picture.
 
-    Exit code 1 where the pictures differ by more than the tolerance.
+    Exits with 1 where the pictures differ by more than the tolerance.
 
-    \\b
+    \b
     Examples:
       unprompt rerender runs/mine 000030017 -o picture.png
       unprompt rerender runs/mine 000030017 --json
@@ -50,8 +52,9 @@ def rerender(
     print(json.dumps(report) if as_json else f"{key}: {_outcome(found)}")
     if found.largest is not None and found.largest > tolerance:
         raise UnpromptError(
-            f"row {key} comes out otherwise: a pixel differs by {found.largest} of 255 levels, "
-            f"{found.mean:.3g} on average; another device, library version or thread count?"
+            f"row {key} differs from the stored picture by up to {found.largest} of 255 levels, "
+            f"{found.mean:.3g} on average; use the device, library versions and number of threads "
+            "that rendered it, or raise --tolerance"
         )
 
 

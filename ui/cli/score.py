@@ -13,7 +13,9 @@ def evaluate(
     output: OutputRun = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
-    texts: Annotated[int, typer.Option(min=0, help="Score so many composed prompts as well.")] = 0,
+    texts: Annotated[
+        int, typer.Option(min=0, help="Number of composed prompts to score as well.")
+    ] = 0,
     report: Annotated[
         bool, typer.Option("--report", help="Write RUN/report with plots, groups and cases.")
     ] = False,
@@ -21,7 +23,7 @@ def evaluate(
         bool,
         typer.Option(
             "--text-bank",
-            help="Score a search among the prompts themselves too, by a CLIP's text tower.",
+            help="Also score a search among the prompts, encoded by the text tower of the CLIP.",
         ),
     ] = False,
     truth: Annotated[
@@ -29,9 +31,10 @@ def evaluate(
         typer.Option(help="Score CONFIG, a submission csv, against this csv of imgId,prompt."),
     ] = None,
 ) -> None:
-    """Score every method on held-out pictures, building first what is missing.
+    """Score every method on test pictures; builds what is missing first.
 
-    Mean cosine between the recovered and the true prompt's vector, with a bootstrap 95% interval.
+    The score is the mean cosine between the vectors of the recovered and the true prompts, with a
+    bootstrap 95% interval.
 
     \b
     Examples:
@@ -50,7 +53,8 @@ def evaluate(
 def tune(
     runs: Annotated[list[Path], typer.Argument(help="Finished run folders over one corpus.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Bundle folder for several runs together.")
+        Path | None,
+        typer.Option("--output", "-o", help="Bundle folder for the ensemble of several runs."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -58,10 +62,10 @@ def tune(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tune neighbours, weights, prior and gate on validation; list what each choice gained.
+    """Tune neighbors, weights, prior and gate on validation; show what each choice gains.
 
-    One run is tuned in place. Several runs over one corpus become an ensemble: a bundle with all
-    their encoders, indexes and heads.
+    One run is tuned in place. Several runs over one corpus become an ensemble: a bundle with the
+    encoders, indexes and heads of all.
 
     \b
     Examples:

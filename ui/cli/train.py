@@ -1,4 +1,4 @@
-"""`unprompt train ...`: the commands of training."""
+"""`unprompt train ...`: the commands that train towers and heads."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ train_app = typer.Typer(
 ResumeOption = Annotated[
     str,
     typer.Option(
-        "--resume", help="latest goes on where a run stopped, none starts anew, or a checkpoint."
+        "--resume", help="latest: continue; none: start again; or the name of a checkpoint."
     ),
 ]
 
@@ -29,9 +29,9 @@ def train_head(
     settings: SetOption = None,
     resume: ResumeOption = "latest",
 ) -> None:
-    """Train an image tower and its head to predict the prompt's vector.
+    """Train an image tower and its head to predict prompt vectors.
 
-    Makes the corpus and the pictures first where they are missing. Writes RUN/train: config.yaml,
+    Makes missing corpus and pictures first. Writes RUN/train: config.yaml,
     metrics.jsonl, checkpoints/, tensorboard/, curves.png, and export/ with the best weights.
     `unprompt build` with the same config then builds the bundle from them.
 
@@ -53,10 +53,10 @@ def train_clip(
     settings: SetOption = None,
     resume: ResumeOption = "latest",
 ) -> None:
-    """Fine-tune a whole CLIP on pictures and their prompts, contrastively.
+    """Fine-tune a CLIP on pictures and their prompts with a contrastive loss.
 
-    Reads the config's section `clip:`. Writes RUN/clip, like RUN/train of `train head`; its
-    export/ is an open_clip folder, to be named as `encoder.model: local-dir:RUN/clip/export`.
+    Reads the section `clip:` of the config. Writes RUN/clip with the files of RUN/train. Its
+    export/ is an open_clip folder; to use it, set `encoder.model: local-dir:RUN/clip/export`.
 
     \b
     Examples:
@@ -71,7 +71,7 @@ def train_export(
     run: Annotated[Path, typer.Argument(help="A run folder that was trained.")],
     output: Annotated[Path, typer.Argument(help="Folder to write.")],
 ) -> None:
-    """Write a trained tower, adapters merged, as a CLIP that open_clip loads as local-dir:OUTPUT.
+    """Write a trained tower with merged adapters as a CLIP; open_clip loads it as local-dir:OUTPUT.
 
     \b
     Example:
@@ -87,13 +87,14 @@ def train_average(
     first: Annotated[Path, typer.Argument(help="A trained run.")],
     output: Annotated[Path, typer.Argument(help="Folder to write.")],
     second: Annotated[
-        Path | None, typer.Option("--with", help="Another run; the untrained tower if left out.")
+        Path | None, typer.Option("--with", help="Another run; default: the tower before training.")
     ] = None,
     share: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of the second, or of the trained tower.")
+        float,
+        typer.Option(min=0.0, max=1.0, help="Weight of the second run, or of the trained tower."),
     ] = 0.5,
 ) -> None:
-    """Average the weights of two trainings, or of one with where it started (WiSE-FT).
+    """Average the weights of two trained runs, or of one before and after training (WiSE-FT).
 
     \b
     Examples:
@@ -107,10 +108,12 @@ def train_average(
 
 @train_app.command("recipes")
 def train_recipes(
-    name: Annotated[str | None, typer.Argument(help="A recipe; all are listed without.")] = None,
-    member: Annotated[str | None, typer.Option(help="Only this member's section.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A recipe; default: list all.")] = None,
+    member: Annotated[
+        str | None, typer.Option(help="Print only the section of this member.")
+    ] = None,
 ) -> None:
-    """List the competition winners' recipes, or print one as YAML.
+    """List the recipes of the competition winners, or print one as YAML.
 
     \b
     Examples:

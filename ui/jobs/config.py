@@ -23,12 +23,12 @@ Overrides = Sequence[str] | Mapping[str, Any]  # `section.key=value`, or values 
 
 @dataclass(frozen=True, config=STRICT)
 class RunConfig:
-    """What `unprompt build` reads: the build's sections, what is trained, how answers are tuned."""
+    """The settings of `unprompt build`: the sections of a build, of training and of the fit."""
 
     build: BuildConfig
     fit: FitConfig = Field(default_factory=FitConfig)
-    train: TrainConfig | None = None  # none: the tower stays as it is
-    clip: ClipTrainConfig | None = None  # of `unprompt train clip`
+    train: TrainConfig | None = None  # None: the tower is not trained
+    clip: ClipTrainConfig | None = None  # for `unprompt train clip`
 
     def __post_init__(self) -> None:
         reads_tokens = self.train is not None and self.train.head.kind == "qformer"
@@ -40,7 +40,7 @@ class RunConfig:
 
 
 def preset_names() -> list[str]:
-    """Names of the presets that ship with the package."""
+    """Names of the presets in the package."""
     folder = files("unprompt.build.presets")
     return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
@@ -50,7 +50,7 @@ def load_config(name: str, overrides: Overrides = ()) -> RunConfig:
 
     An override is `section.key=value`, where the value is YAML, or an item of a mapping from
     `section.key` to the value itself.
-    Raises ConfigError for an unknown preset, a missing file or settings that cannot work.
+    Raises ConfigError for an unknown preset, a missing file or invalid settings.
     """
     content = _read_content(name)
     content.setdefault("name", Path(name).stem)
@@ -93,7 +93,7 @@ def _read_content(name: str) -> dict[str, Any]:
 
 
 def _fill_render(content: dict[str, Any]) -> None:
-    """`render.preset: NAME` stands for the render section of that preset, own settings on top."""
+    """Replace `render.preset: NAME` by the render section of that preset, under own settings."""
     render = content.get("render")
     if not isinstance(render, dict) or "preset" not in render:
         return
@@ -108,7 +108,7 @@ def _fill_render(content: dict[str, Any]) -> None:
 
 
 def override_setting(content: dict[str, Any], override: str) -> None:
-    """Put the value of `section.key=value` into `content`; raises ConfigError where it cannot."""
+    """Set the value of `section.key=value` in `content`; raises ConfigError for a bad override."""
     name, separator, text = override.partition("=")
     if not separator:
         raise ConfigError(f"--set takes section.key=value, got {override!r}")

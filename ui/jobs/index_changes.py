@@ -1,4 +1,4 @@
-"""`unprompt index add|remove|merge|rebuild`: an index changes; print what it became."""
+"""`unprompt index add|remove|merge|rebuild`: an index -> the changed index, and a report."""
 
 import json
 from collections.abc import Sequence
@@ -31,20 +31,20 @@ LEFT_OUT_FILE = (
 )
 
 
-class Leaving(NamedTuple):
-    """Which rows are to be removed; what is asked for in several ways is added up."""
+class RowSelection(NamedTuple):
+    """The rows to remove: the union of all ways of selecting them."""
 
     row_ids: Sequence[int] = ()
     listed: Path | None = None
-    containing: str | None = None  # in their prompts
+    containing: str | None = None  # text in their prompts
     near_held_out: bool = False
 
 
 def add_to_index(folder: Path, sources: Sequence[Path], keep_near: bool, as_json: bool) -> None:
     """Add the rows of other indexes, or of folders of embeddings.
 
-    Those near to held-out prompts of the index' own run are left out and listed, unless
-    `keep_near`: found by them, `unprompt eval` would score what the index was given.
+    Rows near to held-out prompts of the run of the index are left out and listed, unless
+    `keep_near`: they would raise the scores of `unprompt eval`.
     """
     place = find_index(folder)
     own = None if keep_near else _own_corpus(place)
@@ -58,15 +58,15 @@ def add_to_index(folder: Path, sources: Sequence[Path], keep_near: bool, as_json
         _report(place, add_rows(place, content), as_json, notes)
 
 
-def remove_from_index(folder: Path, leaving: Leaving, as_json: bool) -> None:
-    """Remove the rows that are asked for in one way or another."""
+def remove_from_index(folder: Path, selection: RowSelection, as_json: bool) -> None:
+    """Remove the selected rows."""
     place = find_index(folder)
-    wanted = [*leaving.row_ids, *(_read_ids(leaving.listed) if leaving.listed else [])]
-    if leaving.containing:
-        rows, text = PromptIndex.load(place).rows, leaving.containing.lower()
+    wanted = [*selection.row_ids, *(_read_ids(selection.listed) if selection.listed else [])]
+    if selection.containing:
+        rows, text = PromptIndex.load(place).rows, selection.containing.lower()
         found = rows["prompt"].str.to_lowercase().str.contains(text, literal=True)
         wanted += rows["row_id"].filter(found).to_list()
-    if leaving.near_held_out:
+    if selection.near_held_out:
         from unprompt.build.keys.import_rows import rows_near_held_out
 
         own = _own_corpus(place)
@@ -86,7 +86,10 @@ def merge_into(output: Path, folders: Sequence[Path], as_json: bool) -> None:
 
 
 def rebuild(folder: Path, settings: Sequence[str], queries: Path | None, as_json: bool) -> None:
-    """Train and fill anew from the kept keys, as the run of the index did unless `settings` say."""
+    """Train and fill the index again from its stored keys, with the settings of its run.
+
+    `settings` override them; `queries` is a folder of embeddings on which recall is measured.
+    """
     place = find_index(folder)
     ledger = StageLedger(_run_of(place).path)
     begun = ledger.settings("index")["index"] if ledger.is_begun("index") else {}
@@ -122,7 +125,7 @@ def _own_corpus(place: Path) -> Corpus | None:
 
 
 def _list_left_out(run: Path, source: Path, left_out: pl.DataFrame) -> list[str]:
-    """Write down which rows of a source were left out; a note of it if there are any."""
+    """List the rows of a source that were left out; returns a note if there are any."""
     path = run / LEFT_OUT_FILE
     earlier = pl.read_parquet(path) if path.is_file() else None
     listed = left_out.select(pl.lit(str(source)).alias("source"), pl.all())
@@ -134,12 +137,12 @@ def _list_left_out(run: Path, source: Path, left_out: pl.DataFrame) -> list[str]
         return []
     return [
         f"{left_out.height:,} rows of {source} were left out, near to held-out prompts of {run}: "
-        f"listed in {path}; --keep-near adds them, and `unprompt eval` scores too high then"
+        f"listed in {path}; --keep-near adds them, but `unprompt eval` then scores too high"
     ]
 
 
 def _held_out(folder: Path) -> np.ndarray:
-    """The validation vectors of a folder of embeddings, on which recall is measured."""
+    """The validation vectors (q, d_image) of a folder of embeddings."""
     embedded = open_embeddings(folder)
     held_out = embedded.vectors[(embedded.rows["split"] == "validation").to_numpy()]
     if not len(held_out):
@@ -148,15 +151,15 @@ def _held_out(folder: Path) -> np.ndarray:
 
 
 def _read_ids(path: Path) -> list[int]:
-    """Row ids of a text file, one a line, or of a parquet file's column `row_id`."""
+    """Row ids from a text file with one per line, or from the column `row_id` of a parquet file."""
     try:
         if path.suffix == ".parquet":
             return list(pl.read_parquet(path, columns=["row_id"])["row_id"].to_list())
         return [int(line) for line in path.read_text(encoding="utf-8").split()]
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise UnpromptError(
-            f"{path} holds no row ids ({error}); wanted one number a line, or a parquet file with "
-            "the column row_id"
+            f"{path} holds no row ids ({error}); wanted one number per line, or a parquet file "
+            "with the column row_id"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""`unprompt index ...`: an index, bundle or run folder -> what it holds, or whether it is whole."""
+"""`unprompt index info|verify|export`: an index, bundle or run folder -> a report or a copy."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from unprompt.index.store.prompt_index import PromptIndex
 
 
 def find_index(folder: Path) -> Path:
-    """The index folder in what the user named; raises DamagedFileError where there is none."""
+    """The index folder in an index, bundle or run folder; raises DamagedFileError without one."""
     candidates = (folder, folder / INDEX, RunFolder(folder).index)
     for candidate in candidates:
         if (candidate / MANIFEST).is_file():
@@ -35,17 +35,17 @@ def show_index(folder: Path, as_json: bool) -> None:
 
 
 def verify_index(folder: Path) -> None:
-    """Hash every file of the index, and of the bundle around it."""
+    """Hash every file of the index, and of its bundle if it lies in one."""
     place = find_index(folder)
     PromptIndex.load(place).verify()
     if (place.parent / SEAL).is_file():
         read_bundle(place.parent, verify=True)
         place = place.parent
-    print(f"{place}: every file is what was written")
+    print(f"{place}: every file matches its digest")
 
 
 def export_rows(folder: Path, output: Path) -> None:
-    """Write keys and rows of the index in clip-retrieval's layout."""
+    """Write keys and rows of the index in the layout of clip-retrieval."""
     count = export_index(find_index(folder), output)
     print(f"{output}: {count:,} rows")
 
@@ -77,7 +77,7 @@ def _lines(manifest: IndexManifest) -> list[tuple[str, str]]:
 
 
 def _effort(effort: Effort) -> str:
-    """How far a search looks, for people."""
+    """The search effort in words."""
     said = (
         f"{effort.nprobe} lists" if effort.nprobe else "",
         f"a breadth of {effort.ef_search}" if effort.ef_search else "",

@@ -1,4 +1,4 @@
-"""Progress for people: a rich bar on a terminal, plain lines elsewhere, both on stderr."""
+"""An iterable -> the same items, with a rich bar on a terminal or plain lines, both on stderr."""
 
 import sys
 import time
@@ -11,11 +11,23 @@ T = TypeVar("T")
 LINE_EVERY_SECONDS = 5.0
 
 
-class TerminalProgress:
-    """A bar a step with rate and remaining time."""
+class _OnStderr:
+    """Notes on stderr, and the detail that a bar or line shows beside its own figures."""
 
     def __init__(self) -> None:
         self._detail = ""
+
+    def note(self, message: str) -> None:
+        """Print one line."""
+        print(message, file=sys.stderr)
+
+    def detail(self, text: str) -> None:
+        """Show `text` beside the figures until it changes."""
+        self._detail = text
+
+
+class TerminalProgress(_OnStderr):
+    """One bar per step, with elapsed and remaining time."""
 
     def track(self, items: Iterable[T], label: str, total: int, done: int = 0) -> Iterator[T]:
         """Yield `items` under a bar that starts at `done` of `total`."""
@@ -45,20 +57,9 @@ class TerminalProgress:
                 bars.update(task, advance=1, detail=self._detail)
         self._detail = ""
 
-    def note(self, message: str) -> None:
-        """One line."""
-        print(message, file=sys.stderr)
 
-    def detail(self, text: str) -> None:
-        """Shown behind the bar's or line's own figures until it changes."""
-        self._detail = text
-
-
-class LineProgress:
-    """A line now and then, for logs."""
-
-    def __init__(self) -> None:
-        self._detail = ""
+class LineProgress(_OnStderr):
+    """A line every few seconds, for logs."""
 
     def track(self, items: Iterable[T], label: str, total: int, done: int = 0) -> Iterator[T]:
         """Yield `items`; print the count every few seconds and at the end."""
@@ -74,15 +75,7 @@ class LineProgress:
                 last = now
         self._detail = ""
 
-    def note(self, message: str) -> None:
-        """One line."""
-        print(message, file=sys.stderr)
-
-    def detail(self, text: str) -> None:
-        """Shown behind the bar's or line's own figures until it changes."""
-        self._detail = text
-
 
 def choose_progress() -> Progress:
-    """Bars where stderr is a terminal, lines otherwise."""
+    """Bars where stderr is a terminal, else lines."""
     return TerminalProgress() if sys.stderr.isatty() else LineProgress()

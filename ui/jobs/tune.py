@@ -1,11 +1,9 @@
-"""`unprompt tune`: finished runs -> a tuned blend in their bundle, a table of what was tried."""
+"""`unprompt tune`: finished runs -> a tuned blend in their bundle, and a table of the trials."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from unprompt.build.corpus.corpus import read_corpus
 from unprompt.index.base.errors import ConfigError
@@ -15,19 +13,23 @@ from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.fit.ensemble import FinishedRun, tune_runs, write_tuned
 from unprompt.inversion.fit.tune import FitConfig
+from unprompt.ui.jobs.config import override_setting
 
 
 def run_tune(
     folders: Sequence[Path], output: Path | None, settings: Sequence[str], as_json: bool
 ) -> None:
-    """Tune one run in place, or several into a new bundle; print what was tried."""
+    """Tune one run in place, or several into a new bundle; print the trials."""
     runs = [_finished(folder) for folder in folders]
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
         raise ConfigError(f"two runs have the same folder name: {', '.join(names)}; rename one")
     if len(runs) > 1 and output is None:
         raise ConfigError("several runs make a new bundle; name its folder with --output")
-    config = read_settings(FitConfig, _parse(settings), "--set")
+    content: dict[str, Any] = {}
+    for setting in settings:
+        override_setting(content, setting.strip().removeprefix("fit."))
+    config = read_settings(FitConfig, content, "--set")
     tuned = tune_runs(runs, config)
     bundle = output or runs[0].bundle
     name = read_bundle(runs[0].bundle).name if len(runs) == 1 else bundle.name
@@ -46,7 +48,7 @@ def run_tune(
 
 
 def trials_table(blend: Blend) -> str:
-    """What was tried, as a Markdown table."""
+    """The trials as a Markdown table."""
     lines = ["| choice | validation cosine | gain | kept |", "| --- | ---: | ---: | --- |"]
     lines += [
         f"| {trial.what} | {trial.validation_cosine:.4f} | {trial.gain:+.4f} "
@@ -61,16 +63,3 @@ def _finished(folder: Path) -> FinishedRun:
     run.require_finished()
     targets = read_corpus(run.corpus).targets_of
     return FinishedRun(folder.name, run.bundle, run.image_embeddings, targets)
-
-
-def _parse(settings: Sequence[str]) -> dict[str, Any]:
-    parsed = {}
-    for setting in settings:
-        name, separator, value = setting.partition("=")
-        if not separator:
-            raise ConfigError(f"--set takes key=value, got {setting!r}")
-        try:
-            parsed[name.strip().removeprefix("fit.")] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {setting}: the value is not valid YAML: {error}") from error
-    return parsed

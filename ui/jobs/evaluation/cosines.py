@@ -1,4 +1,4 @@
-"""A finished run -> RUN/report/cosines.parquet: how near each held-out picture's answer came."""
+"""A finished run -> RUN/report/cosines.parquet: the cosine of every held-out picture's answer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,28 +23,33 @@ HELD_OUT = ("validation", "test")
 
 
 def write_cosines(run: RunFolder, splits: Sequence[str] = HELD_OUT) -> Path:
-    """Answer the held-out pictures of these splits, write a row a picture; the file's path."""
+    """Predict the prompts of the held-out pictures of `splits`; returns the path of the table.
+
+    Raises ConfigError for an unknown split or an unfinished run.
+    """
     unknown = sorted(set(splits) - set(HELD_OUT))
     if unknown:
         raise ConfigError(f"unknown split {unknown[0]!r}; held out are {', '.join(HELD_OUT)}")
     run.require_finished()
     targets = read_corpus(run.corpus).targets_of
-    found = [_answer(run, labelled_keys(run.image_embeddings, split, targets)) for split in splits]
+    found = [
+        _cosines_of(run, labelled_keys(run.image_embeddings, split, targets)) for split in splits
+    ]
     path = run.report / FILE
     write_table(path, pl.concat(found), COSINES)
     return path
 
 
-def _answer(run: RunFolder, held_out: LabelledKeys) -> pl.DataFrame:
-    """COSINES of the blend's answers to one split."""
+def _cosines_of(run: RunFolder, held_out: LabelledKeys) -> pl.DataFrame:
+    """The COSINES rows of one split, from the blend."""
     index, bundle = PromptIndex.load(run.index), run.bundle
     head = load_head(bundle / HEAD, index.manifest.space)
     estimates = estimate_prompts([(index, head)], [held_out.keys], load_blend(bundle / BLEND))
     cosines = np.einsum("nd,nd->n", estimates.blend, held_out.truth).astype(np.float64)
     expected = pl.Series([None] * len(cosines), dtype=pl.Float64)
     if (bundle / CONFIDENCE).is_file():
-        told = load_confidence(bundle / CONFIDENCE)(estimates.signals)
-        expected = pl.Series(told, dtype=pl.Float64)
+        predicted = load_confidence(bundle / CONFIDENCE)(estimates.signals)
+        expected = pl.Series(predicted, dtype=pl.Float64)
     return held_out.rows.select(
         "image_id", "prompt_id", pl.col("caption").alias("prompt"), "split"
     ).with_columns(pl.Series("cosine", cosines, pl.Float64), expected.alias("expected_cosine"))

@@ -1,4 +1,4 @@
-"""`unprompt eval`: a config's name, or a submission -> a table of scores, JSON, or a report."""
+"""`unprompt eval`: the name of a config, or a submission -> a table of scores, JSON or a report."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ def run_eval(
     report: bool = False,
     text_bank: bool = False,
 ) -> None:
-    """Build the run if it is not whole, score it, print; write RUN/report if asked to."""
+    """Build what is missing of the run, print its scores; `report` also writes RUN/report."""
     config = load_config(name, settings)
     folder = run_folder(output, config)
     progress = choose_progress()
@@ -78,20 +78,20 @@ def score_submission(submission: Path, truth: Path, as_json: bool) -> None:
 
 
 def leak_line(leaks: dict[str, Any]) -> str:
-    """What the leak check found, as a sentence."""
+    """The result of the leak check, in words."""
     line = (
-        f"leak check: the nearest train and held-out prompts have a cosine of "
+        f"leak check: the highest cosine between a train and a held-out prompt is "
         f"{leaks['highest_cosine']:.6f}, under {leaks['threshold']}"
     )
     if leaks["rows_near_held_out"]:
         line += (
-            f"\nWARNING: {leaks['rows_near_held_out']} rows that were added to the index come near "
-            "to held-out prompts, so that these scores are too high; `unprompt index remove RUN "
-            "--near-held-out` takes them out"
+            f"\nWARNING: {leaks['rows_near_held_out']} rows that were added to the index are near "
+            "to held-out prompts, so these scores are too high; `unprompt index remove RUN "
+            "--near-held-out` removes them"
         )
     if leaks["tower_of_another_corpus"]:
         line += (
-            "\nWARNING: the tower was trained on another corpus; these scores may be of prompts "
-            "it has seen. Train it on this corpus, or give this run the corpus it was trained on"
+            "\nWARNING: the tower was trained on another corpus; it may have seen the prompts "
+            "that are scored. Train it on this corpus, or use the corpus that it was trained on"
         )
     return line

@@ -31,14 +31,14 @@ from unprompt.ui.jobs.run import Run, make_run
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found out about a finished run."""
+    """The scores of a finished run, and the results of its leak checks."""
 
     predictions: HeldOutPredictions
     scores: list[MethodScore]
-    sources: pl.Series  # of each test picture's prompt
+    sources: pl.Series  # of the prompt of each test picture
     leaks: dict[str, Any]
     calibration_error: float | None
-    compose_seconds: float | None  # median of one prompt
+    compose_seconds: float | None  # median per prompt
 
 
 def evaluate_run(
@@ -46,8 +46,9 @@ def evaluate_run(
 ) -> Evaluation:
     """Scores of a finished run's methods, and the leak check between its splits.
 
-    `texts` is the number of composed prompts to score too; they take a fraction of a second each.
-    `text_bank` encodes the known prompts with the CLIP's text tower and searches them too.
+    `texts` is the number of composed prompts to score as well. `text_bank` also encodes the known
+    prompts with the text tower of the CLIP and scores a search among them. Raises ConfigError
+    where the tower has no text tower in one space, or the bundle no phrases.
     """
     run = make_run(folder, config)
     corpus = read_corpus(run.folder.corpus)
@@ -89,11 +90,11 @@ def evaluate_run(
 def _text_bank(run: Run, corpus: Corpus) -> TextBank | None:
     output = run.config.encoder.output
     if output == "prediction":
-        return None  # the prompts' own vectors are one
+        return None  # the vectors of the prompts are a bank already
     if output != "embedding":
         raise ConfigError(
-            "--text-bank needs a tower whose vectors lie in one space with texts: "
-            f"`encoder.output: embedding` or a trained one's `prediction`, this run has {output!r}"
+            "--text-bank needs a tower that shares its space with texts: "
+            f"`encoder.output: embedding` or `prediction` of a trained one, got {output!r}"
         )
     embed_texts(run)
     found = read_embeddings(run.folder.text_embeddings)

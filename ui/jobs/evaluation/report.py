@@ -14,23 +14,23 @@ from unprompt.inversion.estimate.confidence import calibration_error, measure_re
 from unprompt.inversion.fit.evaluate import HeldOutPredictions, MethodScore, breakdown
 
 CASES = 6
-LENGTHS = (5, 10, 15, 20)  # words; the borders between the groups
+LENGTHS = (5, 10, 15, 20)  # upper limits of the groups, in words
 Pictures = Callable[[dict[str, Any]], Image.Image | None]
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that goes into a report."""
+    """The content of a report."""
 
     name: str
     scores: Sequence[MethodScore]
     predictions: HeldOutPredictions
-    sources: pl.Series  # of each test picture's prompt
+    sources: pl.Series  # of the prompt of each test picture
     leaks: str
 
 
 def write_report(folder: Path, report: Report, pictures: Pictures) -> Path:
-    """Write report.md, its plots and its pictures into `folder`; returns the page's path."""
+    """Write report.md, its plots and its pictures into `folder`; returns the path of report.md."""
     folder.mkdir(parents=True, exist_ok=True)
     _plot_methods(report.scores, folder / "methods.png")
     parts = [
@@ -60,7 +60,7 @@ def write_report(folder: Path, report: Report, pictures: Pictures) -> Path:
 
 
 def score_table(scores: Sequence[MethodScore], column: str = "method") -> str:
-    """The scores as a Markdown table, readable as it is."""
+    """The scores as an aligned Markdown table."""
     width = max(14, *(len(score.method) for score in scores))
     lines = [
         f"| {column:<{width}} | mean cosine | 95% interval     |    n |",
@@ -76,7 +76,7 @@ def score_table(scores: Sequence[MethodScore], column: str = "method") -> str:
 
 
 def lengths(rows: pl.DataFrame) -> pl.Series:
-    """Each prompt's length in words, as a group."""
+    """The group of each prompt by its number of words, such as `6 to 10`."""
     counts = rows["caption"].str.split(" ").list.len().to_numpy()
     edges = (0, *LENGTHS)
     names = [f"{low + 1} to {high}" for low, high in zip(edges, LENGTHS, strict=False)]
@@ -108,7 +108,7 @@ def _trust(predictions: HeldOutPredictions, folder: Path) -> list[str]:
 
 
 def _cases(predictions: HeldOutPredictions, folder: Path, pictures: Pictures) -> list[str]:
-    """The worst and the best answers, with their pictures where they are still there."""
+    """The worst and the best answers, with their pictures where these exist."""
     order = np.argsort(predictions.cosines, kind="stable")
     lines = []
     for title, places in (("Worst", order[:CASES]), ("Best", order[::-1][:CASES])):

@@ -1,4 +1,4 @@
-"""What the commands under `unprompt train` do."""
+"""`unprompt train export|average|recipes`: trained runs -> folders of weights; recipes as YAML."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from unprompt.ui.jobs.config import TRAIN
 
 
 def export_clip(run: Path, output: Path) -> None:
-    """The trained tower of a run, merged into its CLIP, as an open_clip folder."""
+    """Write the trained tower of a run, merged into its CLIP, as an open_clip folder."""
     from unprompt.index.encoders.protocols import EncoderConfig
     from unprompt.index.towers.clip import load_clip
     from unprompt.index.towers.image_only import is_image_only
@@ -34,7 +34,7 @@ def export_clip(run: Path, output: Path) -> None:
 
 
 def average(first: Path, second: Path | None, share: float, output: Path) -> None:
-    """WiSE-FT of two runs, or of a run and its tower before training."""
+    """Average the weights of two runs, or of a run and its tower before training (WiSE-FT)."""
     from unprompt.inversion.train.average import average_exports, average_with_start
 
     if second is None:
@@ -45,7 +45,7 @@ def average(first: Path, second: Path | None, share: float, output: Path) -> Non
 
 
 def show_recipes(name: str | None, member: str | None) -> None:
-    """The names of the recipes, one as YAML, or one member's `train:` section."""
+    """Print the names of the recipes, one recipe as YAML, or the `train:` section of one member."""
     from unprompt.inversion.train.recipes import (
         load_recipe,
         member_section,
@@ -64,7 +64,7 @@ def show_recipes(name: str | None, member: str | None) -> None:
 
 
 def _export_of(run: Path) -> Path:
-    """The export of a run folder, or the folder itself if it is one."""
+    """The export in a run folder, or `run` itself where it is an export."""
     from unprompt.index.towers.trained_tower import DESCRIPTION
 
     for place in (RunFolder(run).export(TRAIN), run / "export", run):

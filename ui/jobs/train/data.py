@@ -1,7 +1,7 @@
-"""What a training learns from: a run's pictures, and those of other runs without leaking prompts.
+"""A run, and other runs that its training names -> pairs of pictures and prompt vectors.
 
-Other runs' prompts that come near to a validation or test prompt of this run are left out, and
-listed in left_out.parquet (LEFT_OUT of `unprompt.build.corpus.leaks`, by run).
+Prompts of other runs near to a validation or test prompt of this run are left out, and listed in
+left_out.parquet (LEFT_OUT of `unprompt.build.corpus.leaks`, by run).
 """
 
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ def _place(folder: Path, stage: StageConfig) -> Path:
 
 
 def _open(place: Path, own: Corpus) -> Corpus:
-    """The corpus of another run whose pictures are there."""
+    """The corpus of another run; raises ConfigError where its pictures are not made."""
     if not StageLedger(place).is_done("images"):
         raise ConfigError(
             f"a stage's `run` names {place}, where the stage images is not done; run `unprompt "

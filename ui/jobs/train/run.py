@@ -1,4 +1,4 @@
-"""`unprompt train`: a run's pictures -> RUN/train or RUN/clip with what was trained."""
+"""`unprompt train head|clip`: the pictures of a run -> RUN/train or RUN/clip with the weights."""
 
 import os
 from functools import partial

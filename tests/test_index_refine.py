@@ -83,11 +83,11 @@ def test_folded_scores_are_those_of_transformed_keys(factory: str) -> None:
     keys, queries = unit_vectors(500, 12, 7) + np.float32(0.1), unit_vectors(30, 12, 8)
     vectors = fill(factory, keys)
     steps = transforms(vectors)
-    folded, halves = fold_transforms(steps), keys.astype(np.float16)
+    folded, float16_keys = fold_transforms(steps), keys.astype(np.float16)
     assert folded is not None
     candidates = np.random.default_rng(9).integers(-1, 500, (30, 20))
-    direct = KeyScores(halves, steps)(queries, candidates)
-    found = KeyScores(halves, steps, folded.lengths(halves))(queries, candidates)
+    direct = KeyScores(float16_keys, steps)(queries, candidates)
+    found = KeyScores(float16_keys, steps, folded.lengths(float16_keys))(queries, candidates)
     np.testing.assert_allclose(found, direct, atol=1e-5)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SMALL_SEARCH = 50_000  # queries times rows: up to here one thread is the fastest
-MAX_LOOKUP = 20_000  # rows that are looked up; for more, the whole table is read
+MAX_LOOKUP = 20_000  # rows that one SQL statement looks up; for more, the whole table is read
 
 
 class Neighbors(NamedTuple):

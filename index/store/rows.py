@@ -16,13 +16,12 @@ import numpy as np
 from unprompt.index.base.durable import write_atomically
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.vectors.live_rows import LiveRows
-from unprompt.index.vectors.matrix import occurring
+from unprompt.index.vectors.matrix import split_by_part
 
 if TYPE_CHECKING:
     import polars as pl
 
 INSERT_ROWS = 65_536  # in memory at a time
-SELECT_ROWS = 10_000  # per statement
 UNSIGNED = ("image_id", "prompt_id", "seed")  # of ROWS; integers in SQLite are signed
 
 
@@ -76,9 +75,13 @@ class RowLookup:
     def values(self, numbers: np.ndarray, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Columns of ROWS as lists, of row numbers (m,) in the order given; they may repeat."""
         wanted, places = np.unique(numbers, return_inverse=True)
-        found: list[tuple[Any, ...]] = []
-        for start in range(0, len(wanted), SELECT_ROWS):
-            found += self._select(wanted[start : start + SELECT_ROWS], columns)
+        listed = ",".join(map(str, wanted.tolist()))
+        statement = f"select {', '.join(columns)} from rows where row in ({listed}) order by row"
+        try:
+            with self._lock:
+                found = self._database.execute(statement).fetchall()
+        except sqlite3.Error as error:
+            raise DamagedFileError(f"{self._path} cannot be read: {error}") from error
         if len(found) != len(wanted):
             raise DamagedFileError(f"{self._path} lacks rows; verify the index")
         ordered = [found[place] for place in places.tolist()]
@@ -86,15 +89,6 @@ class RowLookup:
             name: [row[place] % 2**64 if name in UNSIGNED else row[place] for row in ordered]
             for place, name in enumerate(columns)
         }
-
-    def _select(self, wanted: np.ndarray, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-        listed = ",".join(map(str, wanted.tolist()))
-        statement = f"select {', '.join(columns)} from rows where row in ({listed}) order by row"
-        try:
-            with self._lock:
-                return self._database.execute(statement).fetchall()
-        except sqlite3.Error as error:
-            raise DamagedFileError(f"{self._path} cannot be read: {error}") from error
 
 
 class RowFiles:
@@ -129,24 +123,17 @@ class RowFiles:
     def values(self, rows: np.ndarray, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Columns of ROWS as lists, of rows (m,) in the order given."""
         ids = self._live.to_ids(rows)
-        segments = np.searchsorted(self._ends, ids, side="right")
         found: dict[str, list[Any]] = {name: [None] * len(rows) for name in columns}
-        for segment in occurring(segments):
-            here = np.flatnonzero(segments == segment)
-            start = 0 if segment == 0 else self._ends[segment - 1]
-            read = self._segment_values(segment, ids[here] - start, columns)
+        for segment, here, numbers in split_by_part(ids, self._ends):
+            lookup = self._lookups[segment]
+            if lookup is None:
+                read = self._table(segment).select(columns)[numbers].to_dict(as_series=False)
+            else:
+                read = lookup.values(numbers, columns)
             for name, values in read.items():
                 for place, value in zip(here.tolist(), values, strict=True):
                     found[name][place] = value
         return found
-
-    def _segment_values(
-        self, segment: int, numbers: np.ndarray, columns: Sequence[str]
-    ) -> dict[str, list[Any]]:
-        lookup = self._lookups[segment]
-        if lookup is None:
-            return self._table(segment).select(columns)[numbers].to_dict(as_series=False)
-        return lookup.values(numbers, columns)
 
     def _table(self, segment: int) -> "pl.DataFrame":
         """The rows of a segment; without a lookup they stay in memory."""

@@ -49,11 +49,8 @@ class JoinedRows(LazyMatrix):
         wanted = np.where(wanted < 0, wanted + len(self), wanted)
         ids = self._live.to_ids(wanted).ravel()
         found = np.empty((len(ids), self.shape[1]), self.dtype)
-        parts = np.searchsorted(self._ends, ids, side="right")
-        for number in occurring(parts):
-            here = parts == number
-            start = self._ends[number] - len(self._parts[number])
-            found[here] = self._parts[number][ids[here] - start]
+        for part, here, numbers in split_by_part(ids, self._ends):
+            found[here] = self._parts[part][numbers]
         return found.reshape(*np.shape(wanted), self.shape[1])
 
 
@@ -104,9 +101,15 @@ def open_matrix(path: Path) -> np.ndarray:
     return matrix
 
 
-def occurring(numbers: np.ndarray) -> list[int]:
-    """The distinct numbers among (n,), ascending.
+def split_by_part(
+    ids: np.ndarray, ends: np.ndarray
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Group ids (m,) over parts that end at `ends` (s,), ascending.
 
-    np.unique would import numpy.ma, which slows the first query.
+    Yields each part that holds some of them, their positions in `ids`, and their row numbers in the
+    part. np.unique would import numpy.ma, which slows the first query.
     """
-    return np.flatnonzero(np.bincount(numbers)).tolist()
+    parts = np.searchsorted(ends, ids, side="right")
+    for part in np.flatnonzero(np.bincount(parts)).tolist():
+        here = np.flatnonzero(parts == part)
+        yield part, here, ids[here] - (ends[part - 1] if part else 0)

@@ -97,7 +97,7 @@ def test_a_device_that_finds_other_rows_is_not_used() -> None:
 
 def test_without_kept_keys_it_is_refused(tmp_path: Path, content: Any) -> None:
     index = changed_index(tmp_path / "index", content, "SQ8", keep_keys=False)
-    with pytest.raises(ConfigError, match="keeps no keys.*index.keep_keys: true"):
+    with pytest.raises(ConfigError, match="stores no keys.*index.keep_keys: true"):
         index.use_gpus([flat()])
 
 

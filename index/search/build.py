@@ -46,9 +46,10 @@ def build_index(
 ) -> BuiltIndex:
     """Fill the choices in turn until one reaches `config.recall` on `held_out` (q, d_image).
 
-    A given factory string is kept whatever it reaches, and so is an exact scan. Without queries the
-    first choice is kept, unmeasured. `parts` fills indexes from a file of the keys; `lists` is the
-    file of lists that stay on disk. Raises ConfigError where no choice reaches the recall.
+    A given factory string is used whatever recall it reaches, and so is an exact scan. Without
+    queries the first choice is used, unmeasured. `parts` fills indexes from a file of the keys;
+    `lists` is the file of lists that stay on disk. Raises ConfigError where no choice reaches the
+    recall.
     """
     tried: list[TriedIndex] = []
     truth = None

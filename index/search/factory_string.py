@@ -119,9 +119,9 @@ def parse_factory(text: str) -> FactoryString:
     parts = re.split(r",(?![^()]*\))", text)
     transforms: list[Transform] = []
     while parts and (match := TRANSFORM.fullmatch(parts[0])):
-        unit, pca, whitens, kept, opq, rotated, rr, random = match.groups()
-        width = kept or rotated or random
-        kind = unit or pca or opq or rr
+        norm, pca, whitens, pca_dim, opq, opq_dim, rr, rr_dim = match.groups()
+        width = pca_dim or opq_dim or rr_dim
+        kind = norm or pca or opq or rr
         transforms.append(Transform(kind, int(width) if width else None, bool(whitens)))
         parts.pop(0)
     refinement = lists = links = None

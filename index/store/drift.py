@@ -1,4 +1,4 @@
-"""New keys (n, d_image) and an index -> how near its rows they lie, compared with its own rows."""
+"""New keys (n, d_image) and an index -> how near its rows they are, compared with its own rows."""
 
 from typing import NamedTuple
 

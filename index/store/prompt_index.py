@@ -151,7 +151,7 @@ class PromptIndex:
         """
         if self._key_scores is None:
             raise ConfigError(
-                f"{self.folder} keeps no keys, which a search on the GPU needs; rebuild it with "
+                f"{self.folder} stores no keys, which a search on the GPU needs; rebuild it with "
                 "`index.keep_keys: true`"
             )
         self._gpu_scan = scan_on_gpus(self._key_scores, devices)

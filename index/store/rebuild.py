@@ -64,7 +64,7 @@ def read_content(folder: Path) -> IndexContent:
     index = PromptIndex.load(folder)
     if index.keys is None:
         raise UnpromptError(
-            f"{folder} keeps no keys, which merging and rebuilding need; build it again with "
+            f"{folder} stores no keys, which merging and rebuilding need; build it again with "
             "`--set index.keep_keys=true`"
         )
     manifest = index.manifest

@@ -28,7 +28,7 @@ class IndexContent(NamedTuple):
     """The rows that go into an index, with their keys and targets."""
 
     rows: pl.DataFrame  # ROWS
-    keys: Matrix  # (n, d_image) unit length; if it lies on disk, it is never read whole
+    keys: Matrix  # (n, d_image) unit length; a matrix on disk is never read whole
     targets: Matrix  # (n, d_prompt) unit length
     space: str  # of the encoder that made the keys
     target_space: str  # of the prompt encoder that made the targets

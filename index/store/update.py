@@ -136,7 +136,9 @@ def _check_content(index: PromptIndex, content: IndexContent) -> None:
     index.check_encoder(content.space)
     check_same_space(manifest.target_space, content.target_space, "the new targets", remedy)
     if manifest.keys != content.key_kind:
-        raise ConfigError(f"the index' keys are {manifest.keys}s, the new ones {content.key_kind}s")
+        raise ConfigError(
+            f"the keys of the index are of {manifest.keys}s, the new ones of {content.key_kind}s"
+        )
     counts = (content.rows.height, len(content.keys), len(content.targets))
     if len(set(counts)) != 1:
         raise UnpromptError(f"wanted as many rows as keys and targets, got {counts}")
@@ -170,11 +172,11 @@ def _notes(index: PromptIndex, new: IndexContent) -> tuple[str, ...]:
     if drift is not None and drift.is_large:
         notes.append(
             f"the new rows are unlike the index: their nearest row is at {drift.new:.3f} (median), "
-            f"that of its own rows at {drift.stored:.3f}; `unprompt index rebuild` trains it anew"
+            f"that of its own rows at {drift.stored:.3f}; `unprompt index rebuild` trains it again"
         )
     if manifest.stored + len(new.keys) > MAX_GROWTH * manifest.trained_rows:
         notes.append(
             f"the index was trained on {manifest.trained_rows:,} rows and now has "
-            f"{manifest.ntotal + len(new.keys):,}; `unprompt index rebuild` trains it anew"
+            f"{manifest.ntotal + len(new.keys):,}; `unprompt index rebuild` trains it again"
         )
     return tuple(notes)

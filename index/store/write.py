@@ -47,7 +47,7 @@ def write_index(
 ) -> IndexManifest:
     """Train, fill and write an index; `held_out` (q, d_image) are queries that measure recall.
 
-    The same content gives the same bytes. `engine` fills content that lies on disk, in parts; after
+    The same content gives the same bytes. `engine` fills content from disk, in parts; after
     a kill the next call continues with the parts that are there. A later generation is written
     beside the current one, then its manifest replaces the current one. Raises UnpromptError where
     there is nothing to index, ConfigError where no index fits the settings.

@@ -68,7 +68,7 @@ def start_embeddings(folder: Path, info: EmbeddingsInfo) -> None:
     path = folder / DESCRIPTION
     if path.is_file():
         begun = read_embeddings_info(folder)
-        remedy = f"Choose another output, or delete {folder} to embed it anew."
+        remedy = f"Choose another output, or delete {folder} to embed again."
         check_same_space(info.space, begun.space, str(folder), remedy)
         return
     write_json(path, write_settings(info), shared=True)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import comb, factorial, prod
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -54,20 +54,8 @@ class ChainConfig:
             raise ConfigError(f"--length must be from 2 to 5, got {self.length}")
 
 
-class _Sets(Protocol):
-    """Numbered sets of clusters, from which captions are chosen."""
-
-    count: int
-
-    def size(self, number: int) -> int:
-        """Number of choices of captions from the set."""
-
-    def choose(self, number: int, rank: int) -> Sequence[int]:
-        """Rows of the captions in choice number `rank`."""
-
-
 class _Across:
-    """Every set of `length` clusters; a choice is one caption per cluster."""
+    """Every set of `length` clusters, numbered; a choice is one caption per cluster."""
 
     def __init__(self, members: Sequence[np.ndarray], length: int):
         self._members, self._length = members, length
@@ -79,9 +67,11 @@ class _Across:
             )
 
     def size(self, number: int) -> int:
+        """Number of choices of captions from set `number`."""
         return prod(len(self._members[cluster]) for cluster in self._clusters(number))
 
     def choose(self, number: int, rank: int) -> Sequence[int]:
+        """Rows of the captions in choice number `rank`."""
         clusters = self._clusters(number)
         places = unrank_product(rank, [len(self._members[cluster]) for cluster in clusters])
         return [int(self._members[c][p]) for c, p in zip(clusters, places, strict=True)]
@@ -91,7 +81,7 @@ class _Across:
 
 
 class _Within:
-    """Every cluster with `length` captions or more; a choice is `length` of them."""
+    """The same for every cluster with `length` captions or more; a choice is `length` of them."""
 
     def __init__(self, members: Sequence[np.ndarray], length: int):
         self._members = [rows for rows in members if len(rows) >= length]
@@ -122,8 +112,7 @@ def draw_chains(labels: np.ndarray, config: ChainConfig) -> Iterator[Chain]:
     order = np.argsort(labels, kind="stable")
     starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
     members = np.split(order, starts[1:])
-    kind = _Across if config.mode == "across" else _Within
-    sets: _Sets = kind(members, config.length)
+    sets = (_Across if config.mode == "across" else _Within)(members, config.length)
     seed = (METHOD, config.seed)
     left: Sequence[int] = range(sets.count)
     round_number = 0

@@ -6,7 +6,7 @@ better one is measured on the half of the prompts that neither was fitted on.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,17 +17,6 @@ PENALTIES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)  # relative to the mean vari
 NEIGHBOR_COUNTS = (5, 10, 20, 50, 100)
 MIN_PROMPTS = 20
 HARDEST_SHARE = 0.2  # of the held-out half, whose mean cosine is reported
-
-
-class Difficulty(Protocol):
-    """A model of expected cosines."""
-
-    @property
-    def name(self) -> str:
-        """The kind of model, with its setting."""
-
-    def predict(self, vectors: np.ndarray) -> np.ndarray:
-        """Unit vectors (n, d) -> expected cosines (n,)."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +42,23 @@ class Quality:
 
 
 class RidgeDifficulty:
-    """expected = bias + weights . vector"""
+    """Expected cosine = bias + weights . vector."""
 
     def __init__(self, weights: np.ndarray, bias: float, penalty: float):
         self._weights, self._bias, self._penalty = weights, bias, penalty
 
     @property
     def name(self) -> str:
+        """The kind of model, with its setting."""
         return f"ridge, penalty {self._penalty:g}"
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
+        """Unit vectors (n, d) -> expected cosines (n,)."""
         return np.asarray(vectors, np.float64) @ self._weights + self._bias
 
 
 class KnnDifficulty:
-    """expected = the mean of the k nearest prompts"""
+    """Expected cosine = mean over the k nearest prompts."""
 
     def __init__(self, vectors: np.ndarray, cosines: np.ndarray, k: int):
         self._vectors, self._cosines, self._k = vectors, cosines, k
@@ -79,6 +70,9 @@ class KnnDifficulty:
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         rows = nearest(vectors, self._vectors, self._k)[1]
         return np.asarray(self._cosines[rows].mean(axis=1))
+
+
+Difficulty = RidgeDifficulty | KnnDifficulty
 
 
 def fit_difficulty(vectors: np.ndarray, cosines: np.ndarray) -> Difficulty:

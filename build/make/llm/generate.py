@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
 from random import Random
-from typing import Protocol
 
 from unprompt.build.make.llm.answers import parse_answer
 from unprompt.build.make.llm.call_log import Call, CallLog
-from unprompt.build.make.llm.chat import Answer, MalformedAnswer
+from unprompt.build.make.llm.chat import ChatClient, MalformedAnswer
 from unprompt.build.make.llm.collect import METHOD, LlmConfig, PromptCollector
 from unprompt.build.make.prompt_file import MadePrompts
 from unprompt.index.base.durable import stable_id
@@ -24,18 +23,8 @@ from unprompt.index.base.progress import SILENT, Progress
 MAX_FAILED_IN_A_ROW = 5  # more mean that the endpoint is broken
 
 
-class Chat(Protocol):
-    """A language model that answers one message at a time."""
-
-    def ask(self, message: str) -> Answer:
-        """The answer; raises MalformedAnswer if it has no text, EndpointError for a refusal."""
-
-    def stop(self) -> None:
-        """Make no further attempt."""
-
-
 def ask_model(
-    chat: Chat,
+    chat: ChatClient,
     config: LlmConfig,
     examples: Sequence[str],
     log: CallLog,
@@ -59,7 +48,11 @@ def first_message(config: LlmConfig, examples: Sequence[str]) -> str:
 
 
 def _prompts(
-    chat: Chat, config: LlmConfig, examples: Sequence[str], log: CallLog, collector: PromptCollector
+    chat: ChatClient,
+    config: LlmConfig,
+    examples: Sequence[str],
+    log: CallLog,
+    collector: PromptCollector,
 ) -> Iterator[str]:
     """New prompts, round by round, until no call is left."""
     in_a_row = 0
@@ -88,7 +81,7 @@ def _prompts(
 
 
 def _make_calls(
-    chat: Chat, config: LlmConfig, shown: Mapping[int, tuple[str, ...]], log: CallLog
+    chat: ChatClient, config: LlmConfig, shown: Mapping[int, tuple[str, ...]], log: CallLog
 ) -> None:
     """Make the calls of a round in threads; each is logged as soon as it is answered."""
 
@@ -115,7 +108,7 @@ def _make_calls(
         raise refused
 
 
-def _call(chat: Chat, number: int, examples: tuple[str, ...], message: str) -> Call:
+def _call(chat: ChatClient, number: int, examples: tuple[str, ...], message: str) -> Call:
     """Make one call; an answer without prompts is a failed call, not an error."""
     try:
         answer = chat.ask(message)

@@ -1,6 +1,6 @@
-"""The answer for one picture: vector, prompt, candidates, neighbours, and how far to trust it."""
+"""The result for one picture: vector, prompt, candidates, neighbors and expected cosine."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,37 +10,37 @@ from unprompt.inversion.metadata.picture_metadata import WrittenPrompt
 
 
 class Candidate(NamedTuple):
-    """A known prompt near the answer."""
+    """A known prompt of the index, near the answer."""
 
     prompt: str
-    score: float  # cosine of its vector to the answer
-    similarity: float  # cosine of its render to the query picture, in the index' space
-    weight: float  # its share of the kNN estimate
-    row: int
-    row_id: int
+    score: float  # cosine of its target vector to the answer's vector
+    similarity: float  # cosine of its key to the query's key, in the index's space
+    weight: float  # its weight in the kNN estimate; local ridge also gives weights below 0
+    row: int  # its row in this generation of the index
+    row_id: int  # its permanent 64-bit id
 
 
 @dataclass(frozen=True)
 class Inversion:
-    """The answer for one picture."""
+    """The result for one picture: vectors of length d_prompt, 384 for all-MiniLM-L6-v2."""
 
-    prompt: str  # composed, or the best candidate; empty where there is neither
-    vector: np.ndarray  # (d_prompt,) unit length: the blend
-    knn: np.ndarray  # (d_prompt,) the neighbours' part
-    head: np.ndarray  # (d_prompt,) the head's part
-    alpha: float  # weight of the neighbours' part
-    candidates: tuple[Candidate, ...]  # best score first
-    neighbors: tuple[Candidate, ...]  # heaviest first
-    expected_cosine: float | None = None  # to the true prompt's vector; None: not calibrated
-    outside: bool = False  # unlike anything in the index: the frozen classes answer
-    novelty: float | None = None  # over 1 is outside; None: the bundle has no fallback
-    phrases: tuple[Origin, ...] = ()  # of a composed prompt, in order
+    prompt: str  # composed, or the best candidate; empty if there is neither
+    vector: np.ndarray  # (d_prompt,) float32, unit length: the blend of `knn` and `head`
+    knn: np.ndarray  # (d_prompt,) the estimate from the neighbors
+    head: np.ndarray  # (d_prompt,) the estimate of the regression head
+    alpha: float  # weight of `knn` in the blend, from 0 to 1
+    candidates: tuple[Candidate, ...]  # highest score first
+    neighbors: tuple[Candidate, ...]  # highest weight first
+    expected_cosine: float | None = None  # of `vector` to the true prompt's; None: not calibrated
+    outside: bool = False  # unlike every picture of the index: ImageNet classes are the answer
+    novelty: float | None = None  # above 1 is outside; None: the bundle has no fallback
+    phrases: tuple[Origin, ...] = ()  # of a composed prompt, in order, with their origins
     text_cosine: float | None = None  # of the composed prompt's vector to `vector`
-    negative_prompt: str | None = None
-    metadata_prompt: WrittenPrompt | None = field(default=None)  # what the file itself says
+    negative_prompt: str | None = None  # None unless the query asks for one
+    metadata_prompt: WrittenPrompt | None = None  # the prompt in the file's own metadata
 
     def as_json(self) -> dict[str, Any]:
-        """All of it with plain JSON values; the parts' own vectors are left out."""
+        """The fields as plain JSON values, without the vectors `knn` and `head`."""
         written = self.metadata_prompt
         return {
             "prompt": self.prompt,

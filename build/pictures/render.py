@@ -23,7 +23,7 @@ from unprompt.index.images.shards import (
     iterate_images,
     pending,
     read_shard_rows,
-    table_is_whole,
+    table_is_intact,
     write_shard,
 )
 
@@ -191,7 +191,7 @@ def _store(one: tuple[Drawn, str], config: RenderConfig) -> _Picture:
 def _reusable_pictures(job: ShardJob) -> dict[int, _Picture]:
     """Pictures that an earlier run drew for the same rows and whose digests match."""
     found: dict[str, bytes] = {}
-    if not table_is_whole(job.folder, job.shard):
+    if not table_is_intact(job.folder, job.shard):
         return {}
     try:
         rows = read_shard_rows(job.folder, job.shard)

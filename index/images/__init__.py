@@ -1,1 +1,1 @@
-"""Pictures, one by one and in shards."""
+"""Pictures: single files, memory, and numbered webdataset shards."""

@@ -1,4 +1,4 @@
-"""An img2dataset shard's parquet and tar to our images table: foreign columns -> IMAGES rows."""
+"""The parquet file and tar of an img2dataset shard -> a table with the columns IMAGES."""
 
 from pathlib import Path
 
@@ -12,13 +12,14 @@ from unprompt.index.images.tars import read_member, tar_members
 CAPTION_COLUMNS = ("caption", "prompt", "text")
 GENERATOR = "unknown"
 SEED = 0
-NO_PROMPT = "no prompt: the row has no caption and the tar no .txt member for it"
+NO_PROMPT = "no prompt: the row has no caption, and the tar has no .txt member for it"
 
 
 def from_img2dataset(table: pl.DataFrame, tar: Path, shard: int) -> pl.DataFrame:
-    """IMAGES rows of what img2dataset wrote; a row without any prompt becomes a failed one.
+    """IMAGES rows of a shard that img2dataset wrote. A row without a prompt gets status failed.
 
-    `sha256` is passed on: img2dataset takes it of the file it downloaded, before resizing.
+    `sha256` is copied: img2dataset computes it from the downloaded file, before resizing. Raises
+    CorpusError if the table has no column `key` or `status`.
     """
     missing = [column for column in ("key", "status") if column not in table.columns]
     if missing:
@@ -70,7 +71,7 @@ def _column_or_null(rows: pl.DataFrame, column: str) -> pl.Expr:
 
 
 def _with_prompts(rows: pl.DataFrame, tar: Path) -> pl.DataFrame:
-    """`rows` with a `prompt` column, from the caption, else from the tar's .txt members."""
+    """`rows` with a column `prompt`: the caption, or else the .txt member in the tar."""
     column = next((name for name in CAPTION_COLUMNS if name in rows.columns), None)
     captions = (
         pl.Series([None] * rows.height, dtype=pl.String)
@@ -87,7 +88,7 @@ def _with_prompts(rows: pl.DataFrame, tar: Path) -> pl.DataFrame:
 
 
 def _read_texts(tar: Path, keys: set[str]) -> dict[str, str]:
-    """The .txt members of `keys`: key -> prompt."""
+    """Prompt by key, from the .txt members of `keys`."""
     texts = {}
     for member in tar_members(tar):
         key, _, extension = Path(member.name).name.partition(".")

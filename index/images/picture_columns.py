@@ -1,19 +1,19 @@
-"""A parquet file's schema -> the column with encoded pictures, as the field writes them.
+"""A parquet file's schema -> the column that holds encoded pictures.
 
-That is a column of bytes, or Hugging Face's struct of `bytes` and `path`.
+Such a column holds bytes, or structs of `bytes` and `path` as Hugging Face datasets writes them.
 """
 
 from typing import Any
 
 import polars as pl
 
-COLUMNS = ("image", "jpg", "png", "webp", "bytes", "img")
-NAMES = ("path", "file_name", "filename", "key", "id")
+PICTURE_COLUMNS = ("image", "jpg", "png", "webp", "bytes", "img")
+NAME_COLUMNS = ("path", "file_name", "filename", "key", "id")
 
 
 def find_picture_column(schema: pl.Schema) -> str | None:
-    """The column that holds pictures; None where none does."""
-    for column in (*COLUMNS, *schema):
+    """The column that holds pictures; None if there is none."""
+    for column in (*PICTURE_COLUMNS, *schema):
         kind = schema.get(column)
         if kind == pl.Binary or (kind is not None and fields_of(kind).get("bytes") == pl.Binary):
             return column
@@ -21,8 +21,8 @@ def find_picture_column(schema: pl.Schema) -> str | None:
 
 
 def name_of_picture(schema: pl.Schema, column: str) -> pl.Expr:
-    """What each row calls its picture; null where it has no name."""
-    named = next((name for name in NAMES if schema.get(name) == pl.String), None)
+    """An expression for the name of each row's picture; null for a row without one."""
+    named = next((name for name in NAME_COLUMNS if schema.get(name) == pl.String), None)
     if named is not None:
         return pl.col(named)
     if "path" in fields_of(schema[column]):
@@ -31,5 +31,5 @@ def name_of_picture(schema: pl.Schema, column: str) -> pl.Expr:
 
 
 def fields_of(kind: pl.DataType) -> dict[str, Any]:
-    """The fields of a struct; none of any other type."""
+    """The fields of a struct by name; empty for any other type."""
     return dict(kind.to_schema()) if isinstance(kind, pl.Struct) else {}

@@ -1,4 +1,4 @@
-"""A picture file's bytes to an RGB image, and back: file or bytes -> (h, w, 3) uint8 -> bytes."""
+"""Decoding and encoding of one picture: file or bytes -> RGB image, (h, w, 3) uint8 -> bytes."""
 
 import io
 import stat
@@ -16,10 +16,10 @@ MAX_BYTES = 256 * 2**20
 PICTURE_SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif",
 )  # fmt: skip
-# Left out on purpose: formats that start other programs (EPS) or that any bytes pass for (TGA).
+# Not EPS, which starts another program, and not TGA, for which any bytes pass.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000")
-# Thrice as fast as Pillow's own choice, for files 4% larger (512 px renders).
-LOSSLESS_EFFORT = {"quality": 0, "method": 1}
+# Three times as fast as Pillow's default; files of 512 px renders grow by 4%.
+LOSSLESS_OPTIONS = {"quality": 0, "method": 1}
 
 PictureFormat = Literal["png", "webp", "jpg"]
 PictureQuality = int | Literal["lossless"]  # 1 to 100; lossless is for webp
@@ -27,7 +27,7 @@ PictureQuality = int | Literal["lossless"]  # 1 to 100; lossless is for webp
 
 @dataclass(frozen=True)
 class PictureLimits:
-    """What is still opened: pixels as the header declares them, bytes as the file holds them."""
+    """The largest picture that is opened: pixels by its header, bytes of its file."""
 
     max_pixels: int = MAX_PIXELS
     max_bytes: int = MAX_BYTES
@@ -43,10 +43,10 @@ DEFAULT_LIMITS = PictureLimits()
 def open_picture(
     source: Path | bytes | BinaryIO | Image.Image, name: str, limit: PictureLimits = DEFAULT_LIMITS
 ) -> Image.Image:
-    """The first frame as RGB, upright, transparency on white; its text chunks stay in `.info`.
+    """Decode the first frame: RGB, upright by its EXIF block, transparency on white.
 
-    A Pillow image is copied as it stands: the frame that it shows, turned as its EXIF block says.
-    Raises UnreadableImageError, before decoding where the header declares too many pixels.
+    A Pillow image gives a new image of its current frame. Text chunks stay in `.info`. `name` is
+    for errors. Raises UnreadableImageError; for too many pixels it does so before it decodes.
     """
     content = b"" if isinstance(source, Image.Image) else read_picture(source, name, limit)
     try:
@@ -97,12 +97,12 @@ def read_picture(
 
 
 def to_array(image: Image.Image) -> np.ndarray:
-    """(h, w, 3) uint8 of an image that `open_picture` gave, or of any that Pillow can make RGB."""
+    """An image -> (h, w, 3) uint8, transparency on white; EXIF is not applied."""
     return np.array(image if image.mode == "RGB" else _to_rgb(image), dtype=np.uint8)
 
 
 def encode_picture(array: np.ndarray, format: PictureFormat, quality: PictureQuality = 95) -> bytes:
-    """Encode (h, w, 3) uint8; the same array gives the same bytes. PNG ignores `quality`."""
+    """Encode (h, w, 3) uint8. The same array gives the same bytes; PNG ignores `quality`."""
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
         raise ConfigError(
             f"a picture to encode must be uint8 of shape (h, w, 3), got {array.dtype} {array.shape}"
@@ -113,7 +113,7 @@ def encode_picture(array: np.ndarray, format: PictureFormat, quality: PictureQua
         if format == "png":
             image.save(buffer, "PNG", compress_level=6)
         elif quality == "lossless":
-            image.save(buffer, "WEBP", lossless=True, **LOSSLESS_EFFORT)
+            image.save(buffer, "WEBP", lossless=True, **LOSSLESS_OPTIONS)
         elif format == "webp":
             image.save(buffer, "WEBP", quality=quality, method=4)
         elif format == "jpg":
@@ -128,10 +128,12 @@ def encode_picture(array: np.ndarray, format: PictureFormat, quality: PictureQua
 
 
 def check_quality(format: PictureFormat, quality: PictureQuality) -> None:
-    """Raise ConfigError for a quality that pictures of this format cannot have."""
+    """Raise ConfigError for a quality that the format does not have."""
     if quality == "lossless":
         if format != "webp":
-            raise ConfigError(f"picture quality lossless is for webp, got {format}; png always is")
+            raise ConfigError(
+                f"picture quality lossless is for webp, got {format}; png is always lossless"
+            )
     elif not 1 <= quality <= 100:
         raise ConfigError(f"picture quality must be from 1 to 100, got {quality}")
 
@@ -176,17 +178,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _scale_to_8_bits(image: Image.Image) -> Image.Image:
-    """Grey of more than 8 bits to L: over the mode's own range where known, else stretched."""
-    grey = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
-    low, high = float(grey.min()), float(grey.max())
+    """Gray of more than 8 bits -> L: from the mode's range if it is known, or else stretched."""
+    gray = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
+    low, high = float(gray.min()), float(gray.max())
     if image.mode == "F" and low >= 0 and high <= 255:
         top = 1.0 if high <= 1 else 255.0
     elif image.mode != "F" and low >= 0 and high <= 65535:
         top = 65535.0
     else:
-        grey -= low
+        gray -= low
         top = (high - low) or 1.0
-    scaled = np.rint(grey * (255.0 / top)).astype(np.uint8)
+    scaled = np.rint(gray * (255.0 / top)).astype(np.uint8)
     transparent = image.info.get("transparency")
     if image.mode.startswith("I;16") and isinstance(transparent, int):
         scaled[np.asarray(image) == transparent] = 255

@@ -1,4 +1,4 @@
-"""The rows and pictures of one shard, checked to agree: IMAGES (n rows) -> IMAGES with its keys."""
+"""The images table of one shard (n rows) and its n pictures -> the table with keys and digests."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ MAX_SHARDS = 100_000
 
 
 def sample_key(shard: int, row: int) -> str:
-    """The sample's name in its tar: 5 digits of shard, 4 of row."""
+    """The name of a sample in its tar: 5 digits for the shard, 4 for the row."""
     if not 0 <= shard < MAX_SHARDS or not 0 <= row < MAX_ROWS:
         raise CorpusError(
             f"a shard number must be below {MAX_SHARDS} and a row below {MAX_ROWS}, got {shard} "
@@ -26,7 +26,10 @@ def sample_key(shard: int, row: int) -> str:
 def complete_rows(
     shard: int, rows: pl.DataFrame, encoded: Sequence[bytes | None], extensions: Sequence[str]
 ) -> pl.DataFrame:
-    """The rows as they are stored, once they are known to agree with the pictures."""
+    """Check that rows and pictures agree, and fill `key`, `shard` and `sha256`.
+
+    Raises CorpusError if they disagree. A failed row has None in `encoded`.
+    """
     check_schema(rows, IMAGES, f"the images table of shard {shard}")
     keys = [sample_key(shard, row) for row in range(rows.height)]
     wanted = ["failed" if content is None else "success" for content in encoded]

@@ -1,6 +1,6 @@
-"""Numbered webdataset shards: images table (n rows), n encoded pictures <-> 00000.tar, .parquet.
+"""Numbered webdataset shards: an images table and its encoded pictures <-> 00000.tar, .parquet.
 
-`00000_stats.json` is written last: it marks the shard as done and records the digests of both.
+`00000_stats.json` is written last. It marks the shard as finished and holds the digests of both.
 """
 
 import json
@@ -29,24 +29,24 @@ from unprompt.index.images.tars import TarMember, read_member, tar_members, writ
 
 STATS_NAME = re.compile(r"(\d{5})_stats\.json")
 CACHED_TABLES = 32
-MEND = (
-    "`unprompt build CONFIG --stage images` finds it and makes it again; for a shard of "
-    "img2dataset delete its files and run that again"
+REMEDY = (
+    "`unprompt build CONFIG --stage images` finds and renders it again; for a shard of "
+    "img2dataset, delete its files and run img2dataset again"
 )
 
 
 def tar_path(folder: Path, shard: int) -> Path:
-    """Where the shard's pictures are."""
+    """The tar with the shard's pictures."""
     return folder / f"{shard:05d}.tar"
 
 
 def parquet_path(folder: Path, shard: int) -> Path:
-    """Where the shard's images table is."""
+    """The parquet file with the shard's images table."""
     return folder / f"{shard:05d}.parquet"
 
 
 def stats_path(folder: Path, shard: int) -> Path:
-    """The shard's done marker."""
+    """The JSON file that marks the shard as finished."""
     return folder / f"{shard:05d}_stats.json"
 
 
@@ -59,8 +59,8 @@ def write_shard(
 ) -> None:
     """Write one shard; the same rows give the same bytes. A failed row has None in `encoded`.
 
-    `extension` is the format of all pictures, or of each. Fills `key`, `shard` and `sha256`;
-    raises CorpusError where rows and pictures do not agree.
+    `extension` is one format for all pictures, or one for each. Fills `key`, `shard` and `sha256`.
+    Raises CorpusError if rows and pictures disagree.
     """
     extensions = [extension] * rows.height if isinstance(extension, str) else list(extension)
     table = complete_rows(shard, rows, encoded, extensions)
@@ -85,7 +85,7 @@ def write_shard(
 def _samples(
     table: pl.DataFrame, encoded: Sequence[bytes | None], extensions: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of picture, prompt and row, for each row with a picture."""
+    """(name, content) of the picture, the prompt and the row, for each row with a picture."""
     rows = table.iter_rows(named=True)
     for row, content, extension in zip(rows, encoded, extensions, strict=True):
         if content is not None:
@@ -95,18 +95,18 @@ def _samples(
 
 
 def is_done(folder: Path, shard: int) -> bool:
-    """Whether the stats file, which comes last, and the files it speaks of are there."""
+    """Whether the shard is finished: its stats file, tar and parquet file exist."""
     paths = (stats_path(folder, shard), tar_path(folder, shard), parquet_path(folder, shard))
     return all(path.is_file() for path in paths)
 
 
 def pending(folder: Path, shards: Iterable[int]) -> list[int]:
-    """The shards still to be made, in the order given."""
+    """The shards that are not finished, in the given order."""
     return [shard for shard in shards if not is_done(folder, shard)]
 
 
 def done_shards(folder: Path) -> list[int]:
-    """The numbers of all finished shards, ascending; raises CorpusError where there is none."""
+    """The numbers of all finished shards, ascending; raises CorpusError if there is none."""
     paths = folder.iterdir() if folder.is_dir() else ()
     matches = (STATS_NAME.fullmatch(path.name) for path in paths)
     shards = sorted(int(match[1]) for match in matches if match)
@@ -120,7 +120,7 @@ def done_shards(folder: Path) -> list[int]:
 
 
 def read_rows(folder: Path) -> pl.DataFrame:
-    """The images table over all finished shards, ours or img2dataset's: one row per input."""
+    """The images table of all finished shards, from unprompt or img2dataset: a row per picture."""
     return pl.concat([read_shard_rows(folder, shard) for shard in done_shards(folder)])
 
 
@@ -130,19 +130,22 @@ def read_shard_rows(folder: Path, shard: int) -> pl.DataFrame:
     try:
         table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DamagedFileError(f"{path} is not a readable table ({error}); {MEND}") from error
+        raise DamagedFileError(f"{path} is not a readable table ({error}); {REMEDY}") from error
     if "image_id" in table.columns:
         return check_schema(table, IMAGES, str(path))
     return from_img2dataset(table, tar_path(folder, shard), shard)
 
 
 def failed_rows(folder: Path) -> pl.DataFrame:
-    """The rows without a picture, each with its error_message."""
+    """The rows without a picture; `error_message` says why."""
     return read_rows(folder).filter(pl.col("status") != "success")
 
 
 def iterate_images(folder: Path, shard: int) -> Iterator[tuple[str, bytes]]:
-    """(key, encoded picture) of a shard in order; a cut tar gives what is whole, then raises."""
+    """(key, encoded picture) of a shard, in order.
+
+    For a truncated tar, yields the complete pictures and then raises DamagedFileError.
+    """
     path = tar_path(folder, shard)
     for key, member in _image_members(path):
         yield key, read_member(path, member)
@@ -155,20 +158,23 @@ def _image_members(path: Path) -> Iterator[tuple[str, TarMember]]:
             if f".{extension.lower()}" in PICTURE_SUFFIXES:
                 yield key, member
     except DamagedFileError as error:
-        raise DamagedFileError(f"{error}; {MEND}") from error
+        raise DamagedFileError(f"{error}; {REMEDY}") from error
 
 
 class ImageShards:
-    """Single pictures of a folder of shards by key; a tar is scanned once, at its first use."""
+    """Random access to the pictures of a folder of shards, by key. Any thread may use it.
+
+    A tar is scanned once, at its first use; the tables of the last 32 tars are kept.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # shard -> sorted keys, offsets and sizes: 24 bytes a picture
+        # By shard: sorted keys, offsets and sizes, 24 bytes per picture.
         self._tables: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._lock = threading.Lock()  # a demo asks from many threads
+        self._lock = threading.Lock()
 
     def image(self, key: str) -> bytes:
-        """The encoded picture of `key`; raises CorpusError where there is none."""
+        """The encoded picture of `key`; raises CorpusError if there is none."""
         if not re.fullmatch(r"[0-9]{9}", key):
             raise CorpusError(f"an image key has 9 digits, got {key!r}")
         shard = int(key[:5])
@@ -192,17 +198,17 @@ class ImageShards:
 
 
 def verify(folder: Path) -> None:
-    """Read every finished shard and compare its digests; raises DamagedFileError naming all faults.
+    """Read every finished shard and compare its digests; raises DamagedFileError with all faults.
 
-    img2dataset records no digests: of its shards, only that tar and table are whole is checked.
+    img2dataset records no digests; its tars and tables are only checked to be complete.
     """
     faults = [fault for shard in done_shards(folder) for fault in find_damaged(folder, shard)]
     if faults:
-        raise DamagedFileError(f"{'; '.join(faults)}; {MEND}")
+        raise DamagedFileError(f"{'; '.join(faults)}; {REMEDY}")
 
 
-def table_is_whole(folder: Path, shard: int) -> bool:
-    """Whether the images table of one of our finished shards is the one that was written."""
+def table_is_intact(folder: Path, shard: int) -> bool:
+    """Whether the images table of a finished shard still has the recorded digest."""
     try:
         stats = read_json(stats_path(folder, shard))
         return bool(stats["sha256"]["parquet"] == digest_file(parquet_path(folder, shard)))
@@ -211,7 +217,7 @@ def table_is_whole(folder: Path, shard: int) -> bool:
 
 
 def find_damaged(folder: Path, shard: int) -> list[str]:
-    """What does not match of one finished shard's files; empty where all is whole."""
+    """A message per file of a finished shard that is damaged; empty if all are intact."""
     try:
         stats = read_json(stats_path(folder, shard))
         digests = stats.get("sha256") if isinstance(stats, dict) else None

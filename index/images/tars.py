@@ -1,4 +1,4 @@
-"""Files to a plain tar and back, by offset: (name, bytes) -> tar -> (name, offset, size)."""
+"""Uncompressed tars, read by offset: (name, bytes) pairs -> tar -> (name, offset, size)."""
 
 import io
 import os
@@ -14,7 +14,7 @@ END_MARK = bytes(tarfile.BLOCKSIZE)
 
 @dataclass(frozen=True)
 class TarMember:
-    """Where one file's bytes lie in an uncompressed tar."""
+    """The position of one file's bytes in an uncompressed tar."""
 
     name: str
     offset: int
@@ -22,24 +22,24 @@ class TarMember:
 
 
 def write_tar(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Write (name, content) in order as USTAR without times or owners: same files, same bytes."""
+    """Write (name, content) pairs as USTAR, without times and owners: same files, same bytes."""
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
         for name, content in files:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
-            _forget(tar)
+            _drop_headers(tar)
 
 
 def tar_members(path: Path) -> Iterator[TarMember]:
-    """The whole files of the tar; then, where it is cut or broken, raises DamagedFileError."""
+    """The complete files of a tar; then raises DamagedFileError if it is truncated or damaged."""
     whole = 0
     try:
         with path.open("rb") as handle, tarfile.open(fileobj=handle, mode="r:") as tar:
             size_bytes = os.fstat(handle.fileno()).st_size
             while (entry := tar.next()) is not None:
-                _forget(tar)
-                # a size below zero would send tarfile round for ever
+                _drop_headers(tar)
+                # tarfile loops forever on a negative size
                 if entry.size < 0 or entry.offset_data + entry.size > size_bytes:
                     raise DamagedFileError(
                         f"{path} is cut short or broken after {whole} whole files, in {entry.name}"
@@ -47,7 +47,7 @@ def tar_members(path: Path) -> Iterator[TarMember]:
                 if entry.isreg() and not entry.issparse():
                     whole += 1
                     yield TarMember(entry.name, entry.offset_data, entry.size)
-            # tarfile takes a cut or a broken header between two members for the end
+            # tarfile takes a damaged header between two members for the end of the tar
             handle.seek(tar.offset)
             if handle.read(tarfile.BLOCKSIZE) != END_MARK:
                 raise DamagedFileError(
@@ -63,7 +63,7 @@ def tar_members(path: Path) -> Iterator[TarMember]:
 
 
 def read_member(path: Path, member: TarMember) -> bytes:
-    """One member's bytes, read straight from its offset."""
+    """The bytes of one member, read from its offset."""
     try:
         with path.open("rb") as handle:
             handle.seek(member.offset)
@@ -75,6 +75,6 @@ def read_member(path: Path, member: TarMember) -> bytes:
     return content
 
 
-def _forget(tar: tarfile.TarFile) -> None:
-    """Drop the headers passed so far: tarfile keeps every one, 1 kB a member."""
+def _drop_headers(tar: tarfile.TarFile) -> None:
+    """Drop the headers that were read so far: tarfile keeps them all, 1 kB per member."""
     tar.members.clear()  # type: ignore[attr-defined]

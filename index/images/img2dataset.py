@@ -12,7 +12,7 @@ from unprompt.index.images.tars import read_member, tar_members
 CAPTION_COLUMNS = ("caption", "prompt", "text")
 GENERATOR = "unknown"
 SEED = 0
-NO_PROMPT = "no prompt: the row has no caption, and the tar has no .txt member for it"
+NO_PROMPT = "no prompt: the row has no caption and the tar no .txt member for it"
 
 
 def from_img2dataset(table: pl.DataFrame, tar: Path, shard: int) -> pl.DataFrame:

@@ -1,1 +1,1 @@
-"""An image to the prompt behind it: neighbours, head, blend."""
+"""A picture -> the prompt behind it: kNN estimate, regression head, blend, composed prompt."""

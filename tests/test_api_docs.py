@@ -10,6 +10,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 PAGE = Path(__file__).parents[1] / "docs" / "api.md"
+PARAMETERS = (
+    "a red fox\nNegative prompt: blurry\n"
+    "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1234, Size: 64x64, Model: sd2"
+)
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
 
 
@@ -26,7 +30,7 @@ def test_every_snippet_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = PngInfo()
-    text.add_text("parameters", "a red fox\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a")
+    text.add_text("parameters", PARAMETERS)
     tiny_pictures[0].save(tmp_path / "picture.png", pnginfo=text)
     (tmp_path / "renders").mkdir()
     for place, picture in enumerate(tiny_pictures[1:4]):

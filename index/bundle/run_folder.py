@@ -20,11 +20,6 @@ class RunFolder:
     path: Path
 
     @property
-    def name(self) -> str:
-        """Last part of the path."""
-        return self.path.name
-
-    @property
     def corpus(self) -> Path:
         """Prompts and their target vectors."""
         return self.path / "corpus"

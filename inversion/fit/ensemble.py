@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,12 +21,17 @@ from unprompt.index.bundle.bundle import (
     seal_bundle,
 )
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.inversion.estimate.blend import MAIN, Blend, save_blend
-from unprompt.inversion.estimate.confidence import Confidence, fit_confidence, save_confidence
+from unprompt.inversion.estimate.blend import MAIN, save_blend
+from unprompt.inversion.estimate.confidence import save_confidence
 from unprompt.inversion.estimate.head import RegressionHead, load_head
-from unprompt.inversion.estimate.member import estimate_prompts, member_folder
+from unprompt.inversion.estimate.member import member_folder
 from unprompt.inversion.fit.fit import LabelledKeys, Targets, labelled_keys
-from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_blend
+from unprompt.inversion.fit.tune import (
+    FitConfig,
+    MemberKeys,
+    TuningResult,
+    tune_and_calibrate,
+)
 
 
 @dataclass(frozen=True)
@@ -40,22 +44,6 @@ class FinishedRun:
     targets: Targets
 
 
-class TuningResult(NamedTuple):
-    """A tuned blend with its calibration."""
-
-    blend: Blend
-    confidence: Confidence
-
-
-@dataclass(frozen=True)
-class _LoadedRun:
-    name: str
-    index: PromptIndex
-    head: RegressionHead
-    keys: np.ndarray  # (n, d_image) of the validation pictures that all runs share
-    truth: np.ndarray  # (n, d_prompt)
-
-
 def tune_runs(
     runs: Sequence[FinishedRun], config: FitConfig, split: str = "validation"
 ) -> TuningResult:
@@ -63,17 +51,8 @@ def tune_runs(
 
     Raises ConfigError where two runs share no validation picture.
     """
-    loaded = _load(runs, split)
-    members = [
-        MemberKeys(part.name, part.index, part.keys, part.head.predict(part.keys))
-        for part in loaded
-    ]
-    truth = loaded[0].truth
-    blend = tune_blend(members, truth, config)
-    parts = [(part.index, part.head) for part in loaded]
-    estimates = estimate_prompts(parts, [part.keys for part in loaded], blend)
-    cosines = np.einsum("nd,nd->n", estimates.blend, truth).astype(np.float64)
-    return TuningResult(blend, fit_confidence(estimates.signals, cosines))
+    members, heads, truth = _load(runs, split)
+    return tune_and_calibrate(members, heads, truth, config)
 
 
 def write_tuned(tuned: TuningResult, runs: Sequence[FinishedRun], bundle: Path, name: str) -> None:
@@ -96,7 +75,10 @@ def write_tuned(tuned: TuningResult, runs: Sequence[FinishedRun], bundle: Path, 
     seal_bundle(bundle, name, manifest.space, manifest.target_space)
 
 
-def _load(runs: Sequence[FinishedRun], split: str) -> list[_LoadedRun]:
+def _load(
+    runs: Sequence[FinishedRun], split: str
+) -> tuple[list[MemberKeys], list[RegressionHead], np.ndarray]:
+    """Members and heads of all runs for the pictures that all share, and the truth of these."""
     found: list[tuple[FinishedRun, LabelledKeys]] = [
         (run, labelled_keys(run.embeddings, split, run.targets)) for run in runs
     ]
@@ -108,13 +90,16 @@ def _load(runs: Sequence[FinishedRun], split: str) -> list[_LoadedRun]:
                 f"{run.name} shares no {split} picture with {runs[0].name}; an ensemble needs runs "
                 "over one corpus with the same pictures"
             )
-    loaded = []
-    for place, (run, labelled) in enumerate(found):
+    members: list[MemberKeys] = []
+    heads, truths = [], []
+    for run, labelled in found:
         ids = labelled.rows["image_id"].to_list()
         order = sorted((image, row) for row, image in enumerate(ids) if image in shared)
         rows = np.array([row for _, row in order], dtype=np.int64)
-        index = PromptIndex.load(run.bundle / INDEX)
+        index, keys = PromptIndex.load(run.bundle / INDEX), labelled.keys[rows]
         head = load_head(run.bundle / HEAD, index.manifest.space)
-        name = MAIN if place == 0 else run.name
-        loaded.append(_LoadedRun(name, index, head, labelled.keys[rows], labelled.truth[rows]))
-    return loaded
+        name = run.name if members else MAIN
+        members.append(MemberKeys(name, index, keys, head.predict(keys)))
+        heads.append(head)
+        truths.append(labelled.truth[rows])
+    return members, heads, truths[0]

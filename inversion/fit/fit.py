@@ -30,16 +30,15 @@ from unprompt.index.vectors.embeddings import read_embeddings
 from unprompt.inversion.compose.phrases import make_bank, save_bank
 from unprompt.inversion.compose.prompt_encoder import load_matching_encoder
 from unprompt.inversion.estimate.blend import MAIN, Blend, mean_cosine, save_blend
-from unprompt.inversion.estimate.confidence import fit_confidence, save_confidence
+from unprompt.inversion.estimate.confidence import save_confidence
 from unprompt.inversion.estimate.head import (
     EncoderHead,
     HeadDescription,
     RegressionHead,
     trained_head,
 )
-from unprompt.inversion.estimate.member import estimate_prompts
 from unprompt.inversion.estimate.ridge import fit_ridge
-from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_blend
+from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_and_calibrate
 
 Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
 
@@ -102,11 +101,8 @@ def fit_bundle(
     best = max(heads, key=lambda head: head.description.validation_cosine)
     best.save(bundle / HEAD)
     member = MemberKeys(MAIN, index, validation.keys, best.predict(validation.keys))
-    blend = tune_blend([member], validation.truth, config)
+    blend, confidence = tune_and_calibrate([member], [best], validation.truth, config)
     save_blend(bundle / BLEND, blend)
-    estimates = estimate_prompts([(index, best)], [validation.keys], blend)
-    cosines = np.einsum("nd,nd->n", estimates.blend, validation.truth).astype(np.float64)
-    confidence = fit_confidence(estimates.signals, cosines)
     save_confidence(bundle / CONFIDENCE, confidence)
     progress.note(
         f"blend: alpha {blend.alpha:.2f}, k {blend.knn.k}, {blend.knn.weighting}"

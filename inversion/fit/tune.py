@@ -7,6 +7,7 @@ deterministic.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -24,14 +25,16 @@ from unprompt.inversion.estimate.blend import (
     mean_cosine,
     mix,
 )
+from unprompt.inversion.estimate.confidence import Confidence, fit_confidence
 from unprompt.inversion.estimate.gate import measure_signals
-from unprompt.inversion.estimate.head import HeadConfig
+from unprompt.inversion.estimate.head import HeadConfig, RegressionHead
 from unprompt.inversion.estimate.knn import (
     KnnConfig,
     KnnEstimate,
     estimate_from_neighbors,
     find_prompts,
 )
+from unprompt.inversion.estimate.member import estimate_prompts
 from unprompt.inversion.fit.search import (
     ValidationSet,
     alpha_per_dimension,
@@ -84,6 +87,27 @@ class _Choice:
     alpha: float
     estimate: KnnEstimate  # of `together`
     trials: tuple[Trial, ...]
+
+
+class TuningResult(NamedTuple):
+    """A tuned blend with its calibration."""
+
+    blend: Blend
+    confidence: Confidence
+
+
+def tune_and_calibrate(
+    members: Sequence[MemberKeys],
+    heads: Sequence[RegressionHead],
+    truth: np.ndarray,
+    config: FitConfig,
+) -> TuningResult:
+    """Tune the blend on `truth` (n, d_prompt), and fit the cosine that its answers can expect."""
+    blend = tune_blend(members, truth, config)
+    parts = [(member.index, head) for member, head in zip(members, heads, strict=True)]
+    estimates = estimate_prompts(parts, [member.keys for member in members], blend)
+    cosines = np.einsum("nd,nd->n", estimates.blend, truth).astype(np.float64)
+    return TuningResult(blend, fit_confidence(estimates.signals, cosines))
 
 
 def tune_blend(members: Sequence[MemberKeys], truth: np.ndarray, config: FitConfig) -> Blend:

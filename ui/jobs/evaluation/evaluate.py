@@ -15,7 +15,7 @@ from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
 from unprompt.ui.jobs.evaluation.cosines import write_cosines
 from unprompt.ui.jobs.evaluation.evaluate_run import evaluate_run
-from unprompt.ui.jobs.evaluation.report import Report, score_table, write_report
+from unprompt.ui.jobs.evaluation.report import score_table, write_report
 from unprompt.ui.jobs.progress import choose_progress
 from unprompt.ui.jobs.run import make_run, run_folder
 
@@ -41,9 +41,9 @@ def run_eval(
         shards = ImageShards(run.images)
         page = write_report(
             run.folder.report,
-            Report(
-                config.build.name, scores, found.predictions, found.sources, leak_line(found.leaks)
-            ),
+            config.build.name,
+            found,
+            leak_line(found.leaks),
             lambda row: open_picture(shards.image(row["image_path"]), row["image_path"]),
         )
         write_cosines(run.folder)

@@ -1,7 +1,6 @@
 """The scores of a run -> a report to look at: report.md with plots and the best and worst cases."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +11,36 @@ from PIL import Image
 from unprompt.index.base.durable import write_atomically
 from unprompt.inversion.estimate.confidence import calibration_error, measure_reliability
 from unprompt.inversion.fit.evaluate import HeldOutPredictions, MethodScore, breakdown
+from unprompt.ui.jobs.evaluation.evaluate_run import Evaluation
 
 CASES = 6
 LENGTHS = (5, 10, 15, 20)  # upper limits of the groups, in words
 Pictures = Callable[[dict[str, Any]], Image.Image | None]
 
 
-@dataclass(frozen=True)
-class Report:
-    """The content of a report."""
-
-    name: str
-    scores: Sequence[MethodScore]
-    predictions: HeldOutPredictions
-    sources: pl.Series  # of the prompt of each test picture
-    leaks: str
-
-
-def write_report(folder: Path, report: Report, pictures: Pictures) -> Path:
+def write_report(folder: Path, name: str, run: Evaluation, leaks: str, pictures: Pictures) -> Path:
     """Write report.md, its plots and its pictures into `folder`; returns the path of report.md."""
     folder.mkdir(parents=True, exist_ok=True)
-    _plot_methods(report.scores, folder / "methods.png")
+    _plot_methods(run.scores, folder / "methods.png")
     parts = [
-        f"# {report.name}",
+        f"# {name}",
         "",
-        score_table(report.scores),
+        score_table(run.scores),
         "",
         "![mean cosine by method](methods.png)",
         "",
-        report.leaks,
+        leaks,
         "",
-        *_trust(report.predictions, folder),
+        *_trust(run.predictions, folder),
         "## By source",
         "",
-        score_table(breakdown(report.predictions, report.sources), "source"),
+        score_table(breakdown(run.predictions, run.sources), "source"),
         "",
         "## By length of the prompt",
         "",
-        score_table(breakdown(report.predictions, lengths(report.predictions.rows)), "words"),
+        score_table(breakdown(run.predictions, lengths(run.predictions.rows)), "words"),
         "",
-        *_cases(report.predictions, folder, pictures),
+        *_cases(run.predictions, folder, pictures),
     ]
     page = folder / "report.md"
     with write_atomically(page) as temporary:

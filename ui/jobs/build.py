@@ -29,7 +29,7 @@ def _fit(run: Run) -> int:
         run.folder.bundle,
         run.folder.image_embeddings,
         read_corpus(run.folder.corpus).targets_of,
-        run.whole.fit,
+        run.run_config.fit,
         run.trained,
         run.progress,
     )

@@ -1,4 +1,4 @@
-"""A preset's name or YAML file, with overrides -> the settings of a whole run."""
+"""A preset's name or YAML file, with overrides -> the settings of a run."""
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files

@@ -24,18 +24,18 @@ WITHOUT_EFFECT = ("checkpoint_steps", "log_steps", "workers")
 class Run(BuildRun):
     """A run with the sections that `BuildConfig` lacks: `train:`, `clip:` and `fit:`."""
 
-    whole: RunConfig
+    run_config: RunConfig
 
     def section(self, name: str) -> dict[str, Any]:
         """The settings of one section that decide what is made; a trained tower is in `encoder`."""
         if name == FIT:
-            return {name: write_settings(self.whole.fit)}
+            return {name: write_settings(self.run_config.fit)}
         if name not in (TRAIN, CLIP):
             found = super().section(name)
-            if name == "encoder" and self.whole.train is not None:
+            if name == "encoder" and self.run_config.train is not None:
                 found["training"] = self.settings((*IMAGES.settings, TRAIN))
             return found
-        section = self.whole.train if name == TRAIN else self.whole.clip
+        section = self.run_config.train if name == TRAIN else self.run_config.clip
         if section is None:
             command = "head" if name == TRAIN else "clip"
             raise ConfigError(
@@ -71,7 +71,7 @@ def make_run(
     return Run(
         folder=place,
         config=build,
-        whole=config,
+        run_config=config,
         exported_towers={"starter": STARTER / ENCODER},
         trained=trained,
         progress=progress,

@@ -1,4 +1,4 @@
-"""How a text-to-image pipeline is loaded and run: the section `render.diffusion` of a config."""
+"""The section `render.diffusion` of a config: how a text-to-image pipeline is loaded and run."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -10,14 +10,14 @@ from pydantic.dataclasses import dataclass
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT, write_settings
 
-SIDE_STEP_PX = 8  # what one latent of a VAE covers
-# They move the work to other hardware; up to rounding the pictures stay the same.
+SIDE_STEP_PX = 8  # side of the picture area of one VAE latent
+# Settings that change the hardware; they change the pictures only by rounding.
 PLACEMENT = ("batch_size", "device")
 
 
 @dataclass(frozen=True, config=STRICT)
 class SchedulerConfig:
-    """The solver: a class of diffusers by name, none keeps the model's own; options on top."""
+    """The solver: the name of a diffusers class, or None for that of the model, with options."""
 
     name: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -25,7 +25,7 @@ class SchedulerConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class DiffusionConfig:
-    """A pipeline in diffusers' folder format, and everything that decides what it draws."""
+    """A pipeline in the folder format of diffusers, and everything that decides its pictures."""
 
     model: str  # a folder, or ORG/NAME of the hub, which is then fetched once
     revision: str | None = None  # of the hub: branch, tag or commit
@@ -33,17 +33,17 @@ class DiffusionConfig:
     dtype: Literal["auto", "fp16", "bf16", "fp32", "fp64"] = "auto"  # fp16 on a GPU, else fp32
     scheduler: SchedulerConfig = Field(default_factory=SchedulerConfig)
     steps: int = 25
-    guidance: float | None = 7.5  # none leaves it to the pipeline
-    height: int | None = None  # pixels; none takes what the model was trained for
+    guidance: float | None = 7.5  # None: default of the pipeline
+    height: int | None = None  # pixels; None: the size that the model was trained for
     width: int | None = None
     negative_prompt: str = ""
-    batch_size: int | None = None  # none: 8 on a GPU, 1 on a CPU
+    batch_size: int | None = None  # None: 8 on a GPU, 1 on a CPU
     attention: Literal["sdpa", "xformers"] = "sdpa"
     vae_slicing: bool = False  # decode one picture at a time: less memory
     vae_tiling: bool = False  # decode in tiles: much less memory, faint seams
     compile: Literal["no", "blocks", "whole"] = "no"
     channels_last: bool = False
-    device: str = "auto"  # the first GPU, a GPU a worker where there are several, else the CPU
+    device: str = "auto"  # one GPU per worker, else the CPU
 
     def __post_init__(self) -> None:
         if self.steps < 1 or (self.batch_size is not None and self.batch_size < 1):
@@ -65,5 +65,5 @@ class DiffusionConfig:
 
     @property
     def deciding(self) -> dict[str, Any]:
-        """The settings that decide the pictures, JSON-ready."""
+        """The settings that decide the pictures, as JSON values."""
         return {name: v for name, v in write_settings(self).items() if name not in PLACEMENT}

@@ -1,6 +1,6 @@
-"""Where a process renders: settings -> a torch device's name, a number type, a batch size.
+"""Diffusion settings -> the torch device, the dtype and the batch size of this process.
 
-A CPU computes with as many threads as OMP_NUM_THREADS says.
+OMP_NUM_THREADS sets the number of threads on a CPU.
 """
 
 import multiprocessing
@@ -13,7 +13,7 @@ DTYPES = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "fp64": "flo
 
 
 def choose_device(config: DiffusionConfig) -> str:
-    """The device that `config` names; `auto` gives each worker of a machine a GPU of its own."""
+    """The device of `config`; `auto` gives each worker of a machine its own GPU."""
     import torch
 
     if config.device != "auto":
@@ -31,25 +31,25 @@ def choose_device(config: DiffusionConfig) -> str:
 
 
 def choose_dtype(config: DiffusionConfig, device: str) -> str:
-    """The number type that is computed in, as a name of torch."""
+    """The torch name of the dtype for computation."""
     if config.dtype != "auto":
         return DTYPES[config.dtype]
     return DTYPES["fp32" if device == "cpu" else "fp16"]
 
 
 def choose_batch_size(config: DiffusionConfig, device: str) -> int:
-    """How many pictures are drawn at once."""
+    """Number of pictures per batch."""
     return config.batch_size or (CPU_BATCH if device == "cpu" else GPU_BATCH)
 
 
 def describe_device(device: str) -> str:
-    """What a row says about where it was drawn."""
+    """The name of the device, as the rows record it."""
     import torch
 
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 def _worker_number() -> int:
-    """The place of this process among its pool's workers, counted from 0; 0 outside a pool."""
+    """Number of this process in its pool of workers, from 0; 0 outside a pool."""
     identity: tuple[int, ...] = getattr(multiprocessing.current_process(), "_identity", ())
     return identity[-1] - 1 if identity else 0

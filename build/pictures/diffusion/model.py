@@ -1,6 +1,6 @@
-"""A pipeline's name -> its folder, the class it names, and a digest of its files; no weights read.
+"""The name of a pipeline -> its folder, its diffusers class and a digest of its files.
 
-The hub is asked only for ORG/NAME that is no local folder.
+No weights are loaded. The hub is used only for an ORG/NAME that is no local folder.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from unprompt.index.base.quiet import without_load_reports
 INDEX_FILE = "model_index.json"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 INSTALL = "pip install 'unprompt[render,build]'"
-SAMPLED_BYTES = 2**20  # of both ends of a large file: weights that differ, differ everywhere
+SAMPLED_BYTES = 2**20  # read from both ends of a large file: different weights differ everywhere
 
 
 class ModelFolder(NamedTuple):
@@ -29,9 +29,9 @@ class ModelFolder(NamedTuple):
 
 
 def find_model(config: DiffusionConfig) -> ModelFolder:
-    """The folder of the pipeline that `config` names, fetched from the hub where it names one.
+    """The folder of the pipeline that `config` names, downloaded from the hub if necessary.
 
-    Raises ConfigError where there is no such folder, or the hub cannot give it.
+    Raises ConfigError where neither a folder nor the hub has it.
     """
     local = Path(config.model).expanduser()
     if local.is_dir():
@@ -75,7 +75,7 @@ def _fetch(config: DiffusionConfig) -> Path:
 
 
 def _digest(folder: Path, index: dict[str, Any]) -> str:
-    """What tells one model from another: names, sizes and ends of the files of all components."""
+    """A digest of the names, sizes and ends of the files of all components."""
     components = sorted(name for name in index if (folder / name).is_dir())
     parts: dict[str, str] = {INDEX_FILE: digest_json(_without_notes(index))}
     for component in components:
@@ -86,7 +86,7 @@ def _digest(folder: Path, index: dict[str, Any]) -> str:
 
 
 def _without_notes(index: dict[str, Any]) -> dict[str, Any]:
-    """The index without the place and version that `save_pretrained` leaves in it."""
+    """model_index.json without the path and version that `save_pretrained` adds."""
     return {name: v for name, v in index.items() if not name.startswith("_") or "class" in name}
 
 

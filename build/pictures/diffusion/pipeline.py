@@ -1,4 +1,4 @@
-"""A pipeline's folder -> the pipeline, ready on its device: solver, attention, VAE, compilation."""
+"""The folder of a pipeline -> the pipeline on its device: solver, attention, VAE, compilation."""
 
 import inspect
 import json
@@ -16,24 +16,24 @@ DENOISERS = ("unet", "transformer", "prior")
 
 
 class LoadedPipeline(NamedTuple):
-    """A pipeline and what it is asked for at every call."""
+    """A pipeline with the arguments of every call."""
 
     call: Any  # the diffusers pipeline
     device: str
     dtype: str
     arguments: Mapping[str, Any]  # the same for every picture
-    scheduler: Mapping[str, Any]  # class and whole configuration
+    scheduler: Mapping[str, Any]  # class and full configuration
 
     @property
     def takes_negative(self) -> bool:
-        """Whether the pipeline knows negative prompts."""
+        """Whether the pipeline accepts negative prompts."""
         return "negative_prompt" in _parameters(self.call)
 
 
 def load_pipeline(config: DiffusionConfig, model: ModelFolder) -> LoadedPipeline:
-    """Load the pipeline of `model` as `config` says, silently and without the network.
+    """Load the pipeline of `model` with the settings of `config`, without output or network.
 
-    Raises ConfigError for a folder or setting that cannot work, MissingDependencyError without
+    Raises ConfigError for an invalid folder or setting, MissingDependencyError without
     the extra `render`.
     """
     try:
@@ -66,7 +66,7 @@ def load_pipeline(config: DiffusionConfig, model: ModelFolder) -> LoadedPipeline
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keep bars, and warnings of what is handled here, off the user's terminal."""
+    """Suppress bars, and warnings of what is handled here."""
     from diffusers.utils import logging
 
     logging.disable_progress_bar()
@@ -82,7 +82,7 @@ def _parameters(pipeline: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def _arguments(pipeline: Any, config: DiffusionConfig) -> dict[str, Any]:
-    """The arguments of every call; raises ConfigError for one that the pipeline does not take."""
+    """The arguments of every call; raises ConfigError for one that the pipeline lacks."""
     wanted: dict[str, Any] = {
         "num_inference_steps": config.steps,
         "guidance_scale": config.guidance,
@@ -105,11 +105,11 @@ def _arguments(pipeline: Any, config: DiffusionConfig) -> dict[str, Any]:
 
 
 def _scheduler(own: Any, config: SchedulerConfig) -> Any:
-    """The model's own solver, or another class, with the options changed."""
+    """The solver of the model, or of another class, with changed options."""
     kind: Any = type(own) if config.name is None else _scheduler_class(own, config.name)
     known = inspect.signature(kind).parameters
     unknown = sorted(set(config.options) - set(known))
-    if unknown:  # diffusers itself would only warn
+    if unknown:  # diffusers would only warn
         raise ConfigError(
             f"render.diffusion.scheduler.options: {kind.__name__} has no option {unknown[0]!r}; "
             f"it has {', '.join(sorted(known))}"
@@ -166,7 +166,7 @@ def _set_memory_use(pipeline: Any, config: DiffusionConfig) -> None:
 
 
 def _set_attention(pipeline: Any, config: DiffusionConfig) -> None:
-    """SDPA is what diffusers takes by itself; xFormers has to be there and have a GPU."""
+    """Enable xFormers, which needs its library and a GPU; SDPA is the default of diffusers."""
     if config.attention == "sdpa":
         return
     try:
@@ -185,7 +185,7 @@ def _set_attention(pipeline: Any, config: DiffusionConfig) -> None:
 
 
 def _compile(pipeline: Any, config: DiffusionConfig) -> None:
-    """Every batch has the same shape, so one compilation serves them all."""
+    """Compile the denoiser once: all batches have one shape."""
     if config.compile == "blocks":
         denoiser = _denoiser(pipeline)
         if not getattr(denoiser, "_repeated_blocks", None):

@@ -1,6 +1,6 @@
 """The diffusers renderer: (prompts, seeds) -> images, uint8 (h, w, 3), in batches of one shape.
 
-Each picture has a generator of its own on the CPU, so that its noise depends on its seed alone.
+Each picture has its own generator on the CPU, so that its noise depends only on its seed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,15 +22,14 @@ from unprompt.index.base.errors import ConfigError, UnpromptError
 
 NAME = "diffusers"
 LIBRARIES = ("diffusers", "torch", "transformers")
-MODEL_NAMES = ("model", "revision", "variant")  # the digest of the files says it better
+MODEL_NAMES = ("model", "revision", "variant")  # replaced by the digest of the files
 SHOWN_CHARACTERS = 80
 
 
 class DiffusersRenderer:
-    """Draws with a pipeline that is loaded at the first picture, once a process.
+    """Draws with a pipeline that is loaded at the first picture, once per process.
 
-    A batch is filled up to its full size, so that a picture has the same bytes whatever is drawn
-    beside it.
+    A batch is padded to its full size, so that the bytes of a picture do not depend on the others.
     """
 
     def __init__(self, config: DiffusionConfig):
@@ -68,9 +67,9 @@ class DiffusersRenderer:
         return TokenCounter(self._loaded.call)
 
     def draw(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Drawn]:
-        """One answer a prompt, in order.
+        """One result per prompt, in order.
 
-        Raises UnpromptError where the device has not even the memory for one picture.
+        Raises UnpromptError where the memory of the device does not fit a single picture.
         """
         if len(prompts) != len(seeds):
             raise ConfigError(
@@ -107,7 +106,7 @@ class DiffusersRenderer:
         }
 
     def _circumstances(self) -> dict[str, object]:
-        """What happened to hold when a picture was drawn, as its row records it."""
+        """Batch size, device, dtype and scheduler, as the rows record them."""
         return {
             "batch_size": self.batch_size,
             "device": describe_device(self._loaded.device),
@@ -116,7 +115,7 @@ class DiffusersRenderer:
         }
 
     def _try_batch(self, wanted: Sequence[tuple[str, int]]) -> list[Drawn] | None:
-        """The answers to (prompt, seed) pairs; none where memory ran out."""
+        """The results of (prompt, seed) pairs; None where memory ran out."""
         import torch
 
         try:
@@ -132,7 +131,7 @@ class DiffusersRenderer:
         ]
 
     def _call(self, wanted: Sequence[tuple[str, int]]) -> tuple[Any, list[bool]]:
-        """Run one full batch: the images wanted (b, 3, h, w) from 0 to 1, and which are blanked."""
+        """Run one full batch; returns (b, 3, h, w) in [0, 1] and which pictures are blanked."""
         import torch
 
         filler = [wanted[-1]] * (self.batch_size - len(wanted))
@@ -146,12 +145,12 @@ class DiffusersRenderer:
         return output.images[: len(wanted)].float(), [bool(flag) for flag in flags]
 
     def _halve(self) -> None:
-        """Go on with batches of half the size; raises UnpromptError where one is too much."""
+        """Halve the batch size; raises UnpromptError where it is 1 already."""
         import torch
 
         if self.batch_size == 1:
             raise UnpromptError(
-                f"{self._loaded.device} has not the memory for one picture of "
+                f"{self._loaded.device} has too little memory for one picture of "
                 f"{self._config.model}; set render.diffusion.vae_tiling, a smaller height and "
                 "width, or dtype fp16"
             )
@@ -161,7 +160,7 @@ class DiffusersRenderer:
 
 
 def _judge(prompt: str, picture: np.ndarray, finite: bool, blanked: bool) -> Drawn:
-    """The picture, or why it must not be kept."""
+    """The picture, or the reason why it is not stored."""
     if blanked:
         return Drawn(None, f"the safety checker blanked the picture of {_shown(prompt)}")
     if not finite:

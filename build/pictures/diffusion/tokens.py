@@ -1,14 +1,14 @@
-"""A prompt -> how many tokens it has, and how many of them the pipeline's text encoders read."""
+"""A prompt -> its number of tokens, and how many the text encoders of a pipeline read."""
 
 import inspect
 from typing import Any, NamedTuple
 
 TOKENIZERS = ("tokenizer", "tokenizer_2", "tokenizer_3", "tokenizer_4")
-NO_LIMIT = 1_000_000  # tokenizers without a limit give a huge number for it
+NO_LIMIT = 1_000_000  # tokenizers without a limit report a huge number
 
 
 class TokenCount(NamedTuple):
-    """Tokens of one prompt for the text encoder that reads most, its marks included."""
+    """Tokens of one prompt for the text encoder that reads most, special tokens included."""
 
     tokens: int
     limit: int | None
@@ -20,7 +20,7 @@ class TokenCount(NamedTuple):
 
 
 class TokenCounter:
-    """Counts as the pipeline's own tokenizers do."""
+    """Counts with the tokenizers of the pipeline."""
 
     def __init__(self, pipeline: Any):
         parameters = inspect.signature(type(pipeline).__call__).parameters
@@ -33,7 +33,7 @@ class TokenCounter:
         ]
 
     def count(self, prompt: str) -> TokenCount | None:
-        """Tokens of `prompt`; none for a pipeline that has no tokenizer of its own."""
+        """Tokens of `prompt`; None for a pipeline without a tokenizer."""
         if not self._known:
             return None
         tokenizer, limit = max(self._known, key=lambda pair: pair[1])

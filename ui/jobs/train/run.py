@@ -56,7 +56,7 @@ def train_run(
 def _train(section: str, resume: str, run: Run) -> int:
     from unprompt.ui.jobs.train.data import collect_data
 
-    place, config = run.folder.training(section), run.whole
+    place, config = run.folder.training(section), run.run_config
     report = place if is_main_process() else None
     if section == TRAIN and config.train is not None:
         from unprompt.inversion.train.regression import train_head

@@ -1,5 +1,6 @@
 """Every kind of collection in the layout it ships in; sampling, the spool, damaged files."""
 
+import gzip
 import json
 import os
 import random
@@ -186,7 +187,6 @@ def test_items_of_a_nested_array_are_those_that_json_reads(
         ('{"annotations": [{"caption": "a"}, {"capt', "not valid JSON, after item 1 of 'annotat"),
         ('{"annotations": [{"caption": "a"}', "not valid JSON, after item 1 .*fetch the file"),
         ('{"annotations": [1 2]}', r"not valid JSON, after item 1 .*\[1 2\]"),
-        ('{"annotations": ["\udcff"]}', "not valid JSON, after item 0"),
         ("[1, 2]", "no array 'annotations'; its top-level keys are: none"),
         ('{"images": []}', "no array 'annotations'; its top-level keys are: images"),
         ('{"annotations": 1}', "no array 'annotations'; its top-level keys are: annotations"),
@@ -197,6 +197,19 @@ def test_a_damaged_document_is_named(tmp_path: Path, text: str, said: str) -> No
     path = write(tmp_path / "captions_x.json", text.encode("utf-8", "surrogateescape"))
     with pytest.raises(CorpusError, match=rf"captions_x\.json.*{said}"):
         prompts_of(CollectionConfig("coco", str(path)), tmp_path / "spool")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_bytes_that_are_not_utf8_cost_no_other_caption(tmp_path: Path, packed: bool) -> None:
+    captions = ["a caf\u00e9", "bad \udcff byte", "two \udc80\udcfe", "fine"]
+    items = ", ".join(f'{{"caption": "{caption}"}}' for caption in captions)
+    path = tmp_path / ("captions_x.json.gz" if packed else "captions_x.json")
+    content = f'{{"annotations": [{items}]}}'.encode("utf-8", "surrogateescape")
+    path.write_bytes(gzip.compress(content) if packed else content)
+    assert [item["caption"] for item in stream_items(path, "annotations")] == captions
+    table, report = collect([CollectionConfig("coco", str(path))], tmp_path / "spool")
+    assert set(table["prompt"]) == {"a caf\u00e9", "bad \ufffd byte", "two \ufffd\ufffd", "fine"}
+    assert report[0]["undecodable"] == 2
 
 
 def test_items_lie_behind_a_byte_order_mark_in_a_gz_file(tmp_path: Path) -> None:

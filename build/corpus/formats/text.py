@@ -1,13 +1,11 @@
 """A text file with a prompt a line, .gz or not -> batches of rows; also opens the other texts."""
 
-import codecs
 import gzip
-import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import TextIO
 
 import polars as pl
 
@@ -20,33 +18,23 @@ GZIP = ".gz"
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """Open UTF-8 text, .gz or not, as bytes behind a byte order mark.
+def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
+    """Open UTF-8 with or without a byte order mark; a bad byte reads as a lone surrogate.
 
-    Raises CorpusError for UTF-16 and for a cut .gz file.
+    Valid UTF-8 contains replacement characters but no surrogates, so rows with bad bytes can be
+    counted exactly. Raises CorpusError for UTF-16 and for a truncated .gz file.
     """
     opener = gzip.open if path.suffix.lower() == GZIP else open
     try:
         with opener(path, "rb") as handle:
-            mark = handle.read(3)
-            if mark[:2] in UTF16_MARKS:
+            if handle.read(2) in UTF16_MARKS:
                 raise CorpusError(f"{path} is UTF-16; save it as UTF-8 and read it again")
-            if mark != codecs.BOM_UTF8:
-                handle.seek(0)
-            yield cast(BinaryIO, handle)
+        with opener(
+            path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline=newline
+        ) as text:
+            yield text
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise CorpusError(f"{path} is not a whole .gz file ({error}); fetch it again") from error
-
-
-@contextmanager
-def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
-    """Open UTF-8 as `open_bytes` does; a bad byte reads as a lone surrogate.
-
-    Surrogates, unlike replacement characters, cannot stand in valid UTF-8, so that the rows with
-    bad bytes can be counted exactly.
-    """
-    with open_bytes(path) as handle:
-        yield io.TextIOWrapper(handle, "utf-8", "surrogateescape", newline)
 
 
 def stream_text(path: Path, pick: Pick, tally: Tally) -> Iterator[pl.DataFrame]:

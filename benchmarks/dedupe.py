@@ -31,11 +31,11 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.corpus.cleaning.inputs import PromptFiles
+from unprompt.build.corpus.dedupe import dedupe_by_words
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
-from unprompt.build.corpus.duplicates.cosine import drop_by_cosine
+from unprompt.build.corpus.duplicates.cosine import drop_by_index
 from unprompt.build.corpus.duplicates.vectors import VectorFiles
 from unprompt.build.corpus.sources.prompts import read_prompts
-from unprompt.build.corpus.thin_words import thin_by_words
 from unprompt.build.scenes.grammar import sample_prompts
 
 ROWS_EACH = 25_000  # of a file
@@ -87,9 +87,9 @@ def find_by_words(work: Path, prompts: list[str], rows: int, threshold: float) -
     planted = write_prompts(work / "raw", prompts, rows, threshold)
     files = PromptFiles(sorted((work / "raw").iterdir()))
     settings = DuplicatesConfig(exact=True, minhash=threshold)
-    worded, taken = measured(lambda: thin_by_words(work / "thin", files, None, settings))
+    deduped, taken = measured(lambda: dedupe_by_words(work / "dedupe", files, None, settings))
     texts = pl.concat([pl.read_parquet(path) for path in sorted((work / "raw").iterdir())])
-    kept = texts["prompt"].is_in(worded.table["prompt"].implode()).to_numpy()
+    kept = texts["prompt"].is_in(deduped.table["prompt"].implode()).to_numpy()
     recall = {}
     for kind in ("case", "word", "order"):
         pairs = planted.filter((pl.col("kind") == kind) & pl.col("near"))
@@ -97,18 +97,18 @@ def find_by_words(work: Path, prompts: list[str], rows: int, threshold: float) -
         recall[kind] = {"planted": pairs.height, "recall": round(1.0 - float(missed.mean()), 5)}
     named = pl.concat(
         [
-            worded.table.select("prompt_id", "prompt"),
-            *(step.select("prompt_id", "prompt") for step in worded.duplicates),
+            deduped.table.select("prompt_id", "prompt"),
+            *(step.select("prompt_id", "prompt") for step in deduped.duplicates),
         ]
     )
-    fell = pl.concat(worded.duplicates)
+    fell = pl.concat(deduped.duplicates)
     checked = fell.sample(min(CHECKED, fell.height), seed=0).join(
         named.rename({"prompt_id": "near_prompt_id", "prompt": "near"}), on="near_prompt_id"
     )
     wrong = [jaccard(a, b) < threshold - 1e-9 for a, b in checked.select("prompt", "near").rows()]
     return {
-        "step": "words", "threshold": threshold, **taken, "kept": worded.table.height,
-        **worded.report["duplicates"], "planted": recall, "dropped_checked": len(wrong),
+        "step": "words", "threshold": threshold, **taken, "kept": deduped.table.height,
+        **deduped.report["duplicates"], "planted": recall, "dropped_checked": len(wrong),
         "wrongly_dropped_share": float(np.mean(wrong)),
     }  # fmt: skip
 
@@ -191,7 +191,7 @@ def find_by_vectors(
     paths, planted = write_clusters(work / "vectors", rows, threshold)
     files = VectorFiles(paths)
     probe = DuplicatesConfig().probe
-    drops, taken = measured(lambda: drop_by_cosine(work / "drops", files, threshold, probe))
+    drops, taken = measured(lambda: drop_by_index(work / "drops", files, threshold, probe))
     fallen = np.zeros(rows, bool)
     fallen[drops.rows] = True
     truth = cosines(files, planted[:, 0], planted[:, 1])

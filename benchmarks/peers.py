@@ -1,6 +1,6 @@
 """Pictures to vectors as others do it: an open_clip loop, and clip-retrieval's pipeline.
 
-Both give the tower what open_clip's own transform makes of a picture: normalised pixels in planes,
+Both give the tower what open_clip's own transform makes of a picture: normalized pixels in planes,
 float32. clip-retrieval's pipeline is rebuilt from the calls it makes: a DataLoader of four workers
 that read and transform a picture at a time, and the tower in torch, eager, in float32.
 """

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table, normalise
-from unprompt.build.corpus.duplicates import dedupe
-from unprompt.build.corpus.duplicates.dedupe import drop_near_duplicates
+from unprompt.build.corpus.cleaning.normalize import make_prompts_table, normalize
+from unprompt.build.corpus.dedupe import DedupedByVectors, dedupe_by_vectors
+from unprompt.build.corpus.duplicates import cosine
+from unprompt.build.corpus.duplicates.config import DuplicatesConfig
+from unprompt.build.corpus.duplicates.vectors import VectorArray
 from unprompt.build.corpus.sources.prompts import read_prompts
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.base.tables import PROMPTS, check_schema
+from unprompt.index.encoders.protocols import to_unit_length
 
 SD_PROMPTS = Path(__file__).parents[2] / "shared" / "data" / "prompts" / "sd_prompts.txt"
 
@@ -22,6 +25,12 @@ SD_PROMPTS = Path(__file__).parents[2] / "shared" / "data" / "prompts" / "sd_pro
 def prompts_table(n: int) -> pl.DataFrame:
     raw = {"prompt": [f"prompt {row}" for row in range(n)], "source": ["a.txt"] * n}
     return make_prompts_table(pl.DataFrame(raw, schema={"prompt": pl.String, "source": pl.String}))
+
+
+def dedupe(table: pl.DataFrame, vectors: np.ndarray, threshold: float | None) -> DedupedByVectors:
+    """The exact search, which writes nothing."""
+    folder, config = Path("none"), DuplicatesConfig()
+    return dedupe_by_vectors(folder, table, VectorArray(vectors), threshold, config)
 
 
 def clustered(seed: int, n: int, d: int, spread: float) -> np.ndarray:
@@ -57,17 +66,17 @@ def test_equals_the_definition_at_any_block_size(
 ) -> None:
     vectors, table = clustered(seed, n, 6, 0.8), prompts_table(n)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dedupe, "BLOCK", block)
-        result = drop_near_duplicates(table, vectors, threshold)
+        patch.setattr(cosine, "BLOCK", block)
+        result = dedupe(table, vectors, threshold)
     expected = naive_keepers(vectors, threshold)
     ids = table["prompt_id"].to_list()
     kept = [row for row in range(n) if row not in expected]
     assert result.table["prompt_id"].to_list() == [ids[row] for row in kept]
-    np.testing.assert_array_equal(result.vectors, vectors[kept])
-    assert result.report["prompt_id"].to_list() == [ids[row] for row in expected]
-    assert result.report["kept_prompt_id"].to_list() == [ids[k] for k, _ in expected.values()]
+    np.testing.assert_array_equal(result.vectors, to_unit_length(vectors)[kept])
+    assert result.duplicates["prompt_id"].to_list() == [ids[row] for row in expected]
+    assert result.duplicates["near_prompt_id"].to_list() == [ids[k] for k, _ in expected.values()]
     np.testing.assert_allclose(
-        result.report["cosine"].to_numpy(), [c for _, c in expected.values()], atol=1e-6
+        result.duplicates["similarity"].to_numpy(), [c for _, c in expected.values()], atol=1e-6
     )
 
 
@@ -75,9 +84,10 @@ def test_a_chain_keeps_its_third_link() -> None:
     # 0-1 and 1-2 are near (cosine 0.8), 0-2 is not (0.28): 1 falls to 0, and so 2 stays.
     vectors = np.array([[1, 0], [0.8, 0.6], [0.28, 0.96]], np.float32)
     table = prompts_table(3)
-    result = drop_near_duplicates(table, vectors, 0.79)
+    result = dedupe(table, vectors, 0.79)
     assert result.table["prompt"].to_list() == ["prompt 0", "prompt 2"]
-    assert result.report.rows() == [
+    pairs = result.duplicates.select("prompt_id", "near_prompt_id", "similarity")
+    assert pairs.rows() == [
         (table["prompt_id"][1], table["prompt_id"][0], pytest.approx(0.8, abs=1e-6))
     ]
 
@@ -86,32 +96,32 @@ def test_a_cosine_at_the_threshold_drops() -> None:
     vectors = np.array([[1, 0, 0, 0], [0.5, 0.5, 0.5, 0.5]], np.float32)
     for block in (1, 2):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(dedupe, "BLOCK", block)
-            assert drop_near_duplicates(prompts_table(2), vectors, 0.5).table.height == 1
+            patch.setattr(cosine, "BLOCK", block)
+            assert dedupe(prompts_table(2), vectors, 0.5).table.height == 1
             over = float(np.nextafter(0.5, 1))
-            assert drop_near_duplicates(prompts_table(2), vectors, over).table.height == 2
+            assert dedupe(prompts_table(2), vectors, over).table.height == 2
 
 
 @pytest.mark.parametrize("threshold", [None, 1.0, 1.5])
 def test_off_keeps_identical_vectors(threshold: float | None) -> None:
     vectors = np.ones((3, 1), np.float32)
-    result = drop_near_duplicates(prompts_table(3), vectors, threshold)
-    assert (result.table.height, len(result.vectors), result.report.height) == (3, 3, 0)
+    result = dedupe(prompts_table(3), vectors, threshold)
+    assert (result.table.height, len(result.vectors), result.duplicates.height) == (3, 3, 0)
 
 
 def test_wrong_input_is_refused() -> None:
     with pytest.raises(CorpusError, match="3 prompts but 2 vectors"):
-        drop_near_duplicates(prompts_table(3), np.ones((2, 1), np.float32))
+        dedupe(prompts_table(3), np.ones((2, 1), np.float32), 0.8)
     for threshold in (0.0, -0.5, float("nan")):
         with pytest.raises(ConfigError, match="over 0"):
-            drop_near_duplicates(prompts_table(1), np.ones((1, 1), np.float32), threshold)
+            dedupe(prompts_table(1), np.ones((1, 1), np.float32), threshold)
 
 
 def test_fifteen_thousand_rows_take_seconds() -> None:
     vectors, table = clustered(5, 15_000, 384, 0.4), prompts_table(15_000)
-    result = drop_near_duplicates(table, vectors, 0.8)
-    assert 0 < result.report.height < 15_000
-    assert result.report["cosine"].min() >= 0.8
+    result = dedupe(table, vectors, 0.8)
+    assert 0 < result.duplicates.height < 15_000
+    assert result.duplicates["similarity"].min() >= 0.8
 
 
 @pytest.mark.parametrize(
@@ -126,15 +136,15 @@ def test_fifteen_thousand_rows_take_seconds() -> None:
         ("\u200b \x01", ""),
     ],
 )
-def test_normalise(written: str, clean: str) -> None:
-    assert normalise(pl.Series([written])).to_list() == [clean]
+def test_normalize(written: str, clean: str) -> None:
+    assert normalize(pl.Series([written])).to_list() == [clean]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
 @settings(deadline=None, derandomize=True)
-def test_normalise_twice_is_once(prompts: list[str]) -> None:
-    once = normalise(pl.Series(prompts, dtype=pl.String))
-    assert normalise(once).to_list() == once.to_list()
+def test_normalize_twice_is_once(prompts: list[str]) -> None:
+    once = normalize(pl.Series(prompts, dtype=pl.String))
+    assert normalize(once).to_list() == once.to_list()
 
 
 def test_prompts_table_drops_blanks_and_identical_prompts() -> None:

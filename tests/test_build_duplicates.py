@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 from unprompt.build.corpus.duplicates import cosine, lexical
 from unprompt.build.corpus.duplicates.candidates import candidate_pairs, count_hashes, rarest
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
-from unprompt.build.corpus.duplicates.cosine import drop_by_cosine
-from unprompt.build.corpus.duplicates.drops import DUPLICATES, name_drops, resolve_drops
+from unprompt.build.corpus.duplicates.cosine import drop_by_index
+from unprompt.build.corpus.duplicates.duplicate_rows import (
+    DUPLICATES,
+    duplicates_table,
+    resolve_duplicates,
+)
 from unprompt.build.corpus.duplicates.growing_index import cell_count
 from unprompt.build.corpus.duplicates.keys import drop_equal, exact_keys
 from unprompt.build.corpus.duplicates.lexical import LexicalStep
@@ -253,7 +257,7 @@ def test_by_vectors_equals_the_definition(tmp_path: Path, monkeypatch: pytest.Mo
     files = write_parts(tmp_path / "parts", clustered(1, 1000, 32), 250)
     rows = files.take(np.arange(1000)).astype(np.float64)
     similar = rows @ rows.T
-    drops = drop_by_cosine(tmp_path / "drops", files, 0.85, probe=200)
+    drops = drop_by_index(tmp_path / "drops", files, 0.85, probe=200)
     expected = naive_keepers(1000, lambda a, b: float(similar[a, b]), 0.85)
     assert len(expected) > 50
     assert drops.rows.tolist() == sorted(expected)
@@ -268,12 +272,12 @@ def test_by_vectors_goes_on_where_it_stopped(
 ) -> None:
     monkeypatch.setattr(cosine, "ROWS_EACH", 150)
     files = write_parts(tmp_path / "parts", clustered(2, 600, 16), 600)
-    whole = drop_by_cosine(tmp_path / "whole", files, 0.85, 32)
+    whole = drop_by_index(tmp_path / "whole", files, 0.85, 32)
     with pytest.raises(Stop):
-        drop_by_cosine(tmp_path / "work", files, 0.85, 32, StopAfter(2))
+        drop_by_index(tmp_path / "work", files, 0.85, 32, StopAfter(2))
     before = files_under(tmp_path / "work")
     assert len(before) == 2
-    again = drop_by_cosine(tmp_path / "work", files, 0.85, 32)
+    again = drop_by_index(tmp_path / "work", files, 0.85, 32)
     assert {name: files_under(tmp_path / "work")[name] for name in before} == before
     assert [column.tolist() for column in again] == [column.tolist() for column in whole]
 
@@ -290,17 +294,17 @@ def named(stage: str, **fell_for: int) -> pl.DataFrame:
         {"prompt_id": ids, "prompt": [f"prompt {id}" for id in ids]},
         schema={"prompt_id": pl.UInt64, "prompt": pl.String},
     )
-    return name_drops(stage, dropped, np.array(list(fell_for.values())), np.ones(len(ids)))
+    return duplicates_table(stage, dropped, np.array(list(fell_for.values())), np.ones(len(ids)))
 
 
 def test_a_prompt_that_fell_later_is_followed_to_the_kept_one() -> None:
     steps = [named("exact", p5=4, p9=8), named("minhash", p4=3), named("cosine", p3=1)]
-    whole = resolve_drops(steps)
+    whole = resolve_duplicates(steps)
     assert whole.schema == DUPLICATES
     assert whole.select("prompt_id", "stage", "near_prompt_id", "kept_prompt_id").rows() == [
         (5, "exact", 4, 1), (9, "exact", 8, 8), (4, "minhash", 3, 1), (3, "cosine", 1, 1)
     ]  # fmt: skip
-    assert resolve_drops([]).schema == DUPLICATES
+    assert resolve_duplicates([]).schema == DUPLICATES
 
 
 def test_presets_and_faults() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.corpus.leaks import LOWEST_COSINE, check_leaks
 from unprompt.build.corpus.split import MOVES, SplitConfig, split_prompts
 from unprompt.index.base.durable import stable_id

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_collections import USER, WRITERS, Found, delimited, diffusiondb_table, write
 
-from unprompt.build.corpus.cleaning.prompts_table import normalise
+from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.corpus.config import CorpusConfig
 from unprompt.build.corpus.formats import json_items
 from unprompt.build.corpus.formats.json_items import stream_items
@@ -59,7 +59,7 @@ def test_a_collection_gives_its_prompts_and_counts(name: str, tmp_path: Path) ->
     config = entry(found, name="mine")
     check_collection(config)
     table, (report,) = collect([config], tmp_path / "spool")
-    assert table["prompt"].to_list() == list(normalise(pl.Series(found.prompts)))
+    assert table["prompt"].to_list() == list(normalize(pl.Series(found.prompts)))
     assert set(table["source"]) == {"mine"}
     assert report["dropped"] == dict(found.dropped)
     assert report["read"] == report["kept"] + sum(report["dropped"].values())

@@ -10,7 +10,7 @@ from PIL import Image
 from tiny_collections import write_clip_retrieval
 from tiny_towers import save_clip
 
-from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.keys.embed import EmbedWork, embed_images
 from unprompt.build.keys.take_embeddings import check_texts, take_embeddings

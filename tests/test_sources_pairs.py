@@ -22,7 +22,7 @@ from tiny_collections import (
     write_tar,
 )
 
-from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.corpus.sources.collect import collect
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.pictures.copy_pairs import CopyPlan, copy_pairs
@@ -219,7 +219,7 @@ def test_a_rerun_makes_what_is_missing_and_touches_nothing_else(tmp_path: Path) 
 COPY = """
 import sys
 from pathlib import Path
-from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.pictures.copy_pairs import CopyPlan, copy_pairs
 from unprompt.build.corpus.sources.collect import collect
 from unprompt.build.corpus.sources.collection import CollectionConfig

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from unprompt.build.corpus.duplicates.drops import DUPLICATES
+from unprompt.build.corpus.duplicates.duplicate_rows import DUPLICATES
 from unprompt.index.base.tables import check_schema
 
 Cli = Callable[..., Any]

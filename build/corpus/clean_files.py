@@ -1,10 +1,10 @@
-"""Prompt files -> one parquet file of distinct, cleaned prompts, and what became of the others.
+"""Prompt files -> one parquet file of distinct, cleaned prompts, and a record of the others.
 
-NAME.parquet             prompt_id, prompt, source, group_id, and fold where there are folds
-NAME.duplicates.parquet  what fell for which prompt: duplicates/drops.py
-NAME.examples.parquet    some of the prompts that each rule changed or dropped
-NAME.report.json         settings, files, counts; written last
-NAME.work/               what a killed run goes on from; deleted in the end
+NAME.parquet             prompt_id, prompt, source, group_id; fold if `folds` is set
+NAME.duplicates.parquet  DUPLICATES: each dropped prompt and the prompt that it duplicates
+NAME.examples.parquet    EXAMPLES: some of the prompts that each rule changed or dropped
+NAME.report.json         settings, digests of the files, counts; written last
+NAME.work/               intermediate files of a killed run; deleted at the end
 """
 
 from collections.abc import Callable, Sequence
@@ -17,13 +17,12 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.corpus.cleaning.clean_rows import EXAMPLES
 from unprompt.build.corpus.cleaning.config import CleanConfig
 from unprompt.build.corpus.cleaning.inputs import PromptFiles
+from unprompt.build.corpus.dedupe import dedupe_by_vectors, dedupe_by_words, discard_work
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
-from unprompt.build.corpus.duplicates.drops import DUPLICATES, resolve_drops
+from unprompt.build.corpus.duplicates.duplicate_rows import DUPLICATES, resolve_duplicates
 from unprompt.build.corpus.duplicates.vectors import VectorFiles
 from unprompt.build.corpus.encode_prompts import encode_prompts
 from unprompt.build.corpus.folds import FoldsConfig, fold_prompts
-from unprompt.build.corpus.thin_vectors import thin_by_vectors
-from unprompt.build.corpus.thin_words import discard_work, thin_by_words
 from unprompt.index.base.durable import digest_file, digest_json, read_json, write_json
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.progress import SILENT, Progress
@@ -38,16 +37,16 @@ STAGE = "clean"
 
 @dataclass(frozen=True, config=STRICT)
 class CleanFilesConfig:
-    """What `unprompt clean` does; the sections are those of a corpus."""
+    """Settings of `unprompt clean`; the sections are those of the section `corpus:`."""
 
-    column: str | None = None  # of a csv, tsv, parquet or jsonl file
+    column: str | None = None  # of the prompts in a csv, tsv, parquet or jsonl file
     clean: CleanConfig = Field(default_factory=CleanConfig)
     duplicates: DuplicatesConfig = Field(default_factory=DuplicatesConfig)
     folds: FoldsConfig | None = None
 
 
 class CleanedFiles:
-    """The files that belong to one output."""
+    """The paths that belong to one output; raises ConfigError unless it ends in .parquet."""
 
     def __init__(self, output: Path):
         if output.suffix.lower() != ".parquet":
@@ -59,7 +58,7 @@ class CleanedFiles:
         self.work = output.with_suffix(".work")
 
     def delete(self) -> None:
-        """Delete all of them."""
+        """Delete all files and the work folder."""
         for path in (self.report, self.prompts, self.duplicates, self.examples):
             path.unlink(missing_ok=True)
         discard_work(self.work)
@@ -72,7 +71,11 @@ def clean_files(
     load_encoder: Callable[[], PromptEncoder],
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Clean, de-duplicate and write; the report. What a finished run wrote is left as it is."""
+    """Clean, de-duplicate and write; returns the report.
+
+    A finished output with the same settings and files is not written again. Raises ConfigError if
+    the output has other ones.
+    """
     nsfw = None if config.clean.max_nsfw is None else config.clean.nsfw_column
     source = PromptFiles(paths, config.column, nsfw, progress)
     settings = {
@@ -85,14 +88,14 @@ def clean_files(
             return dict(finished)
         raise ConfigError(
             f"{files.prompts} was made with other settings or of other files; choose another "
-            "--output, or --overwrite to make it anew"
+            "--output, or pass --overwrite to replace it"
         )
     StageLedger(files.work).begin(STAGE, settings)
     report = {**settings, "digest": digest_json(settings)}
     report |= _make(files, source, config, load_encoder, progress)
     write_json(files.report, report)
     discard_work(files.work)
-    return dict(read_json(files.report))  # in the order that a rerun finds it in
+    return dict(read_json(files.report))  # keys in the same order as on a rerun
 
 
 def _make(
@@ -102,31 +105,31 @@ def _make(
     load_encoder: Callable[[], PromptEncoder],
     progress: Progress,
 ) -> dict[str, Any]:
-    """Write the tables; the counts."""
-    worded = thin_by_words(files.work, source, config.clean, config.duplicates, progress)
-    table, steps, counts = worded.table, worded.duplicates, worded.report["duplicates"]
+    """Write the tables; returns the counts."""
+    by_words = dedupe_by_words(files.work, source, config.clean, config.duplicates, progress)
+    table, steps, counts = by_words.table, by_words.duplicates, by_words.report["duplicates"]
     folds_report: dict[str, Any] = {}
     if table.height and (config.duplicates.cosine is not None or config.folds is not None):
         encoded = files.work / "encoded"
         encode_prompts(encoded, table, load_encoder(), progress)
-        near = thin_by_vectors(
-            files.work, table, VectorFiles(vector_paths(encoded)), config.duplicates.cosine,
-            config.duplicates, progress,
-        )  # fmt: skip
-        table, steps = near.table, [*steps, near.duplicates]
-        counts = {**counts, "cosine": near.duplicates.height}
+        stored, threshold = VectorFiles(vector_paths(encoded)), config.duplicates.cosine
+        by_vectors = dedupe_by_vectors(
+            files.work, table, stored, threshold, config.duplicates, progress
+        )
+        table, steps = by_vectors.table, [*steps, by_vectors.duplicates]
+        counts = {**counts, "cosine": by_vectors.duplicates.height}
         if config.folds is not None:
             ids = table["prompt_id"].to_numpy()
             folds, folds_report = fold_prompts(
-                files.work, ids, near.vectors, config.folds, config.duplicates, progress
+                files.work, ids, by_vectors.vectors, config.folds, config.duplicates, progress
             )
             table = table.with_columns(folds["group_id"], folds["fold"])
-    write_table(files.duplicates, resolve_drops(steps), DUPLICATES)
-    write_table(files.examples, worded.examples, EXAMPLES)
+    write_table(files.duplicates, resolve_duplicates(steps), DUPLICATES)
+    write_table(files.examples, by_words.examples, EXAMPLES)
     write_table(files.prompts, table.drop("split"))
     return {
         "read": source.report,
-        "cleaned": worded.report["cleaned"],
+        "cleaned": by_words.report["cleaned"],
         "duplicates": counts,
         **({"folds": folds_report} if folds_report else {}),
         "kept": table.height,

@@ -1,4 +1,4 @@
-"""A corpus section -> RUN/corpus: prompts.parquet (n rows), targets.npy (n, d_prompt) fp16."""
+"""The section `corpus:` -> RUN/corpus: prompts.parquet (n), targets.npy (n, d_prompt) fp16."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -9,17 +9,21 @@ import polars as pl
 
 from unprompt.build.corpus.cleaning.clean_rows import EXAMPLES
 from unprompt.build.corpus.cleaning.inputs import read_nsfw
-from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.corpus.config import CorpusConfig
-from unprompt.build.corpus.duplicates.drops import DUPLICATES, resolve_drops
+from unprompt.build.corpus.dedupe import (
+    DedupedByWords,
+    dedupe_by_vectors,
+    dedupe_by_words,
+    discard_work,
+)
+from unprompt.build.corpus.duplicates.duplicate_rows import DUPLICATES, resolve_duplicates
 from unprompt.build.corpus.duplicates.vectors import VectorArray, VectorFiles, write_vectors
 from unprompt.build.corpus.encode_prompts import encode_prompts
 from unprompt.build.corpus.folds import FOLDS, fold_prompts
-from unprompt.build.corpus.sources.collect import SPOOL, collect
+from unprompt.build.corpus.sources.collect import COLLECTED, collect
 from unprompt.build.corpus.sources.prompts import read_prompts
 from unprompt.build.corpus.split import split_prompts
-from unprompt.build.corpus.thin_vectors import thin_by_vectors
-from unprompt.build.corpus.thin_words import Worded, discard_work, thin_by_words
 from unprompt.index.base.durable import read_json, stable_id, write_atomically, write_json
 from unprompt.index.base.errors import CorpusError
 from unprompt.index.base.progress import SILENT, Progress
@@ -31,83 +35,84 @@ from unprompt.index.vectors.embeddings import vector_paths
 
 PROMPTS_FILE, TARGETS_FILE, REPORT_FILE = "prompts.parquet", "targets.npy", "report.json"
 MOVES_FILE, DUPLICATES_FILE, FOLDS_FILE = "moves.parquet", "duplicates.parquet", "folds.parquet"
-EXAMPLES_FILE, ENCODED, THINNED = "clean_examples.parquet", "encoded", "thinned"
+EXAMPLES_FILE, ENCODED, WORK = "clean_examples.parquet", "encoded", "thinned"
 
 
 class Corpus(NamedTuple):
     """A finished corpus."""
 
     prompts: pl.DataFrame  # PROMPTS, n rows
-    targets: np.ndarray  # (n, d_prompt) fp16 unit length, row i belongs to prompt i
+    targets: np.ndarray  # (n, d_prompt) fp16 unit length; row i belongs to prompt i
     report: dict[str, Any]
 
     def targets_of(self, prompt_ids: pl.Series) -> np.ndarray:
-        """Target vectors (m, d_prompt) of prompts; raises CorpusError for an unknown one."""
-        return np.asarray(self.targets[self.places_of(prompt_ids)])
+        """Target vectors (m, d_prompt) of prompt ids (m,); raises CorpusError for an unknown id."""
+        return np.asarray(self.targets[self.rows_of(prompt_ids)])
 
-    def places_of(self, prompt_ids: pl.Series) -> np.ndarray:
-        """Rows (m,) of prompts in this corpus; raises CorpusError for an unknown one."""
-        places = pl.DataFrame({"prompt_id": prompt_ids}).join(
-            self.prompts.select("prompt_id").with_row_index("place"), on="prompt_id", how="left",
+    def rows_of(self, prompt_ids: pl.Series) -> np.ndarray:
+        """Rows (m,) int64 of prompt ids in this corpus; raises CorpusError for an unknown id."""
+        rows = pl.DataFrame({"prompt_id": prompt_ids}).join(
+            self.prompts.select("prompt_id").with_row_index("row"), on="prompt_id", how="left",
             maintain_order="left",
-        )["place"]  # fmt: skip
-        if places.null_count():
-            raise CorpusError(f"{places.null_count()} prompt ids are not in the corpus")
-        return places.to_numpy().astype(np.int64)
+        )["row"]  # fmt: skip
+        if rows.null_count():
+            raise CorpusError(f"{rows.null_count()} prompt ids are not in the corpus")
+        return rows.to_numpy().astype(np.int64)
 
 
 def make_corpus(
     folder: Path, config: CorpusConfig, encoder: PromptEncoder, progress: Progress = SILENT
 ) -> Corpus:
-    """Collect, clean, encode, de-duplicate, group and split; `report.json` comes last."""
-    collected, read_report = collect_prompts(config, folder.with_name(SPOOL), progress)
-    worded = _thin_by_words(folder, collected, config, progress)
-    encode_prompts(folder / ENCODED, worded.table, encoder, progress)
-    # as fp16 keeps them, so that every later check sees what is stored
+    """Collect, clean, encode, de-duplicate, group and split; write `report.json` last."""
+    collected, read_report = collect_prompts(config, folder.with_name(COLLECTED), progress)
+    by_words = _dedupe_by_words(folder, collected, config, progress)
+    encode_prompts(folder / ENCODED, by_words.table, encoder, progress)
+    # The stored fp16 vectors, so that every later check sees what other stages read.
     stored = VectorFiles(vector_paths(folder / ENCODED))
-    near = thin_by_vectors(
-        folder / THINNED, worded.table, stored, config.cosine_threshold, config.duplicates, progress
+    threshold = config.cosine_threshold
+    by_vectors = dedupe_by_vectors(
+        folder / WORK, by_words.table, stored, threshold, config.duplicates, progress
     )
-    table, in_fold = near.table, None
+    table, vectors, in_fold = by_vectors.table, by_vectors.vectors, None
     folds_report: dict[str, Any] = {}
     if config.folds is not None:
         ids = table["prompt_id"].to_numpy()
         folds, folds_report = fold_prompts(
-            folder / THINNED, ids, near.vectors, config.folds, config.duplicates, progress
+            folder / WORK, ids, vectors, config.folds, config.duplicates, progress
         )
         write_table(folder / FOLDS_FILE, folds, FOLDS)
         table = table.with_columns(folds["group_id"])
         in_fold = None if config.fold is None else (folds["fold"] == config.fold).to_numpy()
-    split = split_prompts(table, near.vectors, config.split, in_fold)
+    split = split_prompts(table, vectors, config.split, in_fold)
     table = _cap_train(split.table, config)
     report = {
         "source": config.source,
         "read": read_report,
         "collected": collected.height,
-        **worded.report,
-        "near_duplicates": near.duplicates.height,
+        **by_words.report,
+        "near_duplicates": by_vectors.duplicates.height,
         **({"folds": folds_report} if folds_report else {}),
         "split": split.report,
         "kept": dict(sorted(table["split"].value_counts().iter_rows())),
         "target_space": encoder.space,
     }
-    duplicates = resolve_drops([*worded.duplicates, near.duplicates])
+    duplicates = resolve_duplicates([*by_words.duplicates, by_vectors.duplicates])
     write_table(folder / DUPLICATES_FILE, duplicates, DUPLICATES)
     write_table(folder / MOVES_FILE, split.moves)
     write_table(folder / PROMPTS_FILE, table, PROMPTS)
     with write_atomically(folder / TARGETS_FILE) as temporary:
-        write_vectors(temporary, np.float16, VectorArray(near.vectors))
+        write_vectors(temporary, np.float16, VectorArray(vectors))
     write_json(folder / REPORT_FILE, report)
-    discard_work(folder / THINNED)
+    discard_work(folder / WORK)
     return Corpus(table, np.load(folder / TARGETS_FILE, mmap_mode="r"), report)
 
 
-def _thin_by_words(
+def _dedupe_by_words(
     folder: Path, collected: pl.DataFrame, config: CorpusConfig, progress: Progress
-) -> Worded:
-    """Clean and drop by words what the settings ask for; nothing by default."""
+) -> DedupedByWords:
+    """Clean and de-duplicate as the settings say; the defaults change nothing."""
     if config.clean is None and not config.duplicates.by_words:
-        return Worded(collected, [], pl.DataFrame(schema=EXAMPLES), {})
+        return DedupedByWords(collected, [], pl.DataFrame(schema=EXAMPLES), {})
     rows = collected
     if config.clean is not None and config.clean.max_nsfw is not None and config.source == "files":
         paths = [Path(path) for path in config.paths]
@@ -115,28 +120,28 @@ def _thin_by_words(
         rows = collected.join(scores, on="prompt", how="left", maintain_order="left")
     slices = list(rows.iter_slices(ROWS_EACH))
     chunks = progress.track(slices, "clean", len(slices))
-    worded = thin_by_words(folder / THINNED, chunks, config.clean, config.duplicates, progress)
-    write_table(folder / EXAMPLES_FILE, worded.examples, EXAMPLES)
-    return worded
+    by_words = dedupe_by_words(folder / WORK, chunks, config.clean, config.duplicates, progress)
+    write_table(folder / EXAMPLES_FILE, by_words.examples, EXAMPLES)
+    return by_words
 
 
 def read_corpus(folder: Path) -> Corpus:
-    """A corpus that `make_corpus` finished."""
+    """Read a corpus that `make_corpus` wrote; the targets are a memory map."""
     prompts = read_table(folder / PROMPTS_FILE, PROMPTS)
     targets = np.load(folder / TARGETS_FILE, mmap_mode="r", allow_pickle=False)
     return Corpus(prompts, targets, read_json(folder / REPORT_FILE))
 
 
 def collect_prompts(
-    config: CorpusConfig, spool: Path, progress: Progress = SILENT
+    config: CorpusConfig, cache: Path, progress: Progress = SILENT
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The distinct prompts of the source as a PROMPTS table, and counts of what was read.
+    """The distinct prompts of the source as a PROMPTS table, and counts of the rows read.
 
-    `spool` is a folder for what collections gave, so that a killed run reads no file twice.
+    `cache` is a folder for the prompts of collections, so that a killed run reads no file twice.
     """
     report: dict[str, Any] = {}
     if config.collections:
-        raw, counts = collect(config.collections, spool, progress)
+        raw, counts = collect(config.collections, cache, progress)
         report = {"collections": counts}
     elif config.source == "files":
         read = read_prompts([Path(path) for path in config.paths], config.column)
@@ -153,7 +158,7 @@ def collect_prompts(
 
 
 def _cap_train(table: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
-    """Leave `max_train` train prompts, drawn by the seed and the ids alone."""
+    """Keep `max_train` train prompts, drawn by the seed and the ids; the others are excluded."""
     train = table.filter(pl.col("split") == "train")["prompt_id"].to_list()
     if config.max_train is None or len(train) <= config.max_train:
         return table

@@ -44,7 +44,7 @@ def assemble_index(
     content = IndexContent(
         rows=index_rows(rows),
         keys=ChosenRows(embedded.vectors, train),
-        targets=ChosenRows(corpus.targets, corpus.places_of(rows["prompt_id"])),
+        targets=ChosenRows(corpus.targets, corpus.rows_of(rows["prompt_id"])),
         space=embedded.info.space,
         target_space=corpus.report["target_space"],
         key_kind=embedded.info.keys,

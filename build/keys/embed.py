@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.build.corpus.cleaning.prompts_table import normalise
+from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.index.base.durable import digest_file, stable_id
 from unprompt.index.base.errors import DamagedFileError, UnreadableImageError
 from unprompt.index.base.progress import SILENT, Progress
@@ -123,7 +123,7 @@ def _metadata(listed: pl.DataFrame) -> pl.DataFrame:
 
 def _with_split(rows: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
     """Prompt id and split of the corpus; shards of other programs hold neither."""
-    ids = [stable_id(prompt) for prompt in normalise(rows["caption"])]
+    ids = [stable_id(prompt) for prompt in normalize(rows["caption"])]
     splits = prompts.select("prompt_id", pl.col("split").alias("corpus_split"))
     return (
         rows.with_columns(pl.Series("prompt_id", ids, pl.UInt64))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.build.corpus.cleaning.prompts_table import normalise
+from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.corpus.sources.clip_retrieval import TEXTS, VectorPart, find_parts, load_vectors
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.index.base.durable import stable_id
@@ -110,7 +110,7 @@ def check_texts(config: CollectionConfig, encoder: TextEncoder) -> float:
 
 def _metadata(rows: pl.DataFrame, part: VectorPart, start: int, block: np.ndarray) -> pl.DataFrame:
     """METADATA rows without their split."""
-    captions = normalise(rows["caption"]).fill_null("")
+    captions = normalize(rows["caption"]).fill_null("")
     prompt_ids = [stable_id(caption) for caption in captions]
     number = part.vectors.stem
     image_ids = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.corpus.encode_prompts import encode_prompts
 from unprompt.build.corpus.sources.prompts import read_prompts
 from unprompt.index.base.durable import digest_bytes

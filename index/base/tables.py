@@ -11,7 +11,7 @@ SPLITS = ("train", "validation", "test", "excluded")
 
 PROMPTS = pl.Schema(
     {
-        "prompt_id": pl.UInt64,  # first 8 bytes of the sha256 of the normalised prompt
+        "prompt_id": pl.UInt64,  # first 8 bytes of the sha256 of the normalized prompt
         "prompt": pl.String,
         "source": pl.String,  # the file that it was read from, or "scenes"
         "group_id": pl.UInt64,  # lowest prompt_id of its near-duplicates; own without folds

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from unprompt.build.corpus.cleaning.config import CleanConfig
-from unprompt.build.corpus.cleaning.prompts_table import normalise
+from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.corpus.cleaning.rules import Drop, Rewrite, dropping_rules, rewriting_rules
 
 ROUNDS = 4  # of all rewriting rules; two settle nearly every prompt
@@ -43,7 +43,7 @@ class Cleaner:
 
     def __call__(self, table: pl.DataFrame) -> Cleaned:
         """Clean one table; a prompt that nothing is left of counts as blank."""
-        table = table.with_columns(normalise(table["prompt"].fill_null("")).alias("prompt"))
+        table = table.with_columns(normalize(table["prompt"].fill_null("")).alias("prompt"))
         counts = {f"rewrite.{rule.name}": 0 for rule in self._rewrites}
         counts |= {f"drop.{rule.name}": 0 for rule in self._drops}
         examples = [pl.DataFrame(schema=EXAMPLES)]
@@ -120,7 +120,7 @@ def _tidy(prompts: pl.Series) -> pl.Series:
         .str.replace_all(r"[,;\s]+([\x22\x{201D}])$", "$1")
         .str.replace_all(r"^[\s,;]+|[\s,;]+$", "")
     )
-    return normalise(joined)
+    return normalize(joined)
 
 
 def _examples(rule: Rewrite | Drop, before: pl.Series, after: pl.Series | None) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.build.corpus.cleaning.prompts_table import normalise
+from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.corpus.formats.rows import choose_column
 from unprompt.build.corpus.formats.tables import ACCEPTED, READERS, stream_table, table_suffix
 from unprompt.build.corpus.formats.tally import Tally
@@ -46,7 +46,7 @@ def read_nsfw(paths: Sequence[Path], column: str | None, nsfw_column: str) -> pl
     parts = [pl.DataFrame(schema={"prompt": pl.String, "nsfw": pl.Float64})]
     for path in paths:
         parts += [
-            batch.select(normalise(batch["prompt"]).alias("prompt"), "nsfw")
+            batch.select(normalize(batch["prompt"]).alias("prompt"), "nsfw")
             for batch in _batches(path, column, nsfw_column, Tally())
         ]
     scored = pl.concat(parts).drop_nulls()

@@ -1,1 +1,1 @@
-"""Near-duplicate prompts: found by their words or their vectors, in bounded memory."""
+"""Near-duplicate prompts, found by words or by vectors, in bounded memory."""

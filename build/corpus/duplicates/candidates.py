@@ -1,32 +1,34 @@
-"""Keys (n,) of one band -> pairs of rows that share one: (p,) uint64, later row << 32 | earlier.
+"""Keys (n,) of one band -> pairs of rows that share a key: (p,) uint64, later << 32 | earlier.
 
-A bucket of up to `CROWD` rows gives all its pairs. The rows of a larger one, most often many
-subjects before one long tail of style words, are met by their rarest hashes instead: two sets
-whose Jaccard similarity is at or over t share at least one of the size - ceil(t * size) + 1 rarest
-hashes of each, so that no such pair is lost. Where even that leaves a crowd, a row meets the first
-and the last before it, `CROWD` / 2 of each; the pairs beyond are not looked at.
+A bucket of up to `MAX_BUCKET` rows gives all its pairs. A larger bucket often holds different
+subjects with the same long tail of style words. Its rows are paired by their rarest hashes instead:
+two sets whose Jaccard similarity is at or over t share at least one of the
+size - ceil(t * size) + 1 rarest hashes of each, so that no such pair is missed (the prefix filter
+of Chaudhuri, Ganti and Kaushik, ICDE 2006). If a bucket of these hashes is still large, each row is
+paired with the first and the last `MAX_BUCKET` / 2 rows before it, and with no others.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from unprompt.build.corpus.duplicates.shingles import Shingles, mix
+from unprompt.build.corpus.duplicates.shingles import Shingles
+from unprompt.build.corpus.hashing import splitmix64
 
-CROWD = 32
-_COUNTERS = 24  # bits; hashes are counted in 2 ** 24 counters
+MAX_BUCKET = 32
+_COUNTERS = 24  # bits: hashes are counted in 2 ** 24 counters
 _HIGH = np.uint64(32)
 
 
 def count_hashes(hashes: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
-    """How often hashes occur (2 ** 24,), added to `counts`; those of one counter together."""
+    """Counts (2 ** 24,) of hashes by their upper 24 bits, added to `counts` if given."""
     slots = hashes >> np.uint32(32 - _COUNTERS)
     found = np.bincount(slots, minlength=2**_COUNTERS)
     return found if counts is None else counts + found
 
 
 def rarest(sets: Shingles, counts: np.ndarray, threshold: float) -> Shingles:
-    """Of each set the hashes that it must share one of with any set that is similar enough."""
+    """The rarest hashes of each set; sets with a similarity over `threshold` share one of them."""
     sizes = sets.sizes()
     rows = np.repeat(np.arange(len(sizes)), sizes)
     slots = sets.hashes >> np.uint32(32 - _COUNTERS)
@@ -39,30 +41,34 @@ def rarest(sets: Shingles, counts: np.ndarray, threshold: float) -> Shingles:
 
 
 def candidate_pairs(
-    keys: np.ndarray, rare_of: Callable[[np.ndarray], Shingles], crowd: int = CROWD
+    keys: np.ndarray, rare_of: Callable[[np.ndarray], Shingles], max_bucket: int = MAX_BUCKET
 ) -> np.ndarray:
-    """All pairs of small buckets, and of large ones those with a rare hash in common."""
+    """Pairs (p,) of a band with `keys` (n,), sorted, without repeats.
+
+    `rare_of` gives the rarest hashes of rows (m,); it is called for rows of large buckets only.
+    """
     order = np.argsort(keys, kind="stable")
     _, starts, sizes = np.unique(keys[order], return_index=True, return_counts=True)
-    crowded = np.repeat(sizes > crowd, sizes)
-    small = _pairs_before(keys[order], order, ~crowded, crowd)
-    places = np.sort(order[crowded])
-    if not len(places):
+    large = np.repeat(sizes > max_bucket, sizes)
+    small = _pairs_before(keys[order], order, ~large, max_bucket)
+    rows = np.sort(order[large])
+    if not len(rows):
         return np.unique(small)
-    rare = rare_of(places)
-    members = np.repeat(places, rare.sizes())
-    met = mix(np.repeat(keys[places], rare.sizes()) ^ mix(rare.hashes.astype(np.uint64)))
-    order = np.argsort(met, kind="stable")
-    everywhere = np.ones(len(met), bool)
-    pairs = _pairs_before(met[order], members[order], everywhere, crowd // 2)
-    first = _pairs_first(met[order], members[order], crowd // 2)
+    rare = rare_of(rows)
+    members = np.repeat(rows, rare.sizes())
+    hashes = splitmix64(rare.hashes.astype(np.uint64))
+    buckets = splitmix64(np.repeat(keys[rows], rare.sizes()) ^ hashes)
+    order = np.argsort(buckets, kind="stable")
+    everywhere = np.ones(len(buckets), bool)
+    pairs = _pairs_before(buckets[order], members[order], everywhere, max_bucket // 2)
+    first = _pairs_first(buckets[order], members[order], max_bucket // 2)
     return np.unique(np.concatenate([small, pairs, first]))
 
 
 def _pairs_before(
     keys: np.ndarray, rows: np.ndarray, included: np.ndarray, reach: int
 ) -> np.ndarray:
-    """Pairs of each row with the up to `reach` rows before it in its bucket; `keys` are sorted."""
+    """Pairs of each row with up to `reach` rows before it in its bucket; `keys` are sorted."""
     found = [np.empty(0, np.uint64)]
     for offset in range(1, reach + 1):
         later = offset + np.flatnonzero(included[offset:] & (keys[offset:] == keys[:-offset]))
@@ -79,12 +85,12 @@ def _pairs_first(keys: np.ndarray, rows: np.ndarray, reach: int) -> np.ndarray:
     rank = np.arange(len(keys)) - start
     found = [np.empty(0, np.uint64)]
     for offset in range(reach):
-        later = np.flatnonzero(rank > offset + reach)  # nearer ones are met as the last before it
+        later = np.flatnonzero(rank > offset + reach)  # `_pairs_before` gives the nearer ones
         found.append(_pack(rows[later], rows[start[later] + offset]))
     return np.concatenate(found)
 
 
 def _pack(later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
-    """Rows as pairs; a row that meets itself is left out."""
+    """Rows (p,) and (p,) as pairs, without pairs of a row with itself."""
     apart = later != earlier
     return (later[apart].astype(np.uint64) << _HIGH) | earlier[apart].astype(np.uint64)

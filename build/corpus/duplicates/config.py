@@ -1,4 +1,4 @@
-"""A mapping or a preset's name -> how near-duplicates are found."""
+"""The section `corpus.duplicates`, or the name of a preset -> settings of de-duplication."""
 
 from typing import Any
 
@@ -16,14 +16,19 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, config=STRICT)
 class DuplicatesConfig:
-    """Three steps, each over what the one before has kept; false or none switches one off."""
+    """Settings of three steps; each step sees the rows that the step before kept.
 
-    exact: bool = False  # prompts that differ in case and punctuation alone
-    minhash: float | None = None  # Jaccard similarity of words and word pairs
-    permutations: int = 128  # of minhash: more find more, and take longer
-    cosine: float | None = None  # of the vectors; none leaves it to `corpus.dedupe_threshold`
-    exact_rows: int = 200_000  # above so many the nearest by cosine are looked for, not computed
-    probe: int = 32  # cells of the index that are looked into for a prompt, above `exact_rows`
+    False or none switches a step off.
+    """
+
+    exact: bool = False  # drop prompts that differ only in case and punctuation
+    minhash: float | None = None  # lowest Jaccard similarity of words and word pairs to drop
+    permutations: int = 128  # of MinHash: more miss fewer pairs and take longer
+    cosine: float | None = None  # lowest cosine to drop; none uses `corpus.dedupe_threshold`
+    exact_rows: int = (
+        200_000  # prompts; above, an approximate index is searched
+    )
+    probe: int = 32  # cells of that index to search per prompt
 
     @model_validator(mode="before")
     @classmethod
@@ -32,7 +37,7 @@ class DuplicatesConfig:
 
     @property
     def by_words(self) -> bool:
-        """Whether prompts are compared before there are vectors."""
+        """Whether a step compares words, before prompts are encoded."""
         return self.exact or self.minhash is not None
 
     def __post_init__(self) -> None:

@@ -1,8 +1,9 @@
-"""Near vectors among many, in bounded memory: vectors (m, d) in, candidates by number out.
+"""Vectors (m, d) -> near rows of a large set with exact cosines, in bounded memory.
 
-An inverted file of product codes, `d / 4` bits a vector (48 bytes for 384 numbers): a query looks
-into the `probe` nearest of its cells. The codes only propose; their cosines are computed again from
-the vectors on disk. So no pair is ever called near that is not, but a near one may be overlooked.
+The index is an inverted file with product quantization, `d / 8` bytes per vector (48 bytes for 384
+dimensions). A query searches the `probe` nearest cells. The codes only select candidates; their
+cosines are computed from the vectors on disk. So no far pair is reported, but a near pair may be
+missed.
 """
 
 from typing import Any
@@ -13,28 +14,28 @@ from unprompt.build.corpus.duplicates.vectors import Vectors
 from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.nearest import exact_cosines
 
-POINTS_EACH = 40  # sampled to place a cell
-ROUNDS = 6
+SAMPLES_PER_CELL = 40
+ROUNDS = 6  # of k-means
 SEED = 1729
 
 
 def cell_count(rows: int) -> int:
-    """Four times the root of the rows as a power of two; one where there are few."""
+    """Four times the square root of the number of rows, rounded to a power of two up to 2 ** 17."""
     return int(2 ** np.clip(np.round(np.log2(4.0 * np.sqrt(max(rows, 1)))), 0, 17))
 
 
 class GrowingIndex:
-    """Rows of `vectors` by number, added as it goes on."""
+    """An index of rows of `vectors` that grows while it is searched."""
 
     def __init__(self, vectors: Vectors, rows: np.ndarray, probe: int):
-        """Place the cells for the `rows` that may be added, by an even sample of them."""
+        """Train on an even sample of `rows` (n,), all rows that may be added later."""
         faiss = load_faiss()
         cells = cell_count(len(rows))
         self._vectors = vectors
         self._index: Any = faiss.index_factory(
             vectors.dim, f"IVF{cells},PQ{vectors.dim // 4}x4fs", faiss.METRIC_INNER_PRODUCT
         )
-        wanted = min(len(rows), max(cells * POINTS_EACH, 10_000))
+        wanted = min(len(rows), max(cells * SAMPLES_PER_CELL, 10_000))
         sample = rows[np.linspace(0, len(rows) - 1, wanted).astype(np.int64)]
         self._index.cp.niter, self._index.cp.seed = ROUNDS, SEED
         self._index.cp.min_points_per_centroid = 1
@@ -42,14 +43,14 @@ class GrowingIndex:
         self._index.nprobe = min(probe, cells)
 
     def add(self, block: np.ndarray, rows: np.ndarray) -> None:
-        """Put vectors (m, d) in under their row numbers."""
+        """Add vectors (m, d) with their row numbers (m,)."""
         if len(block):
             self._index.add_with_ids(block, rows.astype(np.int64))
 
     def near(self, block: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """For each vector of (m, d) up to k proposed rows and their true cosines, both (m, k).
+        """Exact cosines (m, k) float64 and rows (m, k) of up to k candidates per vector of (m, d).
 
-        Where there are fewer the row is -1 and the cosine -inf.
+        Missing candidates have the row -1 and the cosine -inf. The order is the index's.
         """
         _, found = self._index.search(block, k)
         asked, place = np.nonzero(found >= 0)

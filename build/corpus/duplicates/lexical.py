@@ -1,12 +1,14 @@
-"""Near-duplicates by words: rows of shards -> which are dropped for which, in bounded memory.
+"""Near-duplicates by words: rows of shards -> the dropped rows, each with the row it duplicates.
 
 FOLDER/sets/00000_{hashes,offsets,bands}.npy   a shard's word sets and band keys; .json comes last
-FOLDER/pairs/00.npy                            rows that share a key of band 0, see candidates.py
-FOLDER/drops/00000.parquet                     what is dropped of the shard's rows
+FOLDER/pairs/00.npy                            pairs that share a key of band 0: candidates.py
+FOLDER/drops/00000.parquet                     the shard's dropped rows
 
-Of the pairs that share a band the Jaccard similarity is computed exactly; then the rows go by in
-order, and one falls where an earlier, kept one is similar enough. A pair right at the threshold is
-overlooked with a chance of `minhash.MISSED`, a nearer one with less.
+The Jaccard similarity of every pair that shares a band is computed exactly. Then a row is dropped
+if an earlier, kept row is at or over the threshold; the most similar such row is recorded. A pair
+whose similarity equals the threshold is missed with a probability of at most `minhash.MISSED`, a
+more similar pair with a lower one. Word sets stay on disk; memory holds the keys of one band and
+the sets of `PAIRS_AT_ONCE` pairs.
 """
 
 from collections.abc import Callable
@@ -16,7 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from unprompt.build.corpus.duplicates.candidates import candidate_pairs, count_hashes, rarest
-from unprompt.build.corpus.duplicates.drops import Drops, join_drops, read_drops, write_drops
+from unprompt.build.corpus.duplicates.duplicate_rows import (
+    DuplicateRows,
+    concat_duplicates,
+    read_duplicates,
+    write_duplicates,
+)
 from unprompt.build.corpus.duplicates.minhash import band_keys, choose_bands
 from unprompt.build.corpus.duplicates.shingles import Shingles, jaccards, shingle
 from unprompt.index.base.durable import write_atomically, write_json
@@ -28,7 +35,7 @@ PathOf = Callable[[int], Path]
 
 
 class LexicalStep:
-    """One run over rows of shards; what is finished on disk is not made again."""
+    """One search over rows of shards; `run` continues with the finished files."""
 
     def __init__(
         self,
@@ -41,20 +48,20 @@ class LexicalStep:
     ):
         self.folder = folder
         self._shards = shards
-        self._rows = rows  # (n,) sorted: those that earlier steps have kept
+        self._rows = rows  # (n,) sorted: the rows that earlier steps kept
         self._threshold = threshold
         self._bands = choose_bands(threshold, permutations)
         self._progress = progress
         counts = [len(shards.rows(shard, rows)) for shard in range(len(shards))]
         self._starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
-    def run(self) -> Drops:
-        """What is dropped, as places in `rows`."""
+    def run(self) -> DuplicateRows:
+        """The duplicates, as positions in `rows`."""
         shards, bands = range(len(self._shards)), range(self._bands.number)
         self._each(shards, "words", self._sets_path, self._make_sets)
         self._each(bands, "candidates", self._pairs_path, self._find_pairs)
         self._each(shards, "compare words", self._drops_path, self._compare)
-        return join_drops([read_drops(self._drops_path(shard)) for shard in shards])
+        return concat_duplicates([read_duplicates(self._drops_path(shard)) for shard in shards])
 
     def _each(self, numbers: range, label: str, path: PathOf, make: Callable[[int], None]) -> None:
         left = [number for number in numbers if not path(number).is_file()]
@@ -75,28 +82,28 @@ class LexicalStep:
         keys = [np.load(self._array_path(shard, "bands"), mmap_mode="r")[band] for shard in shards]
         pairs = candidate_pairs(
             np.concatenate([np.empty(0, np.uint64), *keys]),
-            lambda places: rarest(self._take(places), self._counts, self._threshold),
+            lambda rows: rarest(self._take(rows), self._counts, self._threshold),
         )
         _save(self._pairs_path(band), pairs)
 
     def _compare(self, shard: int) -> None:
         pairs = self._pairs_of(shard)
-        fallen = self._fallen_before(shard)
+        dropped = self._dropped_before(shard)
         later, earlier = _unpack(pairs)
-        alike = np.minimum(self._sizes[later], self._sizes[earlier]) >= self._threshold * (
+        possible = np.minimum(self._sizes[later], self._sizes[earlier]) >= self._threshold * (
             np.maximum(self._sizes[later], self._sizes[earlier]) - 1e-6
         )
-        pairs = pairs[alike & ~fallen[earlier]]
+        pairs = pairs[possible & ~dropped[earlier]]
         parts = [
             self._similarities(pairs[start : start + PAIRS_AT_ONCE])
             for start in range(0, len(pairs), PAIRS_AT_ONCE)
         ]
         similarity = np.concatenate([np.empty(0), *parts])
         near = similarity >= self._threshold
-        write_drops(self._drops_path(shard), _settle(pairs[near], similarity[near]))
+        write_duplicates(self._drops_path(shard), _drop_in_order(pairs[near], similarity[near]))
 
     def _pairs_of(self, shard: int) -> np.ndarray:
-        """Candidates whose later row lies in the shard, each once, sorted."""
+        """Candidate pairs whose later row lies in the shard, sorted, without repeats."""
         edges = self._starts[shard : shard + 2].astype(np.uint64) << np.uint64(32)
         found = []
         for band in range(self._bands.number):
@@ -105,19 +112,19 @@ class LexicalStep:
             found.append(np.array(pairs[low:high]))
         return np.unique(np.concatenate(found))
 
-    def _fallen_before(self, shard: int) -> np.ndarray:
-        fallen = np.zeros(len(self._rows), bool)
+    def _dropped_before(self, shard: int) -> np.ndarray:
+        dropped = np.zeros(len(self._rows), bool)
         for earlier in range(shard):
-            fallen[read_drops(self._drops_path(earlier)).rows] = True
-        return fallen
+            dropped[read_duplicates(self._drops_path(earlier)).rows] = True
+        return dropped
 
     def _similarities(self, pairs: np.ndarray) -> np.ndarray:
         later, earlier = _unpack(pairs)
         return jaccards(self._take(later), self._take(earlier))
 
-    def _take(self, places: np.ndarray) -> Shingles:
-        """Word sets of any rows, in their order."""
-        distinct, order = np.unique(places, return_inverse=True)
+    def _take(self, rows: np.ndarray) -> Shingles:
+        """The word sets of `rows` (m,), in that order."""
+        distinct, order = np.unique(rows, return_inverse=True)
         sizes, hashes = [], [np.empty(0, np.uint32)]
         for shard in range(len(self._shards)):
             low, high = np.searchsorted(distinct, self._starts[shard : shard + 2])
@@ -157,26 +164,26 @@ class LexicalStep:
         return self.folder / "drops" / f"{shard:05d}.parquet"
 
 
-def _settle(pairs: np.ndarray, similarity: np.ndarray) -> Drops:
-    """Go down the rows; one falls for the most similar kept row before it."""
+def _drop_in_order(pairs: np.ndarray, similarity: np.ndarray) -> DuplicateRows:
+    """Go down the later rows; each is dropped for the most similar kept row before it."""
     later, earlier = _unpack(pairs)
     order = np.lexsort((earlier, -similarity, later))
-    fallen: dict[int, tuple[int, float]] = {}
-    for row, other, alike in zip(
+    dropped: dict[int, tuple[int, float]] = {}
+    for row, other, value in zip(
         later[order].tolist(), earlier[order].tolist(), similarity[order].tolist(), strict=True
     ):
-        if row not in fallen and other not in fallen:
-            fallen[row] = (other, alike)
-    kept, alike = zip(*fallen.values(), strict=True) if fallen else ((), ())
-    return Drops(
-        np.array(list(fallen), np.uint32), np.array(kept, np.uint32), np.array(alike, np.float64)
+        if row not in dropped and other not in dropped:
+            dropped[row] = (other, value)
+    kept, values = zip(*dropped.values(), strict=True) if dropped else ((), ())
+    return DuplicateRows(
+        np.array(list(dropped), np.uint32), np.array(kept, np.uint32), np.array(values, np.float64)
     )
 
 
 def _unpack(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(
-        np.int64
-    )
+    """The later and the earlier rows (p,) int64 of packed pairs."""
+    later, earlier = pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)
+    return later.astype(np.int64), earlier.astype(np.int64)
 
 
 def _save(path: Path, array: np.ndarray) -> None:

@@ -1,29 +1,31 @@
-"""MinHash with bands, vectorised: sets of n rows -> keys (bands, n) uint64.
+"""MinHash with bands: sets of n rows -> keys (bands, n) uint64.
 
-Two rows with Jaccard similarity s share the key of a band with probability s ** size. The library
-datasketch does the same one row at a time and keeps each band as a dict of Python objects, which
-takes 9 times as long and gigabytes for a million prompts: docs/cleaning.md.
+Two rows with Jaccard similarity s share the key of a band with probability s ** size (Broder 1997;
+Leskovec, Rajaraman and Ullman, "Mining of massive datasets", chapter 3). All rows are hashed at
+once. The library datasketch hashes one row at a time and keeps every band as a dict of Python
+objects: docs/cleaning.md compares the two.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from unprompt.build.corpus.duplicates.shingles import Shingles, mix
+from unprompt.build.corpus.duplicates.shingles import Shingles
+from unprompt.build.corpus.hashing import splitmix64
 
-MISSED = 0.005  # of the pairs right at the threshold, at most
+MISSED = 0.005  # maximum share of missed pairs whose similarity equals the threshold
 SEED = 1729
 
 
 class Bands(NamedTuple):
-    """How signatures are cut up."""
+    """How the MinHash values of a row are divided into bands."""
 
     number: int
-    size: int  # hash functions of a band
+    size: int  # hash functions per band
 
 
 def choose_bands(threshold: float, permutations: int) -> Bands:
-    """The largest bands, and so the fewest chance meetings, that miss at most `MISSED`."""
+    """The largest bands that miss at most `MISSED`; larger bands give fewer false candidates."""
     sizes = [
         size
         for size in range(1, permutations + 1)
@@ -34,7 +36,7 @@ def choose_bands(threshold: float, permutations: int) -> Bands:
 
 
 def band_keys(sets: Shingles, bands: Bands) -> np.ndarray:
-    """Keys (bands, n) uint64; each row must have a hash."""
+    """Keys (bands, n) uint64; every row must have at least one hash."""
     rng = np.random.default_rng(SEED)
     n = len(sets.offsets) - 1
     keys = np.zeros((bands.number, n), np.uint64)
@@ -47,5 +49,5 @@ def band_keys(sets: Shingles, bands: Bands) -> np.ndarray:
             factor, shift = rng.integers(2**64, size=2, dtype=np.uint64)
             values = (hashes * (factor | np.uint64(1)) + shift) >> high
             lowest = np.minimum.reduceat(values, starts)
-            keys[band] = mix(keys[band] + lowest)
+            keys[band] = splitmix64(keys[band] + lowest)
     return keys

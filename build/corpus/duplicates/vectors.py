@@ -1,6 +1,6 @@
-"""Vectors (n, d), on disk in several .npy files or at hand -> unit rows (m, d) float32.
+"""Vectors (n, d) in several .npy files or in an array -> any rows (m, d), unit length, float32.
 
-Files are mapped for one call at a time, so that pages that were read do not pile up.
+Each call maps the files anew, so that pages of earlier calls do not stay in memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from unprompt.index.base.errors import CorpusError
 from unprompt.index.encoders.protocols import to_unit_length
 
-WRITTEN_AT_ONCE = 16_384
+WRITE_BLOCK = 16_384
 
 
 class Vectors(Protocol):
@@ -20,16 +20,16 @@ class Vectors(Protocol):
 
     @property
     def dim(self) -> int:
-        """d, the length of a vector."""
+        """The number of dimensions d."""
 
     def __len__(self) -> int: ...
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Any rows (m,), in their order, unit length, float32."""
+        """The vectors (m, d) of `rows` (m,), in that order, unit length, float32."""
 
 
 class _Stored(NamedTuple):
-    """Where the numbers of an .npy file start: its header is read once."""
+    """The header of an .npy file, which is read once."""
 
     path: Path
     dtype: np.dtype
@@ -37,19 +37,21 @@ class _Stored(NamedTuple):
     offset: int
 
     def open(self) -> np.ndarray:
-        """The file's array, mapped for as long as it is kept."""
+        """A memory map of the file's array."""
         return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
 
 
 def _describe(path: Path) -> _Stored:
     stored = np.load(path, mmap_mode="r", allow_pickle=False)
     if stored.ndim != 2 or not stored.flags.c_contiguous:
-        raise CorpusError(f"{path} has shape {stored.shape}, wanted vectors (n, d), row by row")
+        raise CorpusError(
+            f"{path} has shape {stored.shape}, wanted vectors (n, d) in row-major order"
+        )
     return _Stored(path, stored.dtype, stored.shape, stored.offset)
 
 
 class VectorFiles:
-    """The rows of all files in order, as one array (n, d) that is never whole in memory."""
+    """The rows of all files in order, as one array (n, d) that stays on disk."""
 
     def __init__(self, paths: Sequence[Path]):
         self._maps = [_describe(path) for path in paths]
@@ -61,7 +63,7 @@ class VectorFiles:
         return int(self.starts[-1])
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Any rows (m,), in their order."""
+        """See `Vectors.take`."""
         distinct, order = np.unique(rows, return_inverse=True)
         edges = np.searchsorted(distinct, self.starts)
         found = np.empty((len(distinct), self.dim), np.float32)
@@ -73,7 +75,7 @@ class VectorFiles:
 
 
 class VectorArray:
-    """An array (n, d), or a map of one, asked in the same way."""
+    """An array (n, d) or a memory map with the methods of `VectorFiles`."""
 
     def __init__(self, vectors: np.ndarray):
         self._vectors = vectors
@@ -83,12 +85,12 @@ class VectorArray:
         return len(self._vectors)
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Any rows (m,), in their order."""
+        """See `Vectors.take`."""
         return to_unit_length(self._vectors[rows])
 
 
 def blocks(vectors: Vectors, rows: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Rows `rows` in blocks: the place in `rows` of the first, and the vectors."""
+    """Yield the vectors of `rows` in blocks, each with the position of its first row in `rows`."""
     for start in range(0, len(rows), size):
         yield start, vectors.take(rows[start : start + size])
 
@@ -96,7 +98,7 @@ def blocks(vectors: Vectors, rows: np.ndarray, size: int) -> Iterator[tuple[int,
 def write_vectors(
     path: Path, dtype: type[np.floating], vectors: Vectors, rows: np.ndarray | None = None
 ) -> None:
-    """Write `rows` of the vectors, or all, as one .npy file, block by block."""
+    """Write `rows` of the vectors, or all rows, to one .npy file, block by block."""
     rows = np.arange(len(vectors)) if rows is None else rows
     header = {
         "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
@@ -105,5 +107,5 @@ def write_vectors(
     }
     with path.open("wb") as handle:
         np.lib.format.write_array_header_1_0(handle, header)
-        for _, block in blocks(vectors, rows, WRITTEN_AT_ONCE):
+        for _, block in blocks(vectors, rows, WRITE_BLOCK):
             handle.write(block.astype(dtype).tobytes())

@@ -1,74 +1,72 @@
-"""Batches of prompts -> at most n distinct ones, drawn by their ids: the same ones in any order."""
+"""Batches of prompts -> at most n distinct prompts; the draw ignores their order."""
 
 import numpy as np
 import polars as pl
 
+from unprompt.build.corpus.hashing import splitmix64
 from unprompt.index.base.durable import stable_id
 
 DRAWN = pl.Schema({"prompt": pl.String, "prompt_id": pl.UInt64, "ticket": pl.UInt64})
-FEW = 100_000  # prompts that may wait to be tidied up, however low the limit
+MIN_PENDING = 100_000  # new rows before duplicates are removed, however low the limit
 
 
 class PromptDraw:
-    """Takes prompts in batches and keeps the `limit` distinct ones with the lowest tickets.
+    """Keeps the `limit` distinct prompts with the lowest tickets; None keeps all.
 
-    A ticket is a hash of the prompt's id and the seed. Memory holds twice `limit` prompts and
-    a few at most, or all distinct ones where there is no limit.
+    A ticket is a hash of the prompt's id and the seed. Memory holds at most `limit` prompts and
+    max(`MIN_PENDING`, `limit`) new ones, or all distinct prompts without a limit.
     """
 
     def __init__(self, limit: int | None, seed: int = 0):
         self._limit = limit
         self._seed = seed
         self._frames: list[pl.DataFrame] = []
-        self._waiting = 0  # rows taken since the last tidying up
+        self._pending = 0  # rows added since the last `_reduce`
         self._highest = np.iinfo(np.uint64).max  # ticket that can still be drawn
         self.repeated = 0
         self.undrawn = 0
 
     def add(self, prompts: pl.Series) -> None:
-        """Take one batch of normalised prompts."""
+        """Add one batch of normalized prompts (m,)."""
         ids = np.array([stable_id(prompt) for prompt in prompts], dtype=np.uint64)
-        columns = {"prompt": prompts, "prompt_id": ids, "ticket": mix(ids, self._seed)}
+        columns = {"prompt": prompts, "prompt_id": ids, "ticket": tickets(ids, self._seed)}
         self.add_drawn(pl.DataFrame(columns, schema=DRAWN))
 
     def add_drawn(self, frame: pl.DataFrame) -> None:
-        """Take rows that another draw with the same seed let through."""
-        hopeful = frame.filter(pl.col("ticket") <= self._highest)
-        self.undrawn += frame.height - hopeful.height
-        if 2 * hopeful.height < frame.height:
-            hopeful = _without_batch(hopeful)
-        self._frames.append(hopeful)
-        self._waiting += hopeful.height
-        if self._waiting > max(FEW, self._limit or self._frames[0].height):
-            self._tidy()
+        """Add DRAWN rows of another draw with the same seed."""
+        eligible = frame.filter(pl.col("ticket") <= self._highest)
+        self.undrawn += frame.height - eligible.height
+        if 2 * eligible.height < frame.height:
+            eligible = _copy_texts(eligible)
+        self._frames.append(eligible)
+        self._pending += eligible.height
+        if self._pending > max(MIN_PENDING, self._limit or self._frames[0].height):
+            self._reduce()
 
     def table(self) -> pl.DataFrame:
-        """DRAWN rows: by ticket where a limit drew them, else in the order they came."""
-        self._tidy()
+        """DRAWN rows: by ticket with a limit, otherwise in the order of the batches."""
+        self._reduce()
         return self._frames[0]
 
-    def _tidy(self) -> None:
+    def _reduce(self) -> None:
         whole = pl.concat(self._frames) if self._frames else pl.DataFrame(schema=DRAWN)
         kept = whole.unique("prompt_id", keep="first", maintain_order=True)
         self.repeated += whole.height - kept.height
         if self._limit is not None:
-            drawn = _without_batch(kept.sort("ticket", "prompt_id").head(self._limit))
+            drawn = _copy_texts(kept.sort("ticket", "prompt_id").head(self._limit))
             self.undrawn += kept.height - drawn.height
             kept = drawn
             if kept.height == self._limit:
                 self._highest = int(kept["ticket"][-1])
-        self._frames, self._waiting = [kept], 0
+        self._frames, self._pending = [kept], 0
 
 
-def _without_batch(frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows with texts of their own: polars' would keep the whole batch in memory."""
+def _copy_texts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Copy the texts, because slices of a polars frame keep the whole batch in memory."""
     return frame.with_columns(pl.Series("prompt", frame["prompt"].to_list(), pl.String))
 
 
-def mix(ids: np.ndarray, seed: int) -> np.ndarray:
-    """A hash of ids (n,) uint64 that is another one for every seed: splitmix64, n tickets."""
+def tickets(ids: np.ndarray, seed: int) -> np.ndarray:
+    """Tickets (n,) uint64 of prompt ids (n,) uint64; every seed gives another order."""
     with np.errstate(over="ignore"):
-        state = ids + np.uint64(0x9E3779B97F4A7C15) * np.uint64(seed % 2**64 + 1)
-        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return state ^ (state >> np.uint64(31))
+        return splitmix64(ids + np.uint64(0x9E3779B97F4A7C15) * np.uint64(seed % 2**64 + 1))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from unprompt.build.corpus.cleaning.prompts_table import normalise
+from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.corpus.formats.tally import BLANK, Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.index.base.errors import CorpusError
@@ -28,14 +28,14 @@ def wanted_scores(config: CollectionConfig) -> list[str]:
 
 
 def keep_rows(batch: pl.DataFrame, config: CollectionConfig, tally: Tally) -> pl.DataFrame:
-    """The rows whose scores pass, prompts normalised, without the scores; others are counted.
+    """The rows whose scores pass, prompts normalized, without the scores; others are counted.
 
     A row that lacks a score it is judged by, or has one that is no number, does not pass.
     """
     missing = [score for score in wanted_scores(config) if score not in batch.columns]
     if missing:
         raise CorpusError(f"the kind {config.kind} has no {', '.join(missing)} to filter by")
-    normal = batch.with_columns(normalise(batch["prompt"]).alias("prompt"))
+    normal = batch.with_columns(normalize(batch["prompt"]).alias("prompt"))
     kept = normal.filter(pl.col("prompt").is_not_null() & (pl.col("prompt") != ""))
     tally.drop(BLANK, batch.height - kept.height)
     for name, (score, passes) in THRESHOLDS.items():

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 from pydantic.dataclasses import dataclass
 
-from unprompt.build.corpus.cleaning.prompts_table import normalise
+from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.make.llm.answers import parse_answer
 from unprompt.build.make.prompt_file import MADE_PROMPTS, MadePrompts
 from unprompt.index.base.errors import ConfigError
@@ -62,7 +62,7 @@ class PromptCollector:
 
     def add(self, answer: str, examples: Sequence[str]) -> int:
         """Add the prompts of an answer; returns how many it holds, new or not."""
-        parsed = normalise(pl.Series("prompt", parse_answer(answer), pl.String)).to_list()
+        parsed = normalize(pl.Series("prompt", parse_answer(answer), pl.String)).to_list()
         for prompt in parsed:
             if prompt.casefold() in self._seen:
                 self.left_out["repeated"] += 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.build.corpus.cleaning.prompts_table import make_prompts_table
+from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.corpus.corpus import read_corpus
 from unprompt.build.make import mine
 from unprompt.build.make.captions import (

@@ -1,4 +1,4 @@
-"""Every kind of collection in the layout it ships in; sampling, the spool, damaged files."""
+"""Every kind of collection in the layout it ships in; sampling, the cache, damaged files."""
 
 import gzip
 import json
@@ -36,8 +36,8 @@ def entry(found: Found, **changes: Any) -> CollectionConfig:
     )
 
 
-def prompts_of(config: CollectionConfig, spool: Path) -> list[str]:
-    return collect([config], spool)[0]["prompt"].to_list()
+def prompts_of(config: CollectionConfig, cache: Path) -> list[str]:
+    return collect([config], cache)[0]["prompt"].to_list()
 
 
 def table_of(folder: Path, count: int, name: str = "a.txt", start: int = 0) -> Path:
@@ -58,7 +58,7 @@ def test_a_collection_gives_its_prompts_and_counts(name: str, tmp_path: Path) ->
     found = WRITERS[name](tmp_path / "in")
     config = entry(found, name="mine")
     check_collection(config)
-    table, (report,) = collect([config], tmp_path / "spool")
+    table, (report,) = collect([config], tmp_path / "cache")
     assert table["prompt"].to_list() == list(normalize(pl.Series(found.prompts)))
     assert set(table["source"]) == {"mine"}
     assert report["dropped"] == dict(found.dropped)
@@ -70,8 +70,8 @@ def test_a_collection_gives_its_prompts_and_counts(name: str, tmp_path: Path) ->
 def test_nothing_personal_is_written(tmp_path: Path) -> None:
     rows = [("a.png", "a fox", 1, 0.1, 0.1)]
     path = diffusiondb_table(tmp_path / "in" / "metadata.parquet", rows)
-    collect([CollectionConfig("diffusiondb", str(path))], tmp_path / "spool")
-    written = [file for file in (tmp_path / "spool").iterdir()]
+    collect([CollectionConfig("diffusiondb", str(path))], tmp_path / "cache")
+    written = [file for file in (tmp_path / "cache").iterdir()]
     assert len(written) == 2
     assert not any(USER.encode() in file.read_bytes() for file in written)
     (table,) = (pl.read_parquet(file) for file in written if file.suffix == ".parquet")
@@ -196,7 +196,7 @@ def test_items_of_a_nested_array_are_those_that_json_reads(
 def test_a_damaged_document_is_named(tmp_path: Path, text: str, said: str) -> None:
     path = write(tmp_path / "captions_x.json", text.encode("utf-8", "surrogateescape"))
     with pytest.raises(CorpusError, match=rf"captions_x\.json.*{said}"):
-        prompts_of(CollectionConfig("coco", str(path)), tmp_path / "spool")
+        prompts_of(CollectionConfig("coco", str(path)), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -233,43 +233,43 @@ def test_what_csv_writes_comes_back(
 
 
 def test_a_killed_collection_reads_no_finished_group_twice(tmp_path: Path) -> None:
-    path, spool = table_of(tmp_path, 40), tmp_path / "spool"
+    path, cache = table_of(tmp_path, 40), tmp_path / "cache"
     config = CollectionConfig("file", str(path), max_rows=7)
-    first, reports = collect([config], spool)
+    first, reports = collect([config], cache)
     stat = path.stat()
     path.write_bytes(b"x" * stat.st_size)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    again, counted = collect([config], spool)
+    again, counted = collect([config], cache)
     assert again.equals(first) and counted == reports
-    renamed = collect([CollectionConfig("file", str(path), name="other", max_rows=7)], spool)[0]
+    renamed = collect([CollectionConfig("file", str(path), name="other", max_rows=7)], cache)[0]
     assert renamed["prompt"].equals(first["prompt"]) and set(renamed["source"]) == {"other"}
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
-    assert prompts_of(config, spool) == ["x" * stat.st_size]
+    assert prompts_of(config, cache) == ["x" * stat.st_size]
 
 
-def test_a_half_written_spool_is_not_believed(tmp_path: Path) -> None:
-    path, spool = table_of(tmp_path, 10), tmp_path / "spool"
+def test_a_half_written_cache_is_not_believed(tmp_path: Path) -> None:
+    path, cache = table_of(tmp_path, 10), tmp_path / "cache"
     config = CollectionConfig("file", str(path))
-    whole = prompts_of(config, spool)
-    (marker,) = spool.glob("*.json")
+    whole = prompts_of(config, cache)
+    (marker,) = cache.glob("*.json")
     marker.unlink()
-    (table,) = spool.glob("*.parquet")
+    (table,) = cache.glob("*.parquet")
     table.write_bytes(b"cut")
-    assert prompts_of(config, spool) == whole
+    assert prompts_of(config, cache) == whole
 
 
 def test_all_collections_are_looked_for_before_the_first_is_read(tmp_path: Path) -> None:
-    path, spool = table_of(tmp_path, 10), tmp_path / "spool"
+    path, cache = table_of(tmp_path, 10), tmp_path / "cache"
     missing = CollectionConfig("coco", str(tmp_path / "none"))
     with pytest.raises(CorpusError, match=r"there is no .*none; the kind coco wants captions_"):
-        collect([CollectionConfig("file", str(path)), missing], spool)
-    assert not spool.exists()
+        collect([CollectionConfig("file", str(path)), missing], cache)
+    assert not cache.exists()
 
 
 def test_collections_keep_their_order_and_their_names(tmp_path: Path) -> None:
     one, two = table_of(tmp_path, 2), table_of(tmp_path, 3, "b.txt", start=1)
     configs = [CollectionConfig("file", str(two)), CollectionConfig("file", str(one), name="one")]
-    table, reports = collect(configs, tmp_path / "spool")
+    table, reports = collect(configs, tmp_path / "cache")
     assert table.rows() == [
         ("prompt 1", "file"), ("prompt 2", "file"), ("prompt 3", "file"),
         ("prompt 0", "one"), ("prompt 1", "one"),
@@ -302,13 +302,21 @@ def write_parquet(path: Path, **columns: Any) -> Path:
             lambda d: write_parquet(d / "a.parquet", text=["a"]),
             "clip_similarity_vitb32 for",
         ),
-        ("coyo", lambda d: write_parquet(d / "a.parquet", txt=["a"]), "no column text for the col"),
+        ("coyo", lambda d: write_parquet(d / "a.parquet", txt=["a"]), "no column text for the pro"),
         ("laion", lambda d: write_parquet(d / "a.parquet", TEXT=[1]), "holds Int64, wanted text"),
         ("wit", lambda d: write(d / "wit_a.tsv", "language\ten\n"), "no column caption_reference"),
         ("flickr30k", lambda d: write(d / "a.csv", "a;b\n"), "in none of the layouts of Flickr30k"),
         ("textcaps", lambda d: write(d / "a.json", '{"data": []}'), "gives no prompt: 0 rows"),
-        ("localized_narratives", lambda d: write(d / "a.jsonl", '{"x": 1}'), "no column 'caption'"),
-        ("diffusiondb", lambda d: write(d / "part-1.zip", "no"), "gives no prompt.*no whole part"),
+        (
+            "localized_narratives",
+            lambda d: write(d / "a.jsonl", '{"x": 1}'),
+            "no column caption for the",
+        ),
+        (
+            "diffusiondb",
+            lambda d: write(d / "part-1.zip", "no"),
+            "gives no prompt.*not a complete part",
+        ),
         ("diffusiondb", lambda d: write_parquet(d / "metadata.parquet", x=[1]), "no column prompt"),
         ("webdataset", lambda d: write(d / "a.tar", "no tar"), "gives no prompt.*not a whole"),
         ("image_folder", lambda d: d, "no pictures in"),
@@ -320,7 +328,7 @@ def write_parquet(path: Path, **columns: Any) -> Path:
         ),
         ("huggingface", lambda d: d / "none", "there is no folder"),
         ("huggingface", lambda d: d, "cannot read the dataset"),
-        ("clip_retrieval", lambda d: d, "no whole folder of clip-retrieval, no vectors"),
+        ("clip_retrieval", lambda d: d, "not a complete folder of clip-retrieval, no v"),
     ],
 )
 def test_what_cannot_be_read_is_named(
@@ -331,18 +339,18 @@ def test_what_cannot_be_read_is_named(
     similarity = 0.3 if kind == "coyo" else None
     config = CollectionConfig(kind, str(path), min_similarity=similarity)
     with pytest.raises(CorpusError, match=rf"(?s){tmp_path.name}.*{said}|{said}.*{tmp_path.name}"):
-        collect([config], tmp_path / "spool")
+        collect([config], tmp_path / "cache")
 
 
 def test_scores_of_parts_come_from_the_metadata(tmp_path: Path) -> None:
     found = WRITERS["diffusiondb_parts"](tmp_path)
     config = entry(found, max_prompt_nsfw=0.5)
     with pytest.raises(CorpusError, match="hold no prompt_nsfw; put metadata.parquet into"):
-        collect([config], tmp_path / "spool")
+        collect([config], tmp_path / "cache")
     rows = [("a.png", "a fox", 1, 0.1, 0.9), ("c.webp", "two owls", 2, 0.1, 0.1)]
     table = diffusiondb_table(tmp_path / "elsewhere" / "scores.parquet", rows)
     config = entry(found, max_prompt_nsfw=0.5, metadata=str(table))
-    got, (report,) = collect([config], tmp_path / "spool")
+    got, (report,) = collect([config], tmp_path / "cache")
     assert got["prompt"].to_list() == ["two owls"]
     assert report["dropped"]["max_prompt_nsfw"] == 1
 
@@ -371,7 +379,7 @@ def test_scores_of_parts_come_from_the_metadata(tmp_path: Path) -> None:
         ({"collections": [{"kind": "coco", "path": "x", "thing": 1}]}, "thing: Unexpected keyword"),
         (
             {"source": "pairs", "collections": [{"kind": "coco", "path": "x"}]},
-            "kind coco does not br",
+            "kind coco has none",
         ),
         (
             {"source": "embeddings", "collections": [{"kind": "coco", "path": "x"}]},
@@ -390,13 +398,13 @@ def test_without_datasets_the_install_line_is_given(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'unprompt\[hub\]'"):
-        collect([CollectionConfig("huggingface", str(tmp_path))], tmp_path / "spool")
+        collect([CollectionConfig("huggingface", str(tmp_path))], tmp_path / "cache")
 
 
 def test_the_hub_is_reached_only_by_name(tmp_path: Path) -> None:
     """Offline, as the tests run: a name is asked for and refused, a folder is read."""
     with pytest.raises(CorpusError, match="hub:nobody/nothing .*without a network, name a `path`"):
-        collect([CollectionConfig("huggingface", hub="nobody/nothing")], tmp_path / "spool")
+        collect([CollectionConfig("huggingface", hub="nobody/nothing")], tmp_path / "cache")
 
 
 def test_held_out_prompts_of_older_corpora_keep_their_name() -> None:

@@ -25,9 +25,7 @@ class DuplicatesConfig:
     minhash: float | None = None  # lowest Jaccard similarity of words and word pairs to drop
     permutations: int = 128  # of MinHash: more miss fewer pairs and take longer
     cosine: float | None = None  # lowest cosine to drop; none uses `corpus.dedupe_threshold`
-    exact_rows: int = (
-        200_000  # prompts; above, an approximate index is searched
-    )
+    exact_rows: int = 200_000  # prompts; above, an approximate index is searched
     probe: int = 32  # cells of that index to search per prompt
 
     @model_validator(mode="before")

@@ -1,6 +1,6 @@
 """One large JSON document -> the items of one of its top-level arrays, streamed by ijson.
 
-The caption collections ship as a single object: `{"images": [...], "annotations": [...]}`.
+Caption collections ship as such a document: `{"images": [...], "annotations": [...]}`.
 """
 
 import codecs
@@ -98,7 +98,7 @@ def _to_surrogates(item: Any) -> Any:
 
 
 def _describe(error: ijson.JSONError) -> str:
-    """The parser's reason and the text where it stopped, without the arrow below it."""
+    """The parser's reason and the text where it stopped, without the arrow that marks the place."""
     message = error.args[0]
     if isinstance(message, bytes):  # yajl cuts the quoted text anywhere, also within a character
         message = message.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""A file with a JSON value a line (.jsonl, .ndjson), .gz or not -> batches of some of its keys."""
+"""A file with one JSON value per line (.jsonl, .ndjson; .gz) -> batches of some of its keys."""
 
 import json
 from collections.abc import Iterator
@@ -7,63 +7,54 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import Pick, batches, frame_of
+from unprompt.build.corpus.formats.rows import PickColumns, batches, text_frame
 from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.formats.text import open_text
 
 
 class _Missing:
-    """Stands for a key that is not there, which null is not."""
+    """Marks a key that is not there, in contrast to null."""
 
 
-def stream_json_lines(path: Path, pick: Pick, tally: Tally) -> Iterator[pl.DataFrame]:
-    """Keys of each object; a line that is broken or lacks one of them is skipped as a fault.
+def stream_json_lines(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.DataFrame]:
+    """Yield the picked keys of each object; a broken line, or one without a key, is a fault.
 
-    The first object decides which keys are read. A line may also be a plain string: the value of
-    the first of them.
+    `pick` sees the keys of the first object. A line may also be a plain string: it is the value of
+    the first picked key.
     """
     with open_text(path) as handle:
-        names: list[str] | None = None
+        names: list[str] = []
         for batch in batches(enumerate(handle, start=1)):
             rows: list[list[str | None]] = []
             for line, text in batch:
-                value = _parse(path, line, text, tally)
+                tally.read += 1
+                try:
+                    value = json.loads(text) if text.strip() else None
+                except (ValueError, RecursionError) as error:
+                    tally.fault(f"{path}:{line}: not valid JSON ({error})")
+                    continue
                 if isinstance(value, dict):
                     names = names or pick(list(value), path)
-                row = None if value is _Missing else _take(path, line, value, names, tally)
-                if row is not None:
-                    rows.append(row)
+                    value = [value.get(name, _Missing) for name in names]
+                else:
+                    value = [value]
+                fault = _check(value, names)
+                if fault is None:
+                    rows.append(value)
+                else:
+                    tally.fault(f"{path}:{line}: {fault}")
             shown = names or ["prompt"]
             filled = [[*row, *[None] * (len(shown) - len(row))] for row in rows]
-            yield frame_of(shown, list(zip(*filled, strict=True)) or [[] for _ in shown], tally)
+            yield text_frame(shown, list(zip(*filled, strict=True)) or [[] for _ in shown], tally)
 
 
-def _parse(path: Path, line: int, text: str, tally: Tally) -> Any:
-    """The value of a line; null for an empty one, `_Missing` after a fault."""
-    tally.read += 1
-    if not text.strip():
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        tally.fault(f"{path}:{line}: not valid JSON ({error})")
-        return _Missing
-
-
-def _take(
-    path: Path, line: int, value: Any, names: list[str] | None, tally: Tally
-) -> list[str | None] | None:
-    """The values of one row; none after a fault."""
-    values = (
-        [value.get(name, _Missing) for name in names or ()] if isinstance(value, dict) else [value]
-    )
+def _check(values: list[Any], names: list[str]) -> str | None:
+    """Turn numbers beside the prompt, such as scores, into texts; returns what is wrong."""
     for place, found in enumerate(values):
         if found is _Missing:
-            tally.fault(f"{path}:{line}: no key {(names or [''])[place]!r}")
-            return None
-        if isinstance(found, bool | int | float) and place:  # a score beside the prompt
+            return f"no key {names[place]!r}"
+        if isinstance(found, bool | int | float) and place:
             values[place] = repr(found)
         elif found is not None and not isinstance(found, str):
-            tally.fault(f"{path}:{line}: wanted a string, got {type(found).__name__}")
-            return None
-    return values
+            return f"wanted a string, got {type(found).__name__}"
+    return None

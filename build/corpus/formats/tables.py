@@ -1,4 +1,4 @@
-"""A table on disk, whatever its format -> batches of some of its columns, told by the suffix."""
+"""A table in any supported format, named by its suffix -> batches of some of its columns."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,13 +7,13 @@ import polars as pl
 
 from unprompt.build.corpus.formats.json_lines import stream_json_lines
 from unprompt.build.corpus.formats.parquet import stream_parquet
-from unprompt.build.corpus.formats.rows import Pick
+from unprompt.build.corpus.formats.rows import PickColumns
 from unprompt.build.corpus.formats.tabular import stream_tabular
 from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.formats.text import GZIP, stream_text
 from unprompt.index.base.errors import CorpusError
 
-READERS: dict[str, Callable[[Path, Pick, Tally], Iterator[pl.DataFrame]]] = {
+READERS: dict[str, Callable[[Path, PickColumns, Tally], Iterator[pl.DataFrame]]] = {
     ".txt": stream_text,
     ".csv": stream_tabular,
     ".tsv": stream_tabular,
@@ -25,8 +25,8 @@ COMPRESSED = tuple(suffix for suffix in READERS if suffix != ".parquet")
 ACCEPTED = f"accepted are {', '.join(READERS)}, all but parquet also as {GZIP}"
 
 
-def stream_table(path: Path, pick: Pick, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The picked columns of a file; raises CorpusError for one that cannot be read at all."""
+def stream_table(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.DataFrame]:
+    """Yield the picked columns of a file; raises CorpusError if the file cannot be read."""
     if path.is_dir():
         raise CorpusError(f"{path} is a folder, wanted a prompt file; {ACCEPTED}")
     if not path.exists():
@@ -43,7 +43,7 @@ def stream_table(path: Path, pick: Pick, tally: Tally) -> Iterator[pl.DataFrame]
 
 
 def table_suffix(path: Path) -> str:
-    """The suffix that tells the format, below a .gz."""
+    """The suffix that names the format, in lower case, without .gz."""
     suffix = path.suffix.lower()
     if suffix != GZIP:
         return suffix

@@ -1,4 +1,4 @@
-"""A .csv or .tsv file with a header, .gz or not -> batches of rows of some of its columns."""
+"""A .csv or .tsv file with a header (or .gz of one) -> batches of some of its columns."""
 
 import csv
 import sys
@@ -8,30 +8,30 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import Pick, batches, frame_of
+from unprompt.build.corpus.formats.rows import PickColumns, batches, text_frame
 from unprompt.build.corpus.formats.tally import BLANK, Tally
 from unprompt.build.corpus.formats.text import GZIP, open_text
 from unprompt.index.base.errors import CorpusError
 
 SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}
-LONGEST_FIELD = min(sys.maxsize, 2**31 - 1)  # csv's own limit, 128 KiB, is too short for articles
+LONGEST_FIELD = min(sys.maxsize, 2**31 - 1)  # csv's default of 128 KiB is too low
 Record = tuple[int, list[str]]  # number of its last line, fields
 
 
 class Dialect(NamedTuple):
-    """How the fields of a table are told apart."""
+    """How the fields of a table are separated."""
 
     separator: str
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
     strict: bool = True
 
 
-def stream_tabular(path: Path, pick: Pick, tally: Tally) -> Iterator[pl.DataFrame]:
-    """Columns of a table; a row too short to have them is skipped and counted as a fault.
+def stream_tabular(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.DataFrame]:
+    """Yield the picked columns; a row that is too short is skipped and counted as a fault.
 
-    Quotes are read as spreadsheets write them. Many .tsv files know no quoting at all, and a
-    prompt may start with a quote: a .tsv that breaks the rules of quoting but is a clean
-    rectangle without them is read as it stands.
+    Quotes follow the rules of spreadsheets. Many .tsv files have no quoting, and a prompt may start
+    with a quote. So a .tsv that breaks the rules is read without quoting if then every row has as
+    many fields as the header.
     """
     records = read_records(path, _dialect(path))
     _, header = next(records, (0, []))
@@ -42,7 +42,7 @@ def stream_tabular(path: Path, pick: Pick, tally: Tally) -> Iterator[pl.DataFram
 def take_fields(
     path: Path, records: Iterator[Record], names: list[str], places: list[int], tally: Tally
 ) -> Iterator[pl.DataFrame]:
-    """The fields at `places` of each record, as columns called `names`."""
+    """Yield the fields at `places` of each record as the columns `names`."""
     wanted = max(places) + 1
     for batch in batches(records):
         tally.read += len(batch)
@@ -54,11 +54,11 @@ def take_fields(
                 tally.drop(BLANK)
             else:
                 tally.fault(f"{path}:{line}: {len(fields)} fields, wanted at least {wanted}")
-        yield frame_of(names, [[fields[place] for fields in whole] for place in places], tally)
+        yield text_frame(names, [[fields[place] for fields in whole] for place in places], tally)
 
 
 def read_records(path: Path, dialect: Dialect) -> Iterator[Record]:
-    """The records of a table, its header included; raises CorpusError where quoting is broken."""
+    """Yield the records of a table with its header; raises CorpusError if the quoting is broken."""
     csv.field_size_limit(LONGEST_FIELD)
     with open_text(path, newline="") as handle:
         reader = csv.reader(
@@ -75,7 +75,7 @@ def read_records(path: Path, dialect: Dialect) -> Iterator[Record]:
 
 
 def _dialect(path: Path) -> Dialect:
-    """The separator that the header has the most of; the usual one of the suffix in a draw."""
+    """The most frequent separator of the header; on a tie the usual one of the suffix."""
     suffix = path.with_suffix("").suffix if path.suffix.lower() == GZIP else path.suffix
     with open_text(path) as handle:
         header = handle.readline()
@@ -87,7 +87,7 @@ def _dialect(path: Path) -> Dialect:
 
 
 def _is_quoted(path: Path) -> bool:
-    """Whether quotes, where there are any, follow the rules all through the file."""
+    """Whether all quotes of the file follow the rules."""
     try:
         for _ in read_records(path, Dialect("\t")):
             pass
@@ -97,6 +97,6 @@ def _is_quoted(path: Path) -> bool:
 
 
 def _is_rectangle(path: Path, dialect: Dialect) -> bool:
-    """Whether every line has as many fields as the header when quotes mean nothing."""
+    """Whether every line that is not blank has the same number of fields."""
     widths = {len(fields) for _, fields in read_records(path, dialect) if fields}
     return len(widths) == 1

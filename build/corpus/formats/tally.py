@@ -1,4 +1,4 @@
-"""What a reader counts while it streams: rows read, rows dropped by reason, the first faults."""
+"""The counts of a reader: rows read, rows dropped by reason, the first faults."""
 
 from dataclasses import dataclass, field
 
@@ -8,26 +8,26 @@ BLANK, MALFORMED = "blank", "malformed"
 
 @dataclass
 class Tally:
-    """Filled by a reader. `read` minus all of `dropped` is what is kept."""
+    """Counts that a reader fills while it streams."""
 
-    read: int = 0  # rows looked at, whatever became of them
+    read: int = 0  # rows, kept or dropped
     undecodable: int = 0  # rows with bytes that were not UTF-8, replaced by U+FFFD
-    dropped: dict[str, int] = field(default_factory=dict)  # rows left out, by reason
+    dropped: dict[str, int] = field(default_factory=dict)  # rows by reason
     faults: list[str] = field(default_factory=list)  # the first ones, as `file:line: reason`
 
     def drop(self, reason: str, count: int = 1) -> None:
-        """Count rows that are left out; none is no reason."""
+        """Count dropped rows; a count of 0 adds no reason."""
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     def fault(self, message: str, reason: str = MALFORMED) -> None:
-        """Count a row that cannot be used, and remember where it was."""
+        """Count a row that cannot be used, and store the message of the first ones."""
         self.drop(reason)
         if len(self.faults) < FAULTS_SHOWN:
             self.faults.append(message)
 
     def add(self, other: "Tally") -> None:
-        """Take over the counts of another reader."""
+        """Add the counts of another reader."""
         self.read += other.read
         self.undecodable += other.undecodable
         for reason, count in other.dropped.items():
@@ -36,5 +36,5 @@ class Tally:
 
     @property
     def kept(self) -> int:
-        """Rows that are left."""
+        """Rows that were read and not dropped."""
         return self.read - sum(self.dropped.values())

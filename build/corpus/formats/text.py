@@ -1,4 +1,4 @@
-"""A text file with a prompt a line, .gz or not -> batches of rows; also opens the other texts."""
+"""A text file with one prompt per line (or .gz of one) -> batches; opens all text formats."""
 
 import gzip
 import zlib
@@ -9,7 +9,7 @@ from typing import TextIO
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import Pick, batches, frame_of
+from unprompt.build.corpus.formats.rows import PickColumns, batches, text_frame
 from unprompt.build.corpus.formats.tally import Tally
 from unprompt.index.base.errors import CorpusError
 
@@ -19,9 +19,9 @@ GZIP = ".gz"
 
 @contextmanager
 def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
-    """Open UTF-8 with or without a byte order mark; a bad byte reads as a lone surrogate.
+    """Open UTF-8 with or without a byte order mark; an invalid byte becomes a lone surrogate.
 
-    Valid UTF-8 contains replacement characters but no surrogates, so rows with bad bytes can be
+    Valid UTF-8 contains replacement characters but no surrogates, so rows with invalid bytes can be
     counted exactly. Raises CorpusError for UTF-16 and for a truncated .gz file.
     """
     opener = gzip.open if path.suffix.lower() == GZIP else open
@@ -37,9 +37,9 @@ def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
         raise CorpusError(f"{path} is not a whole .gz file ({error}); fetch it again") from error
 
 
-def stream_text(path: Path, pick: Pick, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The lines of a file as a column `prompt`; there are no columns to pick from."""
+def stream_text(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.DataFrame]:
+    """Yield the lines of a file as the column `prompt`; `pick` is not used."""
     with open_text(path) as handle:
         for lines in batches(iter(handle)):
             tally.read += len(lines)
-            yield frame_of(["prompt"], [[line.rstrip("\n") for line in lines]], tally)
+            yield text_frame(["prompt"], [[line.rstrip("\n") for line in lines]], tally)

@@ -1,1 +1,1 @@
-"""Readers of prompt files, one format a file."""
+"""Readers of prompt collections, one kind of layout per module, and the table of all kinds."""

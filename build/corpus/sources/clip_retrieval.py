@@ -1,9 +1,9 @@
-"""A folder that clip-retrieval wrote -> batches of captions; and its parts of vectors, checked.
+"""A folder that clip-retrieval wrote -> batches of captions, and its checked files of vectors.
 
-`img_emb/img_emb_0000.npy` (n, d) fp16 stands beside `metadata/metadata_0000.parquet` of n rows,
-`text_emb/text_emb_0000.npy` too where texts were embedded. Row i of one is row i of the other:
-nothing else ties them. Columns: `image_path`, `caption` (with `--enable_text True` alone), and what
-the samples' json held, which is not read.
+`img_emb/img_emb_0000.npy` (n, d) fp16 belongs to `metadata/metadata_0000.parquet` of n rows, and so
+does `text_emb/text_emb_0000.npy` if texts were embedded. Row i of one is row i of the other; no id
+connects them. Columns: `image_path`, and `caption` if clip-retrieval ran with `--enable_text True`.
+Further columns, from the json of the samples, are not read.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from unprompt.build.corpus.formats.rows import missing_column
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
 from unprompt.build.corpus.sources.scored import ScoredTable
@@ -23,27 +24,26 @@ TABLE = ScoredTable(prompt=("caption",))
 
 @dataclass(frozen=True)
 class VectorPart:
-    """One file of vectors and the table whose rows they belong to."""
+    """One file of vectors (n, d) and the table of n rows that they belong to."""
 
     vectors: Path
     metadata: Path
 
     def load(self) -> np.ndarray:
-        """The vectors (n, d), not read before they are looked at."""
+        """A memory map of the vectors (n, d)."""
         return load_vectors(self.vectors)
 
     def rows(self, column: str | None) -> pl.DataFrame:
-        """`caption` and `image_path` of the rows; an unnamed picture is null."""
+        """`caption` and `image_path` of the n rows; `image_path` is null if the table has none."""
         try:
             scan = pl.scan_parquet(self.metadata)
             columns = scan.collect_schema().names()
             caption = column or "caption"
             if caption not in columns:
-                raise CorpusError(
-                    f"{self.metadata} has no column {caption}; its columns are: "
-                    f"{', '.join(columns)}; run `clip-retrieval inference` with --enable_text "
-                    "True, or name the column with the setting `column`"
-                )
+                raise missing_column(
+                    self.metadata, caption, columns, "; run `clip-retrieval inference` with "
+                    "--enable_text True, or name the column with the setting `column`",
+                )  # fmt: skip
             path = pl.col("image_path") if "image_path" in columns else pl.lit(None)
             wanted = (pl.col(caption).alias("caption"), path.alias("image_path"))
             return scan.select(column.cast(pl.String) for column in wanted).collect()
@@ -52,7 +52,7 @@ class VectorPart:
 
 
 def find_parts(folder: Path, kind: str = IMAGES) -> list[VectorPart]:
-    """The parts in order; raises CorpusError where files lack their counterpart."""
+    """The parts in order; raises CorpusError if a file has no counterpart."""
     vectors = {path.stem.removeprefix(f"{kind}_"): path for path in (folder / kind).glob("*.npy")}
     tables = {
         path.stem.removeprefix(f"{METADATA}_"): path
@@ -60,10 +60,10 @@ def find_parts(folder: Path, kind: str = IMAGES) -> list[VectorPart]:
     }
     lone = sorted({*vectors} ^ {*tables})
     if lone or not vectors:
-        found = f"without a counterpart: {', '.join(lone[:5])}" if lone else "no vectors at all"
+        found = f"without a counterpart: {', '.join(lone[:5])}" if lone else "no vectors"
         raise CorpusError(
-            f"{folder} is no whole folder of clip-retrieval, {found}; wanted {kind}/{kind}_0.npy "
-            f"beside {METADATA}/{METADATA}_0.parquet, and so on"
+            f"{folder} is not a complete folder of clip-retrieval, {found}; wanted "
+            f"{kind}/{kind}_0.npy beside {METADATA}/{METADATA}_0.parquet, and so on"
         )
     return [VectorPart(vectors[number], tables[number]) for number in sorted(vectors)]
 
@@ -82,7 +82,7 @@ def load_vectors(path: Path) -> np.ndarray:
 
 
 def find_tables(config: CollectionConfig) -> list[Path]:
-    """The tables of a folder whose files all have their counterpart."""
+    """The tables of a complete folder."""
     return [part.metadata for part in find_parts(Path(config.path or ""))]
 
 

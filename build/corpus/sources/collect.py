@@ -1,7 +1,7 @@
-"""`corpus.collections` -> one table with the columns prompt and source, and what each of them gave.
+"""`corpus.collections` -> one table with the columns prompt and source, and counts per collection.
 
-What a group of files gave is kept in a folder beside the corpus (SPOOL), so that a killed run reads
-no file twice.
+The prompts of each group of files are cached in a folder beside the corpus (COLLECTED), so that a
+killed run reads no file twice.
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.settings import read_settings, write_settings
 from unprompt.index.base.tables import read_table, write_table
 
-SPOOL = "collected"
-GROUP_BYTES = 128 * 2**20  # of files that are read before what they gave is written down
+COLLECTED = "collected"
+GROUP_BYTES = 128 * 2**20  # of files that are cached together
 REPEATED, UNDRAWN = "repeated", "not drawn"
 
 
 class Group(NamedTuple):
-    """Files that are read together."""
+    """Files that are read and cached together."""
 
     kind: Kind
     config: CollectionConfig
@@ -37,12 +37,12 @@ class Group(NamedTuple):
 
 
 def collect(
-    collections: Sequence[CollectionConfig], spool: Path, progress: Progress = SILENT
+    collections: Sequence[CollectionConfig], cache: Path, progress: Progress = SILENT
 ) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
     """The distinct prompts of every collection, in order, and the counts of each.
 
-    Raises CorpusError for a collection that is not there or gives no prompt; all are looked for
-    before the first is read.
+    Raises CorpusError if a collection is missing or gives no prompt. All collections are searched
+    before the first one is read.
     """
     planned = [_plan(config) for config in collections]
     total = sum(len(groups) for groups in planned)
@@ -52,7 +52,7 @@ def collect(
         draw, tally = PromptDraw(config.max_rows, config.seed), Tally()
         for group in groups:
             next(steps, None)
-            frame, counts = _read_once(group, spool)
+            frame, counts = _read_once(group, cache)
             draw.add_drawn(frame)
             tally.add(counts)
         tables.append(_finish(config, draw, tally))
@@ -74,12 +74,12 @@ def _plan(config: CollectionConfig) -> list[Group]:
     return groups
 
 
-def _read_once(group: Group, spool: Path) -> tuple[pl.DataFrame, Tally]:
-    """What the group gives, from the spool if an earlier run wrote it there."""
+def _read_once(group: Group, cache: Path) -> tuple[pl.DataFrame, Tally]:
+    """`read_group`, from the cache if an earlier run wrote it there."""
     if not all(path.is_file() for path in group.paths):
         return read_group(group)
     name = f"{group.kind.name}-{_identity(group)[:16]}"
-    table, marker = spool / f"{name}.parquet", spool / f"{name}.json"
+    table, marker = cache / f"{name}.parquet", cache / f"{name}.json"
     if marker.is_file():
         return read_table(table, DRAWN), read_settings(Tally, read_json(marker), str(marker))
     frame, tally = read_group(group)
@@ -89,19 +89,16 @@ def _read_once(group: Group, spool: Path) -> tuple[pl.DataFrame, Tally]:
 
 
 def read_group(group: Group) -> tuple[pl.DataFrame, Tally]:
-    """DRAWN rows of some files, and the counts."""
+    """DRAWN rows of the files of a group, and the counts."""
     draw, tally = PromptDraw(group.config.max_rows, group.config.seed), Tally()
     for path in group.paths:
         for batch in group.kind.read(path, group.config, tally):
             draw.add(keep_rows(batch, group.config, tally)["prompt"])
-    frame = draw.table()
-    tally.drop(REPEATED, draw.repeated)
-    tally.drop(UNDRAWN, draw.undrawn)
-    return frame, tally
+    return _drawn(draw, tally), tally
 
 
 def _identity(group: Group) -> str:
-    """Names the settings and the very files, as far as size and time of change tell."""
+    """A digest of the settings, and of each file's path, size and modification time."""
     settings = write_settings(group.config)
     del settings["name"]
     stats = [(str(path.resolve()), path.stat()) for path in group.paths]
@@ -109,21 +106,24 @@ def _identity(group: Group) -> str:
     return digest_json([settings, files])
 
 
-def _finish(config: CollectionConfig, draw: PromptDraw, tally: Tally) -> pl.DataFrame:
+def _drawn(draw: PromptDraw, tally: Tally) -> pl.DataFrame:
+    """The rows of a draw; repeated and undrawn prompts are counted."""
     frame = draw.table()
     tally.drop(REPEATED, draw.repeated)
     tally.drop(UNDRAWN, draw.undrawn)
+    return frame
+
+
+def _finish(config: CollectionConfig, draw: PromptDraw, tally: Tally) -> pl.DataFrame:
+    frame = _drawn(draw, tally)
     if frame.is_empty():
         reasons = ", ".join(f"{count} {reason}" for reason, count in tally.dropped.items())
+        fault = f"; the first fault: {tally.faults[0]}" if tally.faults else ""
         raise CorpusError(
             f"the collection {config.kind} at {config.place} gives no prompt: {tally.read} rows "
-            f"read, dropped {reasons or 'none'}{_first(tally)}"
+            f"read, dropped {reasons or 'none'}{fault}"
         )
     return frame.select("prompt", pl.lit(config.source).alias("source"))
-
-
-def _first(tally: Tally) -> str:
-    return f"; the first fault: {tally.faults[0]}" if tally.faults else ""
 
 
 def _report(config: CollectionConfig, groups: Sequence[Group], tally: Tally) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One entry of `corpus.collections`: which collection, where it lies, what is kept of it."""
+"""One entry of `corpus.collections`: the collection, its path, and the filters of its rows."""
 
 from dataclasses import fields
 
@@ -10,23 +10,23 @@ from unprompt.index.base.settings import STRICT, write_settings
 
 @dataclass(frozen=True, config=STRICT)
 class CollectionConfig:
-    """A collection on disk. Which of the settings from `column` on it takes, its kind says."""
+    """A collection on disk; its kind decides which of the settings from `column` on it takes."""
 
     kind: str
-    path: str | None = None  # a file, or a folder that is searched for the kind's files
-    name: str | None = None  # stands as `source` beside every prompt; the kind if left out
-    max_rows: int | None = None  # distinct prompts kept, drawn by their ids; none keeps all
-    seed: int = 0  # of that draw
-    column: str | None = None  # that holds the prompts
+    path: str | None = None  # a file, or a folder to search for the kind's files
+    name: str | None = None  # value of the column `source`; default: the kind
+    max_rows: int | None = None  # distinct prompts to draw by their ids; none keeps all
+    seed: int = 0  # of the draw
+    column: str | None = None  # of the prompts
     similarity_column: str | None = None
-    min_similarity: float | None = None  # of picture and text, as the collection measured it
+    min_similarity: float | None = None  # between picture and text, as measured by the collection
     max_prompt_nsfw: float | None = None
     max_image_nsfw: float | None = None
     max_watermark: float | None = None
     min_aesthetic: float | None = None
     language: str | None = None
-    metadata: str | None = None  # a table with the scores of pictures that lie elsewhere
-    hub: str | None = None  # name of a dataset on the Hugging Face hub: this reaches the network
+    metadata: str | None = None  # a table with the scores of the pictures
+    hub: str | None = None  # a dataset on the Hugging Face hub; this uses the network
     subset: str | None = None
     split: str | None = None
 
@@ -36,16 +36,16 @@ class CollectionConfig:
 
     @property
     def source(self) -> str:
-        """What the prompts' column `source` says."""
+        """The value of the column `source` of its prompts."""
         return self.name or self.kind
 
     @property
     def place(self) -> str:
-        """Where it lies, for messages and for the report."""
+        """The path or the name on the hub, for messages and the report."""
         return self.path or f"hub:{self.hub}"
 
     @property
     def chosen(self) -> set[str]:
-        """The names of the settings that are set."""
+        """The names of the settings that differ from their defaults."""
         values = write_settings(self)
         return {field.name for field in fields(self) if values[field.name] != field.default}

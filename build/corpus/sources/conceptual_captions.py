@@ -1,8 +1,8 @@
-"""Conceptual Captions -> batches of captions, from tables of two fields without a header.
+"""Conceptual Captions: tables of two fields without a header -> batches of captions.
 
 CC3M (`Train_GCC-training.tsv`) is caption, tab, URL; CC12M (`cc12m.tsv`) is URL, tab, caption.
-Copies prepared for img2dataset start with a header, at times a wrong one, so that each row is told
-by its own look: the field that is a URL is not the caption. Nothing is quoted.
+Copies for img2dataset start with a header that may be wrong. So the caption of each row is the
+field that is not a URL. Nothing is quoted.
 """
 
 import csv
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import batches, frame_of
+from unprompt.build.corpus.formats.rows import batches, text_frame
 from unprompt.build.corpus.formats.tabular import Dialect, read_records
 from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
@@ -22,7 +22,7 @@ HEADER = {"url", "caption"}
 
 
 def read_conceptual(path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    """Of each line the field that is no URL."""
+    """Yield the field of each line that is not a URL."""
     for batch in batches(read_records(path, Dialect("\t", csv.QUOTE_NONE))):
         captions: list[str] = []
         for line, fields in batch:
@@ -36,7 +36,7 @@ def read_conceptual(path: Path, config: CollectionConfig, tally: Tally) -> Itera
                 tally.fault(f"{path}:{line}: wanted a caption and a URL, got {len(fields)} fields")
             else:
                 captions.append("")
-        yield frame_of(["prompt"], [captions], tally)
+        yield text_frame(["prompt"], [captions], tally)
 
 
 CC3M = Kind(

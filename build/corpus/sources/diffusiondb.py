@@ -1,7 +1,7 @@
-"""DiffusionDB -> batches of prompts, from its metadata tables or from its parts; pairs from parts.
+"""DiffusionDB: metadata tables or parts -> batches of prompts; parts give pictures too.
 
-`metadata.parquet` and `metadata-large.parquet` have 13 columns; `prompt`, `image_nsfw` and
-`prompt_nsfw` are read, `user_name` and `timestamp` are not.
+Of the 13 columns of `metadata.parquet` and `metadata-large.parquet`, `prompt`, `image_nsfw` and
+`prompt_nsfw` are read; `user_name` and `timestamp` are not.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ TABLE = ScoredTable(
 
 
 def read_diffusiondb(path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    """Prompts of a table or of a part."""
+    """Yield the prompts of a table or of a part."""
     if path.suffix.lower() == ".parquet":
         return TABLE.read(path, config, tally)
     return read_part(path, config, tally)

@@ -1,9 +1,9 @@
 """A part of DiffusionDB, folder or zip -> PAIRS rows with seed and settings, and its pictures.
 
-`part-000001/part-000001.json`, or the same two levels flat in `part-000001.zip`, maps the name of a
-picture beside it to `p` (prompt), `se` (seed), `c` (guidance), `st` (steps), `sa` (sampler). NSFW
-scores are in `metadata.parquet` alone: `image_nsfw`, `prompt_nsfw`, where 2.0 marks a picture that
-was blurred. Its columns `user_name` and `timestamp` are never read.
+`part-000001/part-000001.json`, or the same file at the top of `part-000001.zip`, maps the name of
+each picture beside it to `p` (prompt), `se` (seed), `c` (guidance), `st` (steps), `sa` (sampler).
+Only `metadata.parquet` has NSFW scores: `image_nsfw` and `prompt_nsfw`. A score of 2.0 marks a
+blurred picture. The columns `user_name` and `timestamp` are never read.
 """
 
 import json
@@ -31,17 +31,16 @@ DAMAGED, UNLISTED, NO_FILE = "damaged part", "picture without a row", "the pictu
 
 
 def read_part(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The prompts of a part, with the scores that the settings look at."""
+    """Yield the prompts of a part, with the scores that the settings filter by."""
     scores = wanted_scores(config)
     for frame in _list_rows(unit, tally):
         yield _with_scores(frame, unit, config, scores) if scores else frame
 
 
 def list_part(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The pairs of a part; a picture that is known to be blurred is left out."""
+    """Yield the pairs of a part without the pictures that the metadata marks as blurred."""
     scores = wanted_scores(config)
-    known = find_metadata(unit, config)
-    if known is None and not scores:
+    if find_metadata(unit, config) is None and not scores:
         yield from _list_rows(unit, tally)
         return
     for frame in _list_rows(unit, tally):
@@ -53,21 +52,21 @@ def list_part(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl
 
 @contextmanager
 def open_part(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
-    """Fetches pictures of a part."""
+    """Open a part to fetch its pictures by name."""
     if unit.suffix.lower() != ZIP:
         yield lambda row: read_picture_file(unit.parent / row["picture"])
         return
     try:
         archive = zipfile.ZipFile(unit)
     except zipfile.BadZipFile as error:
-        raise UnreadableImageError(f"{unit} is no whole zip ({error})") from error
+        raise UnreadableImageError(f"{unit} is not a complete zip file ({error})") from error
     with archive:
         entries = {entry.filename.rsplit("/", 1)[-1]: entry for entry in archive.infolist()}
         yield lambda row: _read_zipped(archive, row["picture"], entries.get(row["picture"]))
 
 
 def find_parts(path: Path) -> list[Path]:
-    """The json files and zips of a folder's parts, in order; a part that is there twice once."""
+    """The json file or else the zip of each part below a folder, in order."""
     if path.is_file():
         return [path]
     zips = {(file.parent, file.stem): file for file in path.rglob("part-*.zip")}
@@ -76,7 +75,7 @@ def find_parts(path: Path) -> list[Path]:
 
 
 def find_metadata(unit: Path, config: CollectionConfig) -> Path | None:
-    """The table with the scores: the named one, or the one in a folder above the part."""
+    """The table with the scores: the setting `metadata`, or one in a folder above the part."""
     if config.metadata is not None:
         return Path(config.metadata)
     folders = list(unit.resolve().parents)[:4]
@@ -86,7 +85,7 @@ def find_metadata(unit: Path, config: CollectionConfig) -> Path | None:
 
 
 def _part(unit: Path) -> str:
-    """`part-000001`: the folder's name for a json in it, for that of the file is not always so."""
+    """`part-000001`: the name of the folder or zip; a json file may be named differently."""
     folder = unit.parent.name
     is_inside = unit.suffix.lower() != ZIP and folder.startswith("part-")
     return folder if is_inside else unit.stem
@@ -97,7 +96,7 @@ def _list_rows(unit: Path, tally: Tally) -> Iterator[pl.DataFrame]:
         described, pictures = _open(unit)
     except (ValueError, OSError, zipfile.BadZipFile, RecursionError) as error:
         tally.read += 1
-        tally.fault(f"{unit} is no whole part ({error}); fetch it again", DAMAGED)
+        tally.fault(f"{unit} is not a complete part ({error}); fetch it again", DAMAGED)
         return
     rows = []
     for name, entry in described.items():
@@ -119,19 +118,19 @@ def _list_rows(unit: Path, tally: Tally) -> Iterator[pl.DataFrame]:
 
 
 def _open(unit: Path) -> tuple[dict[str, Any], set[str]]:
-    """What the part's json says, and the names of its pictures."""
+    """The content of the part's json, and the names of its pictures."""
     if unit.suffix.lower() == ZIP:
         with zipfile.ZipFile(unit) as archive:
             inside = archive.namelist()
             listing = next((name for name in inside if name.endswith(".json")), None)
             if listing is None:
-                raise ValueError("it holds no json")
+                raise ValueError("it holds no json file")
             described = json.loads(archive.read(listing))
     else:
         inside = os.listdir(unit.parent)
         described = json.loads(unit.read_text(encoding="utf-8"))
     if not isinstance(described, dict):
-        raise ValueError("its json is no object")
+        raise ValueError("its json is not an object")
     names = {name.rsplit("/", 1)[-1] for name in inside}
     return described, {name for name in names if name.lower().endswith(PICTURE_SUFFIXES)}
 

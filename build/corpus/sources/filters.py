@@ -1,4 +1,4 @@
-"""A batch of prompts with scores -> the rows that the settings of its collection let pass."""
+"""A batch of prompts with scores -> the rows that pass the settings of its collection."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from unprompt.build.corpus.formats.tally import BLANK, Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.index.base.errors import CorpusError
 
-# setting -> the score it looks at, and when a score passes
+# setting -> the score that it limits, and the condition to pass
 THRESHOLDS: dict[str, tuple[str, Callable[[pl.Expr, float], pl.Expr]]] = {
     "min_similarity": ("similarity", lambda score, limit: score >= limit),
     "max_prompt_nsfw": ("prompt_nsfw", lambda score, limit: score <= limit),
@@ -22,15 +22,15 @@ SCORES = (*(score for score, _ in THRESHOLDS.values()), LANGUAGE)
 
 
 def wanted_scores(config: CollectionConfig) -> list[str]:
-    """The scores that a reader has to bring along."""
+    """The scores that the settings need, which a reader must add to its frames."""
     found = [score for name, (score, _) in THRESHOLDS.items() if getattr(config, name) is not None]
     return [*found, LANGUAGE] if config.language is not None else found
 
 
 def keep_rows(batch: pl.DataFrame, config: CollectionConfig, tally: Tally) -> pl.DataFrame:
-    """The rows whose scores pass, prompts normalized, without the scores; others are counted.
+    """The rows that pass, with normalized prompts, without the scores; others are counted.
 
-    A row that lacks a score it is judged by, or has one that is no number, does not pass.
+    A row without a needed score, or with one that is not a number, does not pass.
     """
     missing = [score for score in wanted_scores(config) if score not in batch.columns]
     if missing:

@@ -1,22 +1,20 @@
-"""Flickr30k in the layouts it goes round in -> batches of captions.
+"""Flickr30k in its published layouts -> batches of captions.
 
 - `results_20130124.token`: `1000092795.jpg#0<tab>caption`, no header
-- `results.csv`: `image_name| comment_number| comment`, where at least one row lacks a bar
-- `captions.txt`: `image,caption` with a header; captions hold commas, quoted or not
+- `results.csv`: `image_name| comment_number| comment`; at least one row lacks a bar
+- `captions.txt`: `image,caption` with a header; captions hold commas and may be quoted
 - `flickr_annotations_30k.csv`: the column `raw` is a JSON list of captions
 - `dataset_flickr30k.json`: an array `images`, each with `sentences`, each with `raw`
 """
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from unprompt.build.corpus.formats.json_items import stream_items
-from unprompt.build.corpus.formats.rows import batches, choose_column, frame_of
+from unprompt.build.corpus.formats.rows import batches, pick_prompt, text_frame
 from unprompt.build.corpus.formats.tabular import stream_tabular
 from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.formats.text import open_text
@@ -28,7 +26,7 @@ BAR, TOKEN, COMMA = "|", "\t", ","
 
 
 def read_flickr30k(path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The captions of a file, whichever of the layouts it has."""
+    """Yield the captions of a file in any of the layouts; raises CorpusError for another one."""
     if path.suffix.lower() == ".json":
         return _read_json(path, tally)
     with open_text(path) as handle:
@@ -43,15 +41,15 @@ def read_flickr30k(path: Path, config: CollectionConfig, tally: Tally) -> Iterat
     if first.lower().strip() == "image,caption":
         return _read_lines(path, COMMA, 1, True, tally)
     raise CorpusError(
-        f"{path} is in none of the layouts of Flickr30k that are known: {FLICKR30K.files}; it "
-        f"starts with {first[:60]!r}. For another table use the kind `file` and name its `column`"
+        f"{path} is in none of the layouts of Flickr30k: {FLICKR30K.files}; it starts with "
+        f"{first[:60]!r}; for another table use the kind `file` and name its `column`"
     )
 
 
 def _read_lines(
     path: Path, separator: str, before: int, header: bool, tally: Tally
 ) -> Iterator[pl.DataFrame]:
-    """What stands after `before` separators of each line: a caption may hold more of them."""
+    """Yield the text after `before` separators of each line; captions may hold separators."""
     with open_text(path) as handle:
         if header:
             handle.readline()
@@ -68,7 +66,7 @@ def _read_lines(
                     tally.fault(f"{path}:{line}: wanted {before} {separator!r} before the caption")
                 else:
                     captions.append("")
-            yield frame_of(["prompt"], [captions], tally)
+            yield text_frame(["prompt"], [captions], tally)
 
 
 def _unquote(field: str) -> str:
@@ -77,9 +75,8 @@ def _unquote(field: str) -> str:
 
 
 def _read_annotations(path: Path, tally: Tally) -> Iterator[pl.DataFrame]:
-    pick = partial(_pick_raw)
     rows = 0
-    for frame in stream_tabular(path, pick, tally):
+    for frame in stream_tabular(path, pick_prompt("raw"), tally):
         captions: list[str] = []
         for text in frame["raw"]:
             rows += 1
@@ -88,12 +85,8 @@ def _read_annotations(path: Path, tally: Tally) -> Iterator[pl.DataFrame]:
                 captions += found
                 tally.read += len(found) - 1
             else:
-                tally.fault(f"{path}: row {rows}: `raw` is no JSON list of captions")
-        yield frame_of(["prompt"], [captions], tally)
-
-
-def _pick_raw(columns: Any, path: Path) -> list[str]:
-    return [choose_column(columns, "raw", path)]
+                tally.fault(f"{path}: row {rows}: `raw` is not a JSON list of captions")
+        yield text_frame(["prompt"], [captions], tally)
 
 
 def _parse_list(text: str) -> list[str]:
@@ -115,7 +108,7 @@ def _read_json(path: Path, tally: Tally) -> Iterator[pl.DataFrame]:
                     captions.append(sentence["raw"])
                 else:
                     tally.fault(f"{path}: image {place} has no sentence with a text `raw`")
-        yield frame_of(["prompt"], [captions], tally)
+        yield text_frame(["prompt"], [captions], tally)
 
 
 FLICKR30K = Kind(

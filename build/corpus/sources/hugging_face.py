@@ -1,7 +1,7 @@
-"""The one file that knows `datasets`: a Hugging Face dataset -> batches of prompts, or PAIRS rows.
+"""A Hugging Face dataset -> batches of prompts, or PAIRS rows; the only file that uses `datasets`.
 
-On disk: what `save_to_disk` wrote, or a folder of data files as the hub keeps them. By name: `hub`,
-the only setting of all kinds that reaches the network.
+The dataset is a folder that `save_to_disk` wrote, a folder of data files as on the hub, or the name
+of a dataset in the setting `hub`. That setting is the only one of all kinds that uses the network.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import choose_column, frame_of
+from unprompt.build.corpus.formats.rows import choose_column, missing_column, text_frame
 from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
@@ -19,30 +19,30 @@ from unprompt.build.corpus.sources.pairs import Fetch, PairReader, pairs_frame, 
 from unprompt.index.base.errors import CorpusError, MissingDependencyError, UnreadableImageError
 
 INSTALL = "pip install 'unprompt[hub]'"
-SAVED = ("state.json", "dataset_dict.json")  # marks of save_to_disk
+SAVED = ("state.json", "dataset_dict.json")  # files that only save_to_disk writes
 BATCH, SPLIT = 10_000, "train"
 
 
 def read_dataset(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The prompts of one split, streamed, with the similarity if it is looked at."""
+    """Stream the prompts of one split, with the similarity if the settings filter by it."""
     dataset = _load(config, streaming=True)
     names = ["prompt"]
     columns = [choose_column(list(dataset.features), config.column, unit)]
     if config.min_similarity is not None:
         names.append("similarity")
         columns.append(choose_column(list(dataset.features), config.similarity_column, unit))
-    with _told(config):
+    with _library_errors(config):
         for batch in dataset.select_columns(columns).iter(batch_size=BATCH):
             yield _frame(names, [batch[column] for column in columns], unit, tally)
 
 
 def list_dataset(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The pairs of one split, pictures by their row; from the hub this downloads the split."""
+    """Yield the pairs of one split; with `hub` this downloads the split."""
     dataset = _load(config, streaming=False)
     _picture_column(dataset, unit)
     column = choose_column(list(dataset.features), config.column, unit)
     start = 0
-    with _told(config):
+    with _library_errors(config):
         for batch in dataset.select_columns([column]).iter(batch_size=BATCH):
             rows = list(range(start, start + len(batch[column])))
             start += len(rows)
@@ -53,7 +53,7 @@ def list_dataset(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator
 
 @contextmanager
 def open_dataset(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
-    """Fetches pictures by row, as they are stored."""
+    """Open a split to fetch pictures by row, as encoded bytes."""
     datasets = _library()
     dataset = _load(config, streaming=False)
     column = _picture_column(dataset, unit)
@@ -71,7 +71,7 @@ def open_dataset(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
 
 
 def find_dataset(config: CollectionConfig) -> list[Path]:
-    """The folder, or the name on the hub, as the one unit."""
+    """The folder, or the name on the hub, as the only unit."""
     if config.hub is not None:
         return [Path(config.hub)]
     folder = Path(config.path or "")
@@ -81,7 +81,7 @@ def find_dataset(config: CollectionConfig) -> list[Path]:
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether `save_to_disk` wrote it."""
+    """Whether `save_to_disk` wrote the folder."""
     return any((folder / name).is_file() for name in SAVED)
 
 
@@ -95,7 +95,7 @@ def _library() -> Any:
 
 def _load(config: CollectionConfig, streaming: bool) -> Any:
     datasets = _library()
-    with _told(config):
+    with _library_errors(config):
         place = config.hub or str(config.path)
         if config.hub is None and is_saved(Path(place)):
             saved = datasets.load_from_disk(place)
@@ -113,13 +113,13 @@ def _load(config: CollectionConfig, streaming: bool) -> Any:
 
 
 @contextmanager
-def _told(config: CollectionConfig) -> Iterator[None]:
-    """Whatever the library raises as our error."""
+def _library_errors(config: CollectionConfig) -> Iterator[None]:
+    """Raise every error of the library as a CorpusError that names the dataset."""
     try:
         yield
     except (CorpusError, MissingDependencyError):
         raise
-    except Exception as error:  # of its own, of pyarrow's, of every file system's
+    except Exception as error:  # from datasets, pyarrow or any file system
         reached = "" if config.hub is None else "; without a network, name a `path` on disk"
         raise CorpusError(
             f"cannot read the dataset {config.place} ({type(error).__name__}: {error}){reached}"
@@ -128,16 +128,15 @@ def _told(config: CollectionConfig) -> Iterator[None]:
 
 def _picture_column(dataset: Any, unit: Path) -> str:
     datasets = _library()
-    found = [n for n, kind in dataset.features.items() if isinstance(kind, datasets.Image)]
+    features = dataset.features.items()
+    found = [name for name, kind in features if isinstance(kind, datasets.Image)]
     if not found:
-        raise CorpusError(
-            f"{unit} has no column of pictures; its columns are: {', '.join(dataset.features)}"
-        )
+        raise missing_column(unit, "of pictures", list(dataset.features))
     return str(found[0])
 
 
 def _frame(names: list[str], columns: list[list[Any]], unit: Path, tally: Tally) -> pl.DataFrame:
-    """Columns as texts, the prompt first; a row whose prompt is none is skipped as a fault."""
+    """Columns as texts, the prompt first; a row is a fault if its prompt is not a text."""
     rows: list[list[str | None]] = []
     for prompt, *others in zip(*columns, strict=True):
         tally.read += 1
@@ -145,7 +144,7 @@ def _frame(names: list[str], columns: list[list[Any]], unit: Path, tally: Tally)
             rows.append([prompt, *(None if value is None else str(value) for value in others)])
         else:
             tally.fault(f"{unit}: wanted a text, got {type(prompt).__name__}")
-    return frame_of(names, [[row[place] for row in rows] for place in range(len(names))], tally)
+    return text_frame(names, [[row[place] for row in rows] for place in range(len(names))], tally)
 
 
 HUGGINGFACE = Kind(

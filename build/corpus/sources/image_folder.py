@@ -1,9 +1,10 @@
-"""A folder of pictures in Hugging Face's ImageFolder layout, or with a text each -> PAIRS rows.
+"""A folder of pictures, as ImageFolder or with one text file per picture -> PAIRS rows.
 
-`metadata.jsonl`, `metadata.csv` or `metadata.parquet` beside or above the pictures has a column
-`file_name` (or one that ends in `_file_name`) and one with the prompt. Without any such file the
-prompt of `a/b.png` is the text `a/b.txt`. Both ways are checked: a row without a picture becomes a
-failed row; a picture without a row, or without a text, and a text without a picture are counted.
+In Hugging Face's ImageFolder layout, `metadata.jsonl`, `metadata.csv` or `metadata.parquet` beside
+or above the pictures has a column `file_name` (or one that ends in `_file_name`) and one with the
+prompt. Without such a file the prompt of `a/b.png` is the text of `a/b.txt`. A row without a
+picture becomes a failed row. A picture without a row or a text, and a text without a picture, are
+counted as faults.
 """
 
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import batches, choose_column, frame_of
+from unprompt.build.corpus.formats.rows import batches, choose_column, missing_column, text_frame
 from unprompt.build.corpus.formats.tables import stream_table
 from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
@@ -33,7 +34,7 @@ NO_FILE, OUTSIDE = "the picture is missing", "the file name leaves the folder"
 
 
 def list_folder(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The pairs below a folder."""
+    """Yield the pairs below a folder."""
     tables = sorted(path for name in METADATA for path in unit.rglob(name))
     if not tables:
         for names in batches(_pictures(unit)):
@@ -56,12 +57,12 @@ def list_folder(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[
 
 @contextmanager
 def open_folder(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
-    """Fetches pictures below a folder."""
+    """Open a folder to fetch its pictures by path."""
     yield lambda row: read_picture_file(unit / row["picture"])
 
 
 def find_folder(config: CollectionConfig) -> list[Path]:
-    """The folder as the one unit; raises CorpusError where it holds no picture."""
+    """The folder as the only unit; raises CorpusError if it holds no picture."""
     folder = Path(config.path or "")
     if not folder.is_dir():
         raise CorpusError(f"there is no folder {folder}; the kind image_folder wants one")
@@ -71,7 +72,7 @@ def find_folder(config: CollectionConfig) -> list[Path]:
 
 
 def _pictures(folder: Path) -> Iterator[str]:
-    """Paths below the folder, in order; hidden files and folders are passed over."""
+    """Yield paths of pictures below the folder, in order, without hidden files and folders."""
     for here, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
@@ -82,15 +83,13 @@ def _pictures(folder: Path) -> Iterator[str]:
 def _pick(column: str | None, columns: Sequence[str], path: Path) -> list[str]:
     names = [name for name in columns if name == FILE_NAME or name.endswith(f"_{FILE_NAME}")]
     if not names:
-        raise CorpusError(
-            f"{path} has no column {FILE_NAME}; its columns are: {', '.join(columns) or 'none'}"
-        )
+        raise missing_column(path, FILE_NAME, columns)
     rest = [name for name in columns if name not in names]
     return [choose_column(rest, column, path), names[0]]
 
 
 def _with_places(unit: Path, table: Path, rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows of a table whose pictures are named from the unit, with what is wrong with them."""
+    """PAIRS of a table: picture paths relative to the unit, and the fault of each, if any."""
     places, faults = [], []
     for name in rows["picture"]:
         path = Path(os.path.normpath(table.parent / (name or "")))
@@ -102,7 +101,7 @@ def _with_places(unit: Path, table: Path, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _without_repeats(frame: pl.DataFrame, seen: set[int], tally: Tally) -> pl.DataFrame:
-    """A row that says once more what a picture shows is no second picture."""
+    """Drop rows that repeat a picture and its prompt."""
     keys = [hash(key) for key in frame.select("picture", "prompt").iter_rows()]
     new = []
     for key in keys:
@@ -120,12 +119,12 @@ def _with_texts(unit: Path, pictures: Sequence[str], tally: Tally) -> pl.DataFra
         if prompt is None:
             tally.fault(f"{unit / picture} has no {TEXT} file beside it", WITHOUT_TEXT)
         prompts.append(prompt)
-    frame = frame_of(["prompt", "picture"], [prompts, pictures], tally)
+    frame = text_frame(["prompt", "picture"], [prompts, pictures], tally)
     return pairs_frame(frame.filter(pl.col("prompt").is_not_null()))
 
 
 def _count_lone_texts(unit: Path, tally: Tally) -> None:
-    """Texts that no picture stands beside, such as a README: no rows, but not passed over."""
+    """Count texts without a picture of the same name, such as a README, as faults."""
     stems = {Path(picture).with_suffix("") for picture in _pictures(unit)}
     for path in sorted(unit.rglob(f"*{TEXT}")):
         if path.relative_to(unit).with_suffix("") not in stems:

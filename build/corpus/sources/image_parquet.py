@@ -1,7 +1,7 @@
-"""Parquet files with encoded pictures -> PAIRS rows, pictures by their row.
+"""Parquet files with encoded pictures -> PAIRS rows, and pictures by row.
 
-As Hugging Face stores pictures: a column of bytes, or a struct of `bytes` and `path`, beside a
-column with the prompt.
+As on the Hugging Face hub, a column holds bytes, or structs of `bytes` and `path`; another column
+holds the prompt.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import BATCH, choose_column
+from unprompt.build.corpus.formats.parquet import readable_parquet, scan_batches
+from unprompt.build.corpus.formats.rows import choose_column
 from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
@@ -24,8 +25,8 @@ BLOCK = 64  # pictures in memory at a time
 
 
 def list_parquet(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The pairs of a file, without opening a picture."""
-    try:
+    """Yield the pairs of a file without reading pictures."""
+    with readable_parquet(unit):
         scan = pl.scan_parquet(unit)
         schema = scan.collect_schema()
         picture = _picture_column(unit, schema)
@@ -36,19 +37,14 @@ def list_parquet(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator
             name_of_picture(schema, picture).alias("picture"),
             "offset",
         )
-        count = int(scan.select(pl.len()).collect().item())
-        for start in range(0, count, BATCH):
-            rows = wanted.slice(start, BATCH).collect()
-            tally.read += rows.height
-            number = pl.col("offset").cast(pl.String).str.zfill(8)
+        number = pl.col("offset").cast(pl.String).str.zfill(8)
+        for rows in scan_batches(wanted, tally):
             yield pairs_frame(rows.with_columns(pl.col("picture").fill_null(number)))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise CorpusError(f"{unit} is not a readable parquet file: {error}") from error
 
 
 @contextmanager
 def open_parquet(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
-    """Fetches pictures by row, a block of rows at a time."""
+    """Open a file to fetch pictures by row; it reads `BLOCK` rows at a time."""
     scan = pl.scan_parquet(unit)
     column = _picture_column(unit, scan.collect_schema())
 

@@ -1,4 +1,4 @@
-"""What the reader of a collection says of itself, and the search for its files below a folder."""
+"""A kind of collection: its description, its reader, and the search for its files."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,30 +11,30 @@ from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.pairs import PairReader
 from unprompt.index.base.errors import CorpusError
 
-# Frames with a column `prompt` and those of SCORES (filters.py) that the settings ask for.
+# Yields frames with a column `prompt` and the SCORES (filters.py) that the settings need.
 Read = Callable[[Path, CollectionConfig, Tally], Iterator[pl.DataFrame]]
 EVERY_KIND = frozenset({"kind", "path", "name", "max_rows", "seed"})
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of collection: how it is named, what it looks like on disk, who reads it."""
+    """A kind of collection: its name, its layout on disk, its reader."""
 
     name: str
     title: str
-    files: str  # that are wanted, in a few words
+    files: str  # the wanted files, in a few words
     licence: str
     read: Read
-    # Names of files, searched for below a folder; the first group that finds any is taken.
+    # File names to search for below a folder; the first group with a match is used.
     patterns: tuple[tuple[str, ...], ...] = ()
-    settings: tuple[str, ...] = ()  # of CollectionConfig, beyond those that every kind takes
+    settings: tuple[str, ...] = ()  # of CollectionConfig, in addition to EVERY_KIND
     example: Mapping[str, str | int | float] = field(default_factory=dict)
-    pairs: PairReader | None = None  # where it brings finished pictures too
-    find: Callable[[CollectionConfig], list[Path]] | None = None  # instead of `patterns`
-    is_unit: Callable[[Path], bool] | None = None  # folders that are read as one
+    pairs: PairReader | None = None  # if the kind has finished pictures
+    find: Callable[[CollectionConfig], list[Path]] | None = None  # replaces `patterns`
+    is_unit: Callable[[Path], bool] | None = None  # whether a folder is one unit
 
     def units(self, config: CollectionConfig) -> list[Path]:
-        """The files, or folders, that are read one after the other, in order of their names."""
+        """The files or folders to read, in order; raises CorpusError if there is none."""
         if self.find is not None:
             return self.find(config)
         if self.is_unit is not None and self.is_unit(Path(config.path or "")):
@@ -43,7 +43,7 @@ class Kind:
 
 
 def find_files(path: Path, patterns: Sequence[Sequence[str]], kind: Kind) -> list[Path]:
-    """The file itself, or the files of a folder; raises CorpusError where there is none."""
+    """The file itself, or the matching files of a folder; raises CorpusError if there is none."""
     if path.is_file():
         return [path]
     if not path.is_dir():

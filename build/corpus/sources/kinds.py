@@ -1,22 +1,24 @@
-"""Every kind of collection by its name, and the check of an entry of `corpus.collections`."""
+"""The table of all kinds of collections, and the checks of `corpus.collections`."""
 
 from collections.abc import Sequence
 
+from unprompt.build.corpus.sources.alt_texts import COYO, LAION
+from unprompt.build.corpus.sources.caption_json import (
+    COCO,
+    LOCALIZED_NARRATIVES,
+    TEXTCAPS,
+    VIZWIZ,
+)
 from unprompt.build.corpus.sources.clip_retrieval import CLIP_RETRIEVAL
-from unprompt.build.corpus.sources.coco import COCO, VIZWIZ
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.conceptual_captions import CC3M, CC12M
-from unprompt.build.corpus.sources.coyo import COYO
 from unprompt.build.corpus.sources.diffusiondb import DIFFUSIONDB
 from unprompt.build.corpus.sources.flickr30k import FLICKR30K
 from unprompt.build.corpus.sources.hugging_face import HUGGINGFACE
 from unprompt.build.corpus.sources.image_folder import IMAGE_FOLDER
 from unprompt.build.corpus.sources.image_parquet import IMAGE_PARQUET
 from unprompt.build.corpus.sources.kind import EVERY_KIND, Kind
-from unprompt.build.corpus.sources.laion import LAION
-from unprompt.build.corpus.sources.localized_narratives import LOCALIZED_NARRATIVES
 from unprompt.build.corpus.sources.prompt_lists import FILE, GUSTAVOSTA, LEXICA, OPEN_PROMPTS
-from unprompt.build.corpus.sources.textcaps import TEXTCAPS
 from unprompt.build.corpus.sources.webdataset_tars import WEBDATASET
 from unprompt.build.corpus.sources.wit import WIT
 from unprompt.index.base.errors import ConfigError
@@ -24,47 +26,30 @@ from unprompt.index.base.errors import ConfigError
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        DIFFUSIONDB,
-        GUSTAVOSTA,
-        LEXICA,
-        OPEN_PROMPTS,
-        COCO,
-        VIZWIZ,
-        TEXTCAPS,
-        FLICKR30K,
-        LOCALIZED_NARRATIVES,
-        CC3M,
-        CC12M,
-        COYO,
-        LAION,
-        WIT,
-        FILE,
-        IMAGE_FOLDER,
-        WEBDATASET,
-        IMAGE_PARQUET,
-        HUGGINGFACE,
-        CLIP_RETRIEVAL,
+        DIFFUSIONDB, GUSTAVOSTA, LEXICA, OPEN_PROMPTS, COCO, VIZWIZ, TEXTCAPS, FLICKR30K,
+        LOCALIZED_NARRATIVES, CC3M, CC12M, COYO, LAION, WIT, FILE, IMAGE_FOLDER, WEBDATASET,
+        IMAGE_PARQUET, HUGGINGFACE, CLIP_RETRIEVAL,
     )
-}
+}  # fmt: skip
 SOURCES = ("collections", "pairs", "embeddings")
 LIST_THEM = "`unprompt sources` lists the kinds with their settings"
 
 
 def find_kind(name: str) -> Kind:
-    """The kind of that name; raises ConfigError, which lists all, where there is none."""
+    """The kind named `name`; raises ConfigError, which lists all kinds, if there is none."""
     if name not in KINDS:
         raise ConfigError(f"unknown kind {name!r}; known kinds are {', '.join(KINDS)}; {LIST_THEM}")
     return KINDS[name]
 
 
 def check_collection(config: CollectionConfig) -> Kind:
-    """The kind of an entry whose settings it takes; raises ConfigError otherwise."""
+    """The kind of an entry; raises ConfigError if it does not take the entry's settings."""
     kind = find_kind(config.kind)
-    foreign = sorted(config.chosen - EVERY_KIND - set(kind.settings))
-    if foreign:
-        taken = ", ".join(kind.settings) or "none beyond those of every kind"
+    unknown = sorted(config.chosen - EVERY_KIND - set(kind.settings))
+    if unknown:
+        taken = ", ".join(kind.settings) or "only the settings of every kind"
         raise ConfigError(
-            f"the kind {kind.name} does not take {', '.join(foreign)}; it takes {taken}; "
+            f"the kind {kind.name} does not take {', '.join(unknown)}; it takes {taken}; "
             f"{LIST_THEM}"
         )
     if config.path is None and config.hub is None:
@@ -73,7 +58,7 @@ def check_collection(config: CollectionConfig) -> Kind:
 
 
 def check_collections(source: str, collections: Sequence[CollectionConfig]) -> None:
-    """Refuse entries that the corpus source cannot use; raises ConfigError."""
+    """Raise ConfigError if the corpus source cannot use these entries."""
     if source not in SOURCES:
         if collections:
             raise ConfigError(
@@ -88,8 +73,8 @@ def check_collections(source: str, collections: Sequence[CollectionConfig]) -> N
     if source == "pairs" and without:
         able = ", ".join(name for name, kind in KINDS.items() if kind.pairs is not None)
         raise ConfigError(
-            f"corpus.source pairs needs pictures, which the kind {without[0]} does not bring; "
-            f"those that do are {able}. Take corpus.source collections to render its prompts"
+            f"corpus.source pairs needs pictures, but the kind {without[0]} has none; kinds with "
+            f"pictures are {able}; set corpus.source to collections to render its prompts"
         )
     if source == "embeddings" and [kind.name for kind in kinds] != [CLIP_RETRIEVAL.name]:
         raise ConfigError(

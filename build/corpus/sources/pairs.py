@@ -1,4 +1,4 @@
-"""Finished pictures and their prompts: a unit of a collection -> PAIRS rows, and bytes by row."""
+"""A unit of a collection with finished pictures -> PAIRS rows, and encoded pictures by row."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -16,35 +16,35 @@ from unprompt.index.images.pictures import DEFAULT_LIMITS
 PAIRS = pl.Schema(
     {
         "prompt": pl.String,
-        "picture": pl.String,  # its name in the unit
-        "offset": pl.Int64,  # of its bytes in a tar, or its row in a table
-        "size": pl.Int64,  # of its bytes in a tar
+        "picture": pl.String,  # name in the unit
+        "offset": pl.Int64,  # of the bytes in a tar, or the row in a table
+        "size": pl.Int64,  # in bytes, in a tar
         "seed": pl.UInt64,
         "generator": pl.String,
         "settings": pl.String,  # JSON
-        "fault": pl.String,  # why there is no picture; null where there is one
+        "fault": pl.String,  # why there is no picture; null if there is one
     }
 )
 UNKNOWN = "unknown"
 
-# PAIRS frames, with the scores that the settings ask for.
+# Yields PAIRS frames, with the scores that the settings need.
 ListPairs = Callable[[Path, CollectionConfig, Tally], Iterator[pl.DataFrame]]
-# One row's encoded picture; raises UnpromptError where it cannot be read.
+# A PAIRS row -> the encoded picture; raises UnpromptError if it cannot be read.
 Fetch = Callable[[Mapping[str, Any]], bytes]
 OpenUnit = Callable[[Path, CollectionConfig], AbstractContextManager[Fetch]]
 
 
 @dataclass(frozen=True)
 class PairReader:
-    """How a kind lists its pairs and opens their pictures."""
+    """How to list the pairs of a unit and to open its pictures."""
 
     rows: ListPairs
     open: OpenUnit
-    find: Callable[[Path], list[Path]] | None = None  # the units with pictures, where not all have
+    find: Callable[[Path], list[Path]] | None = None  # units with pictures, if not all have some
 
 
 def pairs_frame(rows: pl.DataFrame) -> pl.DataFrame:
-    """PAIRS of rows that have some of the columns; seed, generator and settings may be unknown."""
+    """Fill the missing columns of PAIRS with defaults; further columns, such as scores, stay."""
     defaults = {"seed": 0, "generator": UNKNOWN, "settings": "{}"}
     missing = [
         pl.lit(defaults.get(name), kind).alias(name)
@@ -58,7 +58,7 @@ def pairs_frame(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_picture_file(path: Path) -> bytes:
-    """The bytes of a picture file; raises UnreadableImageError for a missing or a huge one."""
+    """The bytes of a picture file; raises UnreadableImageError if it is missing or too large."""
     try:
         if path.stat().st_size > DEFAULT_LIMITS.max_bytes:
             raise too_large(str(path))
@@ -68,7 +68,7 @@ def read_picture_file(path: Path) -> bytes:
 
 
 def too_large(name: str) -> UnreadableImageError:
-    """Refuses a picture before it is read."""
+    """The error for a picture that is over the size limit."""
     return UnreadableImageError(
         f"cannot read {name}: it is larger than {DEFAULT_LIMITS.max_bytes / 2**20:g} MiB"
     )

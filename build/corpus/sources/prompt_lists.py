@@ -1,10 +1,11 @@
-"""Lists of prompts that people wrote -> batches: Gustavosta, Lexica, Open Prompts, any table.
+"""Tables of prompts that people wrote -> batches of prompts.
 
-Gustavosta's Stable-Diffusion-Prompts: `data/train.parquet`, `data/eval.parquet`, a column `Prompt`.
-Lexica: parquet or csv with a column `prompt`, in the set of PromptStealer beside the pictures. Both
-also as a folder that `save_to_disk` wrote.
-Open Prompts: `prompts.csv` with `prompt` and `raw_data`, the JSON of a Discord message, which is
-not read. The kind `file` is any table of ours: txt, csv, tsv, jsonl or parquet.
+- Gustavosta's Stable-Diffusion-Prompts: `data/train.parquet` and `data/eval.parquet` with a column
+  `Prompt`, or a folder that `save_to_disk` wrote.
+- Lexica: parquet or csv with a column `prompt`, or a folder that `save_to_disk` wrote.
+- Open Prompts: `prompts.csv` with `prompt` and `raw_data`, the JSON of a Discord message, which is
+  not read.
+- `file`: any txt, csv, tsv, jsonl or parquet file.
 """
 
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ ANY = ScoredTable(prompt=("prompt", "caption", "text"))
 
 
 def read_list(path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The prompts of a table, or of a saved dataset."""
+    """Yield the prompts of a table, or of a folder that `save_to_disk` wrote."""
     reader = read_dataset if path.is_dir() else PROMPTS.read
     return reader(path, config, tally)
 

@@ -1,4 +1,4 @@
-"""Prompt files -> one table with the columns prompt and source, and a report of what was left."""
+"""Prompt files -> one table with the columns prompt and source, and counts of the rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ class ReadReport:
 
     files: int
     read: int  # rows in the table
-    blank: int  # rows without a prompt, left out
-    undecodable: int  # rows in the table with bytes that were not UTF-8, replaced by U+FFFD
-    malformed: int  # rows that could not be read, left out
+    blank: int  # dropped rows without a prompt
+    undecodable: int  # rows in the table with invalid UTF-8, replaced by U+FFFD
+    malformed: int  # dropped rows that could not be read
     faults: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class PromptsRead:
-    """The prompts as written in the files, in order, and the report."""
+    """The prompts of all files, unchanged and in order, and the report."""
 
     table: pl.DataFrame
     report: ReadReport
 
 
 def read_prompts(paths: Sequence[Path], column: str | None = None) -> PromptsRead:
-    """Read every file by its suffix; raises CorpusError for a file that gives no prompt."""
+    """Read every file by its suffix; raises CorpusError for a file without a prompt."""
     if not paths:
         raise CorpusError(f"no prompt file was named; {ACCEPTED}")
     tables: list[pl.DataFrame] = []

@@ -1,6 +1,6 @@
-"""A table with a column of prompts and columns of scores -> batches of the ones that are asked for.
+"""A table with a column of prompts and columns of scores -> batches of the requested columns.
 
-Different releases of a collection name the same thing differently: every column is looked for under
+Releases of one collection name the same column differently. So every column is searched under
 several names, in any case.
 """
 
@@ -11,25 +11,25 @@ from pathlib import Path
 
 import polars as pl
 
+from unprompt.build.corpus.formats.rows import find_column, missing_column
 from unprompt.build.corpus.formats.tables import stream_table
 from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.filters import wanted_scores
-from unprompt.index.base.errors import CorpusError
 
 Names = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class ScoredTable:
-    """The columns of a kind of table: prompts, and the scores by their name in filters.py."""
+    """The possible names of a table's columns: prompts, and scores by their name in filters.py."""
 
     prompt: Sequence[str]
     scores: Names = field(default_factory=dict)
     stream: Callable[..., Iterator[pl.DataFrame]] = stream_table
 
     def read(self, path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-        """Frames of `prompt` and the scores that the settings look at."""
+        """Yield frames of `prompt` and the scores that the settings filter by."""
         wanted: dict[str, Sequence[str]] = {"prompt": self.prompt}
         wanted |= {score: self.scores.get(score, ()) for score in wanted_scores(config)}
         if config.column is not None:
@@ -41,15 +41,10 @@ class ScoredTable:
 
 
 def _pick(wanted: Names, columns: Sequence[str], path: Path) -> list[str]:
-    by_name = {column.strip().lower(): column for column in reversed(columns)}
     picked = []
     for meaning, names in wanted.items():
-        found = next((by_name[name.lower()] for name in names if name.lower() in by_name), None)
+        found = find_column(columns, names)
         if found is None:
-            setting = "column" if meaning == "prompt" else meaning
-            raise CorpusError(
-                f"{path} has no column {' or '.join(names) or 'known'} for the {setting} that is "
-                f"asked for; its columns are: {', '.join(columns) or 'none'}"
-            )
+            raise missing_column(path, f"{' or '.join(names)} for the {meaning}".strip(), columns)
         picked.append(found)
     return picked

@@ -1,8 +1,8 @@
-"""Tars of samples, img2dataset's and any other webdataset's -> PAIRS rows, pictures by offset.
+"""WebDataset tars, such as img2dataset's -> PAIRS rows, and pictures by offset.
 
-The members of a sample share their name up to the first dot of its last part. The prompt is its
-`.txt`, else the `caption`, `prompt` or `text` of its `.json`; with `column`, that key of the json.
-Nothing else is opened: members that webdataset would unpickle are passed over.
+The members of a sample share their name up to the first dot of the file name. The prompt is the
+sample's `.txt`, or else `prompt`, `caption` or `text` of its `.json`; with the setting `column` it
+is that key of the json. No other member is read, in particular none that webdataset would unpickle.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import PROMPT_COLUMNS, frame_of
+from unprompt.build.corpus.formats.rows import PROMPT_COLUMNS, text_frame
 from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
@@ -24,12 +24,12 @@ from unprompt.index.images.tars import TarMember, read_member, tar_members
 
 LONGEST_TEXT = 1 << 20  # bytes
 DAMAGED, WITHOUT_TEXT = "damaged tar", "picture without a text"
-PICTURE, SECOND = "picture", "second picture"  # x.png; x.depth.png, taken where it is the only one
+PICTURE, SECOND = "picture", "second picture"  # x.png; x.depth.png, used only without x.png
 NO_PICTURE = "the sample holds no picture"
 
 
 def list_tar(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The pairs of a tar; of one that is cut short those that are whole."""
+    """Yield the pairs of a tar; of a truncated tar, the complete ones."""
     samples: dict[str, dict[str, TarMember]] = {}
     try:
         for member in tar_members(unit):
@@ -42,7 +42,7 @@ def list_tar(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.
     rows = [_pair(unit, parts, config.column, tally) for parts in samples.values()]
     kept = [row for row in rows if row is not None]
     names = [[row[0] for row in kept], [row[1] for row in kept]]
-    frame = frame_of(["prompt", "picture"], names, tally)
+    frame = text_frame(["prompt", "picture"], names, tally)
     places = pl.DataFrame(
         [row[2:] for row in kept],
         schema={"offset": pl.Int64, "size": pl.Int64, "fault": pl.String},
@@ -53,7 +53,7 @@ def list_tar(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.
 
 @contextmanager
 def open_tar(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
-    """Fetches pictures of a tar by their offset."""
+    """Open a tar to fetch its pictures by offset."""
 
     def fetch(row: Mapping[str, Any]) -> bytes:
         if row["size"] > DEFAULT_LIMITS.max_bytes:
@@ -64,7 +64,7 @@ def open_tar(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
 
 
 def _role(field: str) -> str:
-    """What a member is to its sample, by what follows the first dot of its name."""
+    """The role of a member in its sample, by the part of its name after the first dot."""
     field = field.lower()
     if f".{field}" in PICTURE_SUFFIXES:
         return PICTURE

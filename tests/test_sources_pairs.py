@@ -47,7 +47,7 @@ from unprompt.ui.jobs.config import load_config
 
 def make_plan(folder: Path, configs: Sequence[CollectionConfig], per_shard: int = 3) -> CopyPlan:
     """Everything the collections hold, nothing held out."""
-    raw, _ = collect(configs, folder / "spool")
+    raw, _ = collect(configs, folder / "cache")
     return CopyPlan(make_prompts_table(raw), tuple(configs), per_shard)
 
 
@@ -225,7 +225,7 @@ from unprompt.build.corpus.sources.collect import collect
 from unprompt.build.corpus.sources.collection import CollectionConfig
 folder = Path(sys.argv[1])
 configs = (CollectionConfig("image_folder", str(folder / "in")),)
-raw, _ = collect(configs, folder / "spool")
+raw, _ = collect(configs, folder / "cache")
 copy_pairs(folder / sys.argv[2], CopyPlan(make_prompts_table(raw), configs, 4))
 """
 

@@ -68,7 +68,7 @@ def test_what_is_made_is_a_corpus(cli: Any, tmp_path: Path, name: str) -> None:
     output = tmp_path / name
     assert cli("make", "combine", "-o", output, "--count", 25).code == 0
     config = CorpusConfig(source="files", paths=(str(output),))
-    prompts, report = collect_prompts(config, tmp_path / "spool")
+    prompts, report = collect_prompts(config, tmp_path / "cache")
     assert prompts.height == 25 == report["read"]
     marker = pl.read_json(tmp_path / "made.made.json")
     assert marker["prompts"].to_list() == [25]

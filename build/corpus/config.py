@@ -1,4 +1,4 @@
-"""The section `corpus:` of a build config: where prompts come from, what is dropped, the split."""
+"""The section `corpus:` of a build config: sources of prompts, cleaning, de-duplication, split."""
 
 from typing import Any, Literal
 
@@ -15,30 +15,31 @@ from unprompt.index.base.durable import digest_json
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT, write_settings
 
-# Optional parts of a corpus, recorded only where they are used.
+# Optional parts of a corpus, recorded only if they are used. The digest that the sealed starter
+# records does not contain them.
 _OPTIONAL = ("collections", "clean", "duplicates", "folds", "fold")
 
 
 @dataclass(frozen=True, config=STRICT)
 class CorpusConfig:
-    """Where prompts come from, which are dropped as near-duplicates, and how they are split."""
+    """Where prompts come from, which of them are dropped, and how the others are split."""
 
-    # collections gives prompts to render; pairs their pictures too; embeddings their vectors
+    # collections: prompts to render; pairs: prompts and pictures; embeddings: prompts and vectors
     source: Literal["scenes", "files", "shards", "collections", "pairs", "embeddings"] = "scenes"
-    count: int = 1000  # prompts to sample, for the source `scenes`
+    count: int = 1000  # number of prompts of the source `scenes`
     seed: int = 0
     paths: tuple[str, ...] = ()  # prompt files, or one folder of image shards
-    column: str | None = None  # of a csv, tsv, parquet or jsonl file
-    collections: tuple[CollectionConfig, ...] = ()  # for collections, pairs, embeddings
-    dedupe_threshold: float | None = 0.8  # MiniLM cosine; none keeps near-duplicates
-    leak_threshold: float = 0.8  # held-out prompts stay under this cosine to all others
+    column: str | None = None  # of the prompts in a csv, tsv, parquet or jsonl file
+    collections: tuple[CollectionConfig, ...] = ()  # of the sources collections, pairs, embeddings
+    dedupe_threshold: float | None = 0.8  # lowest MiniLM cosine to drop; none keeps all
+    leak_threshold: float = 0.8  # highest cosine of held-out prompts to all others
     validation: int = 100
     test: int = 100
-    max_train: int | None = None  # train prompts kept after the leak filter; none keeps all
-    clean: CleanConfig | None = None  # none leaves prompts as they are written
+    max_train: int | None = None  # train prompts to keep after the leak filter; none keeps all
+    clean: CleanConfig | None = None  # none changes no prompt
     duplicates: DuplicatesConfig = Field(default_factory=DuplicatesConfig)
     folds: FoldsConfig | None = None
-    fold: int | None = None  # the fold that is held out for validation, in place of `validation`
+    fold: int | None = None  # the fold to use as validation split, instead of `validation`
 
     def __post_init__(self) -> None:
         if self.source == "scenes" and self.count < 1:
@@ -52,8 +53,8 @@ class CorpusConfig:
             raise ConfigError(f"corpus.max_train must be >= 1, got {self.max_train}")
         if self.has_pictures and self.clean is not None and self.clean.rewrites:
             raise ConfigError(
-                f"corpus.source {self.source} has pictures of its prompts as they are written, so "
-                "that corpus.clean may only drop prompts; set tags, flags, weights and "
+                f"corpus.source {self.source} has pictures of the unchanged prompts, so that "
+                "corpus.clean can only drop prompts; set tags, flags, weights and "
                 "repeated_phrases to false and urls to keep or drop, artists to keep or drop"
             )
         folds = 0 if self.folds is None else self.folds.count
@@ -65,12 +66,12 @@ class CorpusConfig:
 
     @property
     def has_pictures(self) -> bool:
-        """Whether the source brings pictures or their vectors, so that nothing is rendered."""
+        """Whether the source has pictures or their vectors, so that nothing is rendered."""
         return self.source in ("shards", "pairs", "embeddings")
 
     @property
     def held_out_digest(self) -> str:
-        """Names the held-out prompts; the same for every `max_train` of one corpus."""
+        """Identifies the held-out prompts; it does not depend on `max_train`."""
         settings = self.written
         del settings["max_train"]
         return digest_json(settings)
@@ -90,7 +91,7 @@ class CorpusConfig:
 
     @property
     def cosine_threshold(self) -> float | None:
-        """At which MiniLM cosine a prompt falls for an earlier one."""
+        """The lowest MiniLM cosine to an earlier prompt at which a prompt is dropped."""
         own = self.duplicates.cosine
         return self.dedupe_threshold if own is None else own
 

@@ -1,4 +1,4 @@
-"""A prompts table (n rows) -> a folder of text embeddings (n, d), in parts that survive a kill."""
+"""A table of prompts (n rows) -> a folder of text embeddings (n, d), in parts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +18,12 @@ from unprompt.index.vectors.embeddings import (
     write_part,
 )
 
-PART = 5000  # prompts
-
-
+PART = 5000  # prompts; a killed run encodes its unfinished part again
 LoadTexts = Callable[[int | None], TextEncoder]  # threads -> the encoder
 
 
-class PartJob(NamedTuple):
-    """One part to encode."""
+class PromptPart(NamedTuple):
+    """The prompts of one part."""
 
     part: int
     prompts: pl.DataFrame
@@ -33,18 +31,18 @@ class PartJob(NamedTuple):
 
 @dataclass(frozen=True)
 class EncodeWork:
-    """Parts to files, with an encoder that stays loaded."""
+    """Writes parts to files with an encoder that stays loaded."""
 
     folder: Path
     info: EmbeddingsInfo
     load_encoder: LoadTexts
 
-    def load(self, threads: int | None) -> Callable[[PartJob], None]:
-        """Load the encoder; the function writes one part."""
+    def load(self, threads: int | None) -> Callable[[PromptPart], None]:
+        """Load the encoder; returns a function that writes one part."""
         encoder = self.load_encoder(threads)
         check_same_space(self.info.space, encoder.space, "the text tower", "Build it again.")
 
-        def encode(job: PartJob) -> None:
+        def encode(job: PromptPart) -> None:
             vectors = encoder.encode(job.prompts["prompt"].to_list())
             write_part(self.folder, job.part, _metadata(job.prompts), vectors, "text")
 
@@ -57,7 +55,7 @@ def encode_prompts(
     encoder: TextEncoder,
     progress: Progress = SILENT,
 ) -> None:
-    """Encode the parts that are missing; row i of the parts together is row i of `prompts`."""
+    """Encode the missing parts; row i of all parts together is row i of `prompts`."""
     info = EmbeddingsInfo(encoder.space, encoder.dim, "text")
     encode_parts(folder, prompts, info, lambda threads: encoder, progress)
 
@@ -71,15 +69,15 @@ def encode_parts(
     engine: EngineConfig = LOCAL,
     demand: Demand = ONE_PROCESS,
 ) -> int:
-    """The same by any engine, with an encoder that each process loads.
+    """As `encode_prompts`, on any engine; every process loads its own encoder.
 
-    Returns how many parts are left to other processes.
+    Returns how many parts other processes still have to encode.
     """
     start_embeddings(folder, info)
     parts = range(-(-prompts.height // PART))
     own = engine.own(parts)
     jobs = {
-        part: PartJob(part, prompts.slice(part * PART, PART))
+        part: PromptPart(part, prompts.slice(part * PART, PART))
         for part in own
         if not part_is_done(folder, part, "text")
     }

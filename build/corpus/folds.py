@@ -1,7 +1,7 @@
-"""Prompts and groups (n,) -> folds (n,): groups stay whole, folds are of like size.
+"""Prompts with vectors (n, d) -> folds of similar size that keep near-duplicates together.
 
-Grouped by near-duplicates, as scikit-learn's GroupKFold would do it, but decided by ids and seed
-alone: the order of the rows has no part in it.
+Near-duplicates form groups, and a group lies in one fold, as with scikit-learn's GroupKFold. But
+here ids and seed decide, not the order of the rows.
 """
 
 import heapq
@@ -25,7 +25,7 @@ FOLDS = pl.Schema({"prompt_id": pl.UInt64, "group_id": pl.UInt64, "fold": pl.UIn
 
 @dataclass(frozen=True, config=STRICT)
 class FoldsConfig:
-    """How many folds, and from which MiniLM cosine on two prompts must be in the same one."""
+    """The number of folds, and the lowest MiniLM cosine that joins two prompts in a group."""
 
     count: int = 10
     threshold: float = 0.7
@@ -46,7 +46,7 @@ def fold_prompts(
     duplicates: DuplicatesConfig,
     progress: Progress = SILENT,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """FOLDS of prompts with vectors (n, d), and the counts; FOLDER/groups keeps the near pairs."""
+    """FOLDS of prompts (n,) with unit vectors (n, d), and counts; FOLDER/groups has near pairs."""
     groups = group_rows(
         folder / "groups", VectorArray(vectors), config.threshold, duplicates.exact_rows,
         duplicates.probe, progress,
@@ -56,16 +56,17 @@ def fold_prompts(
 
 
 def assign_folds(prompt_ids: np.ndarray, groups: np.ndarray, config: FoldsConfig) -> pl.DataFrame:
-    """FOLDS: largest groups first, each into the fold that has the fewest prompts so far.
+    """FOLDS: the largest group comes first; each goes to the fold with the fewest prompts.
 
-    `groups` (n,) are numbers that rows of one group share; a group's id is its lowest prompt_id.
+    Rows of one group have the same number in `groups` (n,). The id of a group is its lowest
+    prompt_id.
     """
     _, place = np.unique(groups, return_inverse=True)
     ids = np.full(place.max(initial=-1) + 1, np.iinfo(np.uint64).max)
     np.minimum.at(ids, place, prompt_ids)
     sizes = np.bincount(place, minlength=len(ids))
-    drawn = np.array([stable_id(config.seed, group) for group in ids.tolist()], np.uint64)
-    order = np.lexsort((drawn, -sizes))
+    shuffled = np.array([stable_id(config.seed, group) for group in ids.tolist()], np.uint64)
+    order = np.lexsort((shuffled, -sizes))
     folds = np.empty(len(ids), np.uint16)
     heap = [(0, fold) for fold in range(config.count)]
     for group in order.tolist():
@@ -78,7 +79,7 @@ def assign_folds(prompt_ids: np.ndarray, groups: np.ndarray, config: FoldsConfig
 
 
 def report_folds(folds: pl.DataFrame, config: FoldsConfig) -> dict[str, Any]:
-    """Counts of groups and folds; a group larger than a fold is why folds differ in size."""
+    """Counts of groups and folds; folds differ in size if a group is larger than a fold."""
     sizes = folds["group_id"].value_counts()["count"]
     return {
         "threshold": config.threshold,

@@ -1,9 +1,9 @@
-"""Vectors (n, d) -> groups (n,): rows that near pairs join, directly or by way of others.
+"""Vectors (n, d) -> groups (n,): the connected components of the graph of near pairs.
 
-FOLDER/00000.npy    near pairs (p, 2) of rows 0 to ROWS_EACH with any rows, then of the next as many
+FOLDER/00000.npy    near pairs (p, 2) of the first ROWS_EACH rows with any rows, and so on
 
-Up to `exact_rows` rows all pairs are found. Above, each row meets its `NEIGHBORS` nearest that an
-index proposes: chains through many rows still join, but a lone pair may be overlooked.
+Up to `exact_rows` rows all pairs are found. Above, each row is compared with `NEIGHBORS` candidates
+of an approximate index. Long chains are still found, but a single pair may be missed.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ from unprompt.index.base.durable import write_atomically
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.vectors.nearest import near_pairs
 
-ROWS_EACH = 16_384  # lost at most when a run is killed
+ROWS_EACH = 16_384  # of one file: the most that a killed run computes again
 BLOCK = 4096
 NEIGHBORS = 32
 EDGES_AT_ONCE = 2_000_000
-# vectors (m, d) -> places in them, and rows that are near to those
+# vectors (m, d) -> positions (p,) in them, and the near rows (p,)
 PairFinder = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -33,7 +33,7 @@ def group_rows(
     probe: int,
     progress: Progress = SILENT,
 ) -> np.ndarray:
-    """The lowest row of each row's group, (n,) int64."""
+    """The lowest row of each row's group, (n,) int64; finished files in `folder` are read."""
     n = len(vectors)
     paths = [folder / f"{shard:05d}.npy" for shard in range(-(-n // ROWS_EACH))]
     left = [shard for shard, path in enumerate(paths) if not path.is_file()]
@@ -41,18 +41,18 @@ def group_rows(
         find = (
             _all_pairs(vectors, threshold)
             if n <= exact_rows
-            else _proposed_pairs(vectors, threshold, probe)
+            else _indexed_pairs(vectors, threshold, probe)
         )
         done = len(paths) - len(left)
         for shard in progress.track(left, "group", len(paths), done):
             rows = np.arange(shard * ROWS_EACH, min(n, (shard + 1) * ROWS_EACH))
             with write_atomically(paths[shard]) as temporary, temporary.open("wb") as handle:
                 np.save(handle, _forest(vectors, rows, find))
-    return _joined(n, paths)
+    return _components(n, paths)
 
 
 def _forest(vectors: Vectors, rows: np.ndarray, find: PairFinder) -> np.ndarray:
-    """Pairs (p, 2) uint32 that join the same rows as all near pairs of `rows` with any do."""
+    """Pairs (p, 2) uint32 with the same connected components as all near pairs of `rows`."""
     forest = np.empty((0, 2), np.uint32)
     for start, block in blocks(vectors, rows, BLOCK):
         span = rows[start : start + len(block)]
@@ -64,7 +64,7 @@ def _forest(vectors: Vectors, rows: np.ndarray, find: PairFinder) -> np.ndarray:
 
 
 def _all_pairs(vectors: Vectors, threshold: float) -> PairFinder:
-    """Every near pair, by all cosines; the vectors are in memory."""
+    """Find every near pair; all vectors are in memory."""
     whole = vectors.take(np.arange(len(vectors)))
 
     def find(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,8 +74,8 @@ def _all_pairs(vectors: Vectors, threshold: float) -> PairFinder:
     return find
 
 
-def _proposed_pairs(vectors: Vectors, threshold: float, probe: int) -> PairFinder:
-    """Near pairs among the nearest that an index of all rows proposes."""
+def _indexed_pairs(vectors: Vectors, threshold: float, probe: int) -> PairFinder:
+    """Find near pairs among the candidates of an index of all rows."""
     every = np.arange(len(vectors))
     index = GrowingIndex(vectors, every, probe)
     for start, block in blocks(vectors, every, BLOCK):
@@ -90,15 +90,15 @@ def _proposed_pairs(vectors: Vectors, threshold: float, probe: int) -> PairFinde
 
 
 def _spanning(pairs: np.ndarray) -> np.ndarray:
-    """Pairs (p, 2) that join the same rows, each row with the lowest of its group."""
+    """Pairs (p, 2) with the same components: each row with the lowest row of its component."""
     rows, places = np.unique(pairs, return_inverse=True)
     lowest = rows[_lowest_of(len(rows), places.reshape(-1, 2))]
     apart = rows != lowest
     return np.stack([rows[apart], lowest[apart]], axis=1)
 
 
-def _joined(n: int, paths: Sequence[Path]) -> np.ndarray:
-    """The groups of all files' pairs together."""
+def _components(n: int, paths: Sequence[Path]) -> np.ndarray:
+    """The groups (n,) that the pairs of all files form."""
     groups = np.arange(n)
     waiting: list[np.ndarray] = []
     for place, path in enumerate(paths):
@@ -111,7 +111,7 @@ def _joined(n: int, paths: Sequence[Path]) -> np.ndarray:
 
 
 def _lowest_of(n: int, pairs: np.ndarray) -> np.ndarray:
-    """The lowest of the rows that pairs (p, 2) join with each of n rows."""
+    """The lowest row (n,) of each row's component in the graph of pairs (p, 2)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -1,4 +1,4 @@
-"""How near the splits are to each other: PROMPTS table and vectors (n, d) -> the highest cosine."""
+"""PROMPTS and their vectors (n, d) -> the highest cosine between splits, and rows that leak."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -12,21 +12,20 @@ from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.vectors.matrix import ChosenRows, Matrix
 from unprompt.index.vectors.nearest import ROUNDING, exact_cosines, nearest, nearest_over
 
-BLOCK = 65_536  # rows compared at once
+BLOCK = 65_536  # rows that are compared at once
 LEFT_OUT = pl.Schema(
     {
         "prompt_id": pl.UInt64,
         "prompt": pl.String,
-        "nearest_prompt_id": pl.UInt64,  # the held-out prompt it comes near to
+        "nearest_prompt_id": pl.UInt64,  # the near held-out prompt
         "cosine": pl.Float64,
     }
 )
-# What no cosine falls below: the answer where there is no pair to measure.
-LOWEST_COSINE = -1.0
+LOWEST_COSINE = -1.0  # the result if there is no pair to compare
 
 
 class PromptVectors(Protocol):
-    """A corpus: prompts and, row by row, their vectors."""
+    """The prompts of a corpus and their vectors; row i of both is prompt i."""
 
     @property
     def prompts(self) -> pl.DataFrame:
@@ -38,16 +37,16 @@ class PromptVectors(Protocol):
 
 
 class NearHeldOut(NamedTuple):
-    """Rows that come near to a held-out prompt, the nearest one, and how near."""
+    """The m rows that are near to a held-out prompt, each with the nearest one."""
 
-    rows: np.ndarray  # (m,) int64, rising
-    prompt_ids: pl.Series
+    rows: np.ndarray  # (m,) int64, ascending
+    prompt_ids: pl.Series  # (m,) of the held-out prompts
     cosines: np.ndarray  # (m,) float64
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two rows of the table, each of another split, and their cosine."""
+    """Two rows of different splits and their cosine."""
 
     cosine: float
     left: int
@@ -55,10 +54,10 @@ class _Pair:
 
 
 def check_leaks(table: pl.DataFrame, vectors: np.ndarray, threshold: float) -> float:
-    """The highest cosine between train and held-out prompts, and between validation and test.
+    """The highest cosine between train and held-out prompts, or between validation and test.
 
-    Raises CorpusError naming the two prompts where it is at or over `threshold`; -1.0 where there
-    is no such pair. It measures the table as it is and knows nothing of how it was split.
+    It is -1.0 if there is no such pair. Raises CorpusError, which names the two prompts, if it is
+    at or over `threshold`. The check uses the split column only, not how it was made.
     """
     table = check_prompt_vectors(table, vectors)
     pair = _nearest_across(table["split"].to_numpy(), vectors, threshold)
@@ -73,25 +72,25 @@ def check_leaks(table: pl.DataFrame, vectors: np.ndarray, threshold: float) -> f
 
 
 def leave_out_leaks(
-    lent: PromptVectors, own: PromptVectors, threshold: float
+    other: PromptVectors, own: PromptVectors, threshold: float
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Another corpus' prompts for training beside our held-out ones.
+    """PROMPTS of another corpus to train on, without leaks to held-out prompts of `own`.
 
-    Returns the table of `lent` with those train prompts excluded that come within `threshold` of a
-    validation or test prompt of `own`, and a LEFT_OUT row for each of them.
+    A train prompt of `other` becomes "excluded" if its cosine to a validation or test prompt of
+    `own` is at or over `threshold`. The second table, LEFT_OUT, lists these prompts.
     """
-    train = np.flatnonzero((lent.prompts["split"] == "train").to_numpy())
-    near = near_held_out(ChosenRows(lent.targets, train), own, threshold)
-    left_out = name_left_out(lent.prompts[train], near)
+    train = np.flatnonzero((other.prompts["split"] == "train").to_numpy())
+    near = near_held_out(ChosenRows(other.targets, train), own, threshold)
+    left_out = left_out_table(other.prompts[train], near)
     dropped = pl.col("prompt_id").is_in(left_out["prompt_id"].implode())
     split = pl.when(dropped).then(pl.lit("excluded")).otherwise("split").alias("split")
-    return lent.prompts.with_columns(split), left_out
+    return other.prompts.with_columns(split), left_out
 
 
 def near_held_out(vectors: Matrix, own: PromptVectors, threshold: float) -> NearHeldOut:
-    """Which rows of prompt vectors (n, d_prompt) come near to held-out prompts of `own`.
+    """The rows of `vectors` (n, d_prompt) that are near to a held-out prompt of `own`.
 
-    Near is a cosine of `threshold` or more; `vectors` may lie on disk.
+    Near means a cosine of `threshold` or more. `vectors` may be on disk.
     """
     held = np.flatnonzero(own.prompts["split"].is_in(["validation", "test"]).to_numpy())
     held_vectors = to_unit_length(own.targets[held])
@@ -105,8 +104,8 @@ def near_held_out(vectors: Matrix, own: PromptVectors, threshold: float) -> Near
     return NearHeldOut(rows, ids, cosines[rows])
 
 
-def name_left_out(prompts: pl.DataFrame, near: NearHeldOut) -> pl.DataFrame:
-    """LEFT_OUT of a table (n rows, with prompt_id and prompt) of which some rows are near."""
+def left_out_table(prompts: pl.DataFrame, near: NearHeldOut) -> pl.DataFrame:
+    """LEFT_OUT of the rows in `near`; `prompts` (n rows) has prompt_id and prompt."""
     rows = prompts[near.rows]
     return pl.DataFrame(
         {
@@ -120,7 +119,7 @@ def name_left_out(prompts: pl.DataFrame, near: NearHeldOut) -> pl.DataFrame:
 
 
 def check_prompt_vectors(table: pl.DataFrame, vectors: np.ndarray) -> pl.DataFrame:
-    """The table, once it is known to fit the vectors and to hold each prompt once."""
+    """The table as PROMPTS; raises CorpusError unless it fits the vectors and repeats no prompt."""
     table = check_schema(table, PROMPTS, "the prompt table")
     if table.height != len(vectors):
         raise CorpusError(f"{table.height} prompts but {len(vectors)} vectors; embed them again")
@@ -128,12 +127,12 @@ def check_prompt_vectors(table: pl.DataFrame, vectors: np.ndarray) -> pl.DataFra
     if unknown:
         raise CorpusError(f"unknown splits {unknown} in the prompt table; known are {SPLITS}")
     if table["prompt_id"].n_unique() != table.height:
-        raise CorpusError("the prompt table holds a prompt_id twice; clean the prompts first")
+        raise CorpusError("the prompt table holds a prompt_id twice; run `unprompt clean` first")
     return table
 
 
 def _nearest_across(splits: np.ndarray, vectors: np.ndarray, threshold: float) -> _Pair:
-    """The nearest pair of rows that must not be near each other."""
+    """The pair of rows in different splits with the highest cosine."""
     best = _Pair(LOWEST_COSINE, -1, -1)
     for held, others in (("validation", ("train", "test")), ("test", ("train",))):
         left = np.flatnonzero(splits == held)
@@ -147,8 +146,8 @@ def _nearest_across(splits: np.ndarray, vectors: np.ndarray, threshold: float) -
 def _nearest_pair(
     vectors: np.ndarray, left: np.ndarray, right: np.ndarray, threshold: float
 ) -> _Pair:
-    """The nearest pair of a row in `left` and one in `right`, its cosine computed exactly."""
-    # The held-out side is the small one: searched in, so that the large one is not copied.
+    """The pair of a row in `left` and a row in `right` with the highest cosine, which is exact."""
+    # Search in `left`, the small held-out side, so that the large side is not copied.
     held = vectors[left]
     scores, found = nearest(vectors, held, 1)
     rows, cosines = found[:, 0], np.full(len(vectors), -np.inf)

@@ -1,4 +1,4 @@
-"""A leak-free split: PROMPTS table and vectors (n, d) -> the table with its split column set."""
+"""PROMPTS and their vectors (n, d) -> the table with a split without leaks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +17,9 @@ REASONS = (NEAR_TEST, NEAR_VALIDATION, TOP_UP)
 MOVES = pl.Schema(
     {
         "prompt_id": pl.UInt64,
-        "from_split": pl.String,  # where the draw had put it
+        "from_split": pl.String,  # the split of the draw
         "to_split": pl.String,
-        "nearest_prompt_id": pl.UInt64,  # the held-out prompt it is near to; null for a top-up
+        "nearest_prompt_id": pl.UInt64,  # the near held-out prompt; null for a top-up
         "cosine": pl.Float64,
         "reason": pl.String,  # one of REASONS
     }
@@ -28,7 +28,7 @@ MOVES = pl.Schema(
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How many prompts to hold out; `leak_threshold` None leaves near-duplicates where they are."""
+    """How many prompts to hold out; None as `leak_threshold` excludes no near-duplicates."""
 
     validation: int
     test: int
@@ -48,7 +48,7 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class Split:
-    """The table with splits, what leaks changed in the draw (MOVES), and the counts."""
+    """The table with splits, the prompts that left the split of the draw (MOVES), the counts."""
 
     table: pl.DataFrame
     moves: pl.DataFrame
@@ -56,8 +56,8 @@ class Split:
 
 
 @dataclass(frozen=True)
-class _Leaks:
-    """For each row the nearest held-out row at or over the threshold: (n,) each, -1 = none."""
+class _NearestHeldOut:
+    """Per row, the nearest held-out row at or over the threshold, (n,) each; row -1 if none."""
 
     cosines: np.ndarray
     rows: np.ndarray
@@ -69,23 +69,24 @@ def split_prompts(
     config: SplitConfig,
     fold: np.ndarray | None = None,
 ) -> Split:
-    """Draw test and validation, then take out of the rest whatever is near to a held-out prompt.
+    """Draw test and validation prompts, then exclude the other prompts that are near to them.
 
-    The draw depends on the seed and the prompt ids alone, not on the order of the rows. A prompt
-    drawn for validation that is near to a test prompt is excluded and the next of the draw takes
-    its place. Rows that come in as "excluded" stay so and take no part. With `fold` (n,) bool the
-    validation is not drawn: it is all of the fold that is neither a test prompt nor near to one.
+    The draw depends on the seed and the prompt ids, not on the order of the rows. A prompt that is
+    drawn for validation but near to a test prompt is excluded; the next one of the draw replaces
+    it. Rows with the split "excluded" stay excluded. With `fold` (n,) bool the validation split is
+    the fold without test prompts and prompts near to them. Raises CorpusError if too few prompts
+    are left to train on.
     """
     table = check_prompt_vectors(table, vectors)
     order = _draw(table, config)
     test, rest = order[: config.test], order[config.test :]
-    near_test = _find_leaks(vectors, test, config.leak_threshold)
+    near_test = _nearest_held_out(vectors, test, config.leak_threshold)
     free = rest[near_test.rows[rest] < 0]
     if fold is None:
         wanted, validation = rest[: config.validation], free[: config.validation]
     else:
         wanted, validation = rest[fold[rest]], free[fold[free]]
-    near_validation = _find_leaks(vectors, validation, config.leak_threshold)
+    near_validation = _nearest_held_out(vectors, validation, config.leak_threshold)
 
     drawn = np.full(table.height, "excluded", dtype=object)
     drawn[order], drawn[test], drawn[wanted] = "train", "test", "validation"
@@ -102,31 +103,36 @@ def split_prompts(
 
 
 def _draw(table: pl.DataFrame, config: SplitConfig) -> np.ndarray:
-    """The rows that are not excluded, in an order that the seed and the prompt ids decide."""
+    """The rows that are not excluded, shuffled by the seed and the prompt ids."""
     rows = np.flatnonzero((table["split"] != "excluded").to_numpy())
     wanted = config.validation + config.test
     if wanted and wanted >= len(rows):
         raise CorpusError(
             f"cannot hold out {config.validation} validation and {config.test} test prompts of "
-            f"{len(rows)} and keep one to train on; ask for fewer, or give more prompts"
+            f"{len(rows)} and keep one to train on; hold out fewer, or add prompts"
         )
     ids = table["prompt_id"].to_list()
     return np.array(sorted(rows, key=lambda row: stable_id(config.seed, ids[row])), dtype=np.int64)
 
 
-def _find_leaks(vectors: np.ndarray, held: np.ndarray, threshold: float | None) -> _Leaks:
-    """Each row's nearest of the rows `held`, where it is at or over the threshold."""
+def _nearest_held_out(
+    vectors: np.ndarray, held: np.ndarray, threshold: float | None
+) -> _NearestHeldOut:
+    """The nearest of the rows `held` (h,) per row of `vectors` (n, d)."""
     if threshold is None or not len(held):
-        return _Leaks(np.full(len(vectors), -np.inf), np.full(len(vectors), -1, dtype=np.int64))
+        return _NearestHeldOut(np.full(len(vectors), -np.inf), np.full(len(vectors), -1))
     cosines, found = nearest_over(vectors, vectors[held], threshold)
-    return _Leaks(cosines, np.where(found >= 0, held[found], -1))
+    return _NearestHeldOut(cosines, np.where(found >= 0, held[found], -1))
 
 
 def _moves(
-    split: pl.DataFrame, drawn: np.ndarray, reasons: np.ndarray, leaks: tuple[_Leaks, _Leaks]
+    split: pl.DataFrame,
+    drawn: np.ndarray,
+    reasons: np.ndarray,
+    near: tuple[_NearestHeldOut, _NearestHeldOut],
 ) -> pl.DataFrame:
-    """The rows with a reason as MOVES; `leaks` are those to test and to validation."""
-    near_test, near_validation = leaks
+    """MOVES of the rows with a reason; `near` holds the nearest test and validation rows."""
+    near_test, near_validation = near
     by_test = reasons == NEAR_TEST
     ids = split["prompt_id"]
     table = pl.DataFrame(
@@ -152,12 +158,12 @@ def _report(
     config: SplitConfig,
     wanted_validation: int,
 ) -> dict[str, Any]:
-    """Counts a split and a reason, what was asked for, and the highest cosine that is left."""
+    """Counts per split and reason, the requested sizes, and the highest remaining cosine."""
     counts = {name: int((split["split"] == name).sum()) for name in SPLITS}
     if wanted_validation + config.test and not counts["train"]:
         raise CorpusError(
-            f"all prompts but the {counts['validation']} validation and {counts['test']} test ones "
-            f"are at or over a cosine of {config.leak_threshold} to one of these, so that none is "
+            f"all prompts have a cosine of {config.leak_threshold} or more to one of the "
+            f"{counts['validation']} validation or {counts['test']} test prompts, so that none is "
             "left to train on; hold out fewer, or raise the leak threshold"
         )
     limit = np.inf if config.leak_threshold is None else config.leak_threshold

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.corpus.corpus import Corpus
-from unprompt.build.corpus.leaks import name_left_out, near_held_out
+from unprompt.build.corpus.leaks import left_out_table, near_held_out
 from unprompt.build.keys.assemble import index_rows, train_rows
 from unprompt.index.encoders.protocols import PromptEncoder, check_same_space
 from unprompt.index.store.prompt_index import PromptIndex
@@ -51,7 +51,7 @@ def without_held_out(content: IndexContent, own: Corpus) -> tuple[IndexContent, 
         "Embed the rows with the encoder of the index.",
     )
     near = near_held_out(content.targets, own, leak_threshold(own))
-    left_out = name_left_out(content.rows, near)
+    left_out = left_out_table(content.rows, near)
     if not left_out.height:
         return content, left_out
     kept = np.setdiff1d(np.arange(content.rows.height), near.rows, assume_unique=True)

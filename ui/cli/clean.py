@@ -1,4 +1,4 @@
-"""`unprompt clean`: its arguments and options."""
+"""The command `unprompt clean`: its arguments and options."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,26 +10,29 @@ from unprompt.ui.cli.options import JsonOption
 
 def clean(
     paths: Annotated[list[Path], typer.Argument(help="Prompt files: txt, csv, parquet, jsonl.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .parquet file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .parquet file to write.")],
     column: Annotated[
-        str | None, typer.Option(help="The column that holds the prompts, where it is unclear.")
+        str | None,
+        typer.Option(help="The column that holds the prompts. Default: prompt, caption or text."),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of `clean`, `duplicates` or `folds`. Repeatable."),
     ] = None,
     examples: Annotated[
-        int, typer.Option(min=0, max=20, help="Show so many prompts of each rule.")
+        int,
+        typer.Option(min=0, max=20, help="Number of changed or dropped prompts to show per rule."),
     ] = 0,
     as_json: JsonOption = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Delete what other settings made.")
+        bool,
+        typer.Option("--overwrite", help="Replace an output that other settings or files made."),
     ] = False,
 ) -> None:
-    """Clean and de-duplicate prompt files; say which rule changed or dropped how many.
+    """Clean and de-duplicate prompt files, and count what each rule changed or dropped.
 
-    Beside the output lie its duplicates (which fell for which), examples of each rule and the
-    report. A killed run is taken up where it stopped by the same command.
+    Further files beside the output hold the duplicates (each dropped prompt and the prompt that it
+    duplicates), examples per rule, and the report. The same command continues a killed run.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`unprompt sources`: its arguments and options."""
+"""The command `unprompt sources`: its arguments and options."""
 
 from typing import Annotated
 
@@ -8,19 +8,24 @@ from unprompt.ui.cli.options import JsonOption
 
 
 def sources(
-    kind: Annotated[str | None, typer.Argument(help="A kind of collection.")] = None,
-    path: Annotated[str | None, typer.Argument(help="Where the collection lies.")] = None,
-    head: Annotated[int, typer.Option(help="Prompts to show.", min=0)] = 5,
+    kind: Annotated[
+        str | None, typer.Argument(help="Kind of the collection. Without it, all kinds are listed.")
+    ] = None,
+    path: Annotated[str | None, typer.Argument(help="File or folder of the collection.")] = None,
+    head: Annotated[int, typer.Option(help="Number of prompts to show.", min=0)] = 5,
     rows: Annotated[
-        int, typer.Option(help="Rows to count over; 0 reads the whole collection.", min=0)
+        int,
+        typer.Option(help="Number of rows to read and count; 0 reads the whole collection.", min=0),
     ] = 100_000,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of the collection: min_similarity=0.3. Repeatable."),
+        typer.Option(
+            "--set", help="A setting of the collection, e.g. min_similarity=0.3. Repeatable."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the collections that a corpus can be made of, explain one, or look into one on disk.
+    """List the kinds of collections for a corpus, explain one kind, or preview a collection.
 
     \b
     Examples:

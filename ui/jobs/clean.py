@@ -1,4 +1,4 @@
-"""`unprompt clean`: prompt files and settings -> cleaned files, a report as a table or as JSON."""
+"""`unprompt clean`: prompt files and settings -> cleaned files, a report as table or JSON."""
 
 import json
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ from unprompt.ui.jobs.progress import choose_progress
 
 DEFAULTS = {"clean": {"preset": "light"}, "duplicates": {"preset": "kaggle-1st"}}
 STEPS = {
-    "identical": "once cleaned",
-    "exact": "but for case and punctuation",
-    "minhash": "but for few words",
+    "identical": "after cleaning",
+    "exact": "except for case and punctuation",
+    "minhash": "except for a few words",
     "cosine": "in meaning",
 }
 
 
 @dataclass(frozen=True)
 class CleanRequest:
-    """What the user asked for."""
+    """The arguments of `unprompt clean`."""
 
     paths: tuple[Path, ...]
     output: Path
@@ -35,7 +35,7 @@ class CleanRequest:
 
 
 def run_clean(request: CleanRequest, as_json: bool, overwrite: bool) -> None:
-    """Make what is missing and print the report."""
+    """Clean the files unless that is done, and print the report."""
     config = clean_config(request)
     files = CleanedFiles(request.output)
     if overwrite:
@@ -48,7 +48,7 @@ def run_clean(request: CleanRequest, as_json: bool, overwrite: bool) -> None:
 
 
 def clean_config(request: CleanRequest) -> CleanFilesConfig:
-    """The defaults with the user's settings on top; raises ConfigError where they cannot work."""
+    """The defaults, overridden by the user's settings; raises ConfigError for wrong ones."""
     content: dict[str, Any] = {name: dict(section) for name, section in DEFAULTS.items()}
     content["column"] = request.column
     for setting in request.settings:
@@ -63,7 +63,7 @@ def _load_encoder() -> PromptEncoder:
 
 
 def _show(report: Mapping[str, Any], files: CleanedFiles, examples: int) -> None:
-    """Tables for people."""
+    """Print the report as tables."""
     from rich.console import Console
     from rich.table import Table
 

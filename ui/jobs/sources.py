@@ -1,4 +1,4 @@
-"""`unprompt sources`: the kinds of collections, what each wants, and a look into one on disk."""
+"""`unprompt sources`: list the kinds of collections, explain one, preview one on disk."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ def list_kinds(as_json: bool) -> None:
 
 
 def explain_kind(name: str, as_json: bool) -> None:
-    """Print one kind with its settings and a config to start from."""
+    """Print one kind with its settings and an example config."""
     kind = find_kind(name)
     described = _described(kind)
     if as_json:
@@ -48,18 +48,21 @@ def explain_kind(name: str, as_json: bool) -> None:
 def preview(
     name: str, path: str | None, settings: Sequence[str], limits: tuple[int, int], as_json: bool
 ) -> None:
-    """Print the first prompts of a collection and counts; `limits` are prompts and rows."""
+    """Print the first prompts of a collection and counts of its rows.
+
+    `limits` are the prompts to print and the rows to read; 0 rows reads the whole collection.
+    """
     values = {"kind": name, "path": path, **dict(_parse(setting) for setting in settings)}
     config = read_settings(CollectionConfig, values, "the collection")
-    report = _look(check_collection(config), config, limits)
+    report = _preview(check_collection(config), config, limits)
     print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _text(report))
 
 
-def _look(kind: Kind, config: CollectionConfig, limits: tuple[int, int]) -> dict[str, Any]:
+def _preview(kind: Kind, config: CollectionConfig, limits: tuple[int, int]) -> dict[str, Any]:
     head, rows = limits
     tally = Tally()
     prompts: list[str] = []
-    faults: list[bool] = []  # of each pair, whether it lacks its picture
+    faults: list[bool] = []  # per pair: whether its picture is missing
     whole = True
     for batch in _batches(kind, config, tally):
         kept = keep_rows(batch, config, tally)
@@ -73,7 +76,7 @@ def _look(kind: Kind, config: CollectionConfig, limits: tuple[int, int]) -> dict
         "kind": kind.name,
         "place": config.place,
         "licence": kind.licence,
-        "whole": whole,  # or the first rows only
+        "whole": whole,  # false: only the first rows
         "read": tally.read,
         "kept": tally.kept,
         "dropped": tally.dropped,

@@ -1,1 +1,1 @@
-"""Rules that rewrite or drop prompts, over tables of any size."""
+"""Rules that rewrite or drop prompts, for tables of any size."""

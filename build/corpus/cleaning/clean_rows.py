@@ -1,6 +1,6 @@
-"""Rows (prompt, source, perhaps nsfw) and rules -> the rows that stay, rewritten; counts, examples.
+"""Rows (prompt, source, perhaps nsfw) and rules -> kept, rewritten rows; counts and examples.
 
-The rules that rewrite go over a prompt until it stays as it is, then those that drop look at it.
+The rewriting rules are applied until a prompt no longer changes. Then the dropping rules apply.
 """
 
 from collections.abc import Sequence
@@ -12,37 +12,37 @@ from unprompt.build.corpus.cleaning.config import CleanConfig
 from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.corpus.cleaning.rules import Drop, Rewrite, dropping_rules, rewriting_rules
 
-ROUNDS = 4  # of all rewriting rules; two settle nearly every prompt
+ROUNDS = 4  # of all rewriting rules; nearly every prompt needs two at most
 EXAMPLES_EACH = 20
-BLANK, REWRITTEN = "blank", "rewritten"  # in the counts, beside `rewrite.RULE` and `drop.RULE`
+BLANK, REWRITTEN = "blank", "rewritten"  # keys of the counts, like `rewrite.RULE`, `drop.RULE`
 EXAMPLES = pl.Schema(
     {
         "rule": pl.String,
         "kind": pl.String,  # rewrite | drop
-        "prompt": pl.String,  # as the rule found it
-        "result": pl.String,  # what the rule made of it; null where it was dropped
+        "prompt": pl.String,  # before the rule
+        "result": pl.String,  # after the rule; null if dropped
     }
 )
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """The rows that stay, how many rows each rule changed or dropped, and some of them."""
+    """The kept rows, the number of rows that each rule changed or dropped, and examples."""
 
     table: pl.DataFrame  # prompt, source
     counts: dict[str, int]
-    examples: pl.DataFrame
+    examples: pl.DataFrame  # EXAMPLES
 
 
 class Cleaner:
-    """The rules of one set of settings."""
+    """The rules that a CleanConfig switches on."""
 
     def __init__(self, config: CleanConfig):
         self._rewrites = rewriting_rules(config)
         self._drops = dropping_rules(config)
 
     def __call__(self, table: pl.DataFrame) -> Cleaned:
-        """Clean one table; a prompt that nothing is left of counts as blank."""
+        """Clean one table; a prompt that becomes empty counts as blank."""
         table = table.with_columns(normalize(table["prompt"].fill_null("")).alias("prompt"))
         counts = {f"rewrite.{rule.name}": 0 for rule in self._rewrites}
         counts |= {f"drop.{rule.name}": 0 for rule in self._drops}
@@ -65,7 +65,7 @@ class Cleaner:
             for rule in self._rewrites:
                 after = _apply(rule, after, counts, examples)
             changed = after != before
-            prompts = _placed(prompts, rows.filter(changed), after.filter(changed))
+            prompts = _with_values(prompts, rows.filter(changed), after.filter(changed))
             rows = rows.filter(changed)
             if rows.is_empty():
                 break
@@ -86,7 +86,7 @@ class Cleaner:
 
 
 def spread(table: pl.DataFrame, n: int) -> pl.DataFrame:
-    """At most n rows, evenly over the table."""
+    """At most n rows, evenly spaced over the table."""
     if table.height <= n:
         return table
     return table[[place * table.height // n for place in range(n)]]
@@ -103,16 +103,16 @@ def _apply(
     after = _tidy(after.filter(changed))
     counts[f"rewrite.{rule.name}"] += rows.len()
     examples.append(_examples(rule, before, after))
-    return _placed(prompts, rows, after)
+    return _with_values(prompts, rows, after)
 
 
-def _placed(prompts: pl.Series, rows: pl.Series, values: pl.Series) -> pl.Series:
-    """A copy with other values in some rows; polars would change the series itself."""
+def _with_values(prompts: pl.Series, rows: pl.Series, values: pl.Series) -> pl.Series:
+    """A copy with `values` in `rows`, because `scatter` changes the series in place."""
     return prompts.clone().scatter(rows, values)
 
 
 def _tidy(prompts: pl.Series) -> pl.Series:
-    """Mends what a rule left behind: spaces, commas without a phrase between them."""
+    """Remove what a rule leaves behind: extra spaces, commas without a phrase between them."""
     joined = (
         prompts.str.replace_all(r"\s+", " ")
         .str.replace_all(r" ([,;.!?])", "$1")
@@ -134,7 +134,7 @@ def _examples(rule: Rewrite | Drop, before: pl.Series, after: pl.Series | None) 
 
 
 def merge_examples(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """At most `EXAMPLES_EACH` of each rule, evenly from all parts, the rules in order of name."""
+    """At most `EXAMPLES_EACH` examples per rule, evenly from all parts; rules sorted by name."""
     whole = pl.concat([pl.DataFrame(schema=EXAMPLES), *parts])
     rules = whole.select("kind", "rule").unique().sort("kind", "rule", descending=[True, False])
     chosen = [

@@ -1,7 +1,7 @@
-"""Chunks of raw prompts of any number and size -> shards of cleaned ones, each finished for good.
+"""Chunks of raw prompts of any size -> shards of cleaned prompts that survive a kill.
 
-FOLDER/00000.parquet, 00000_stats.json   see row_shards.py; the stats hold the rules' counts
-FOLDER/00000_examples.parquet            some of the rows that each rule changed or dropped
+FOLDER/00000.parquet, 00000_stats.json   see row_shards.py; the stats hold the counts of the rules
+FOLDER/00000_examples.parquet            EXAMPLES: some rows that each rule changed or dropped
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,26 +17,29 @@ from unprompt.index.base.durable import stable_id
 from unprompt.index.base.row_shards import ROW, ROWS_EACH, RowShards, shard_is_done, write_shard
 from unprompt.index.base.tables import read_table, write_table
 
-READ = "read"  # in the counts: rows before cleaning
+READ = "read"  # key of the counts: rows before cleaning
 
 
 def clean_shards(folder: Path, chunks: Iterable[pl.DataFrame], config: CleanConfig | None) -> None:
-    """Clean `chunks` (prompt, source, perhaps nsfw), the same ones at every run, shard by shard."""
+    """Clean `chunks` (prompt, source, perhaps nsfw) shard by shard; finished shards are skipped.
+
+    Every run must pass the same chunks for the same `folder`. None as `config` keeps all rows.
+    """
     clean = _keep_all if config is None else Cleaner(config)
-    for shard, chunk in enumerate(_even(chunks)):
+    for shard, chunk in enumerate(_in_shards(chunks)):
         if shard_is_done(folder, shard):
             continue
         cleaned = clean(chunk)
         prompts = cleaned.table["prompt"]
         ids = pl.Series([stable_id(prompt) for prompt in prompts], dtype=pl.UInt64)
         rows = cleaned.table.with_columns(ids.alias("prompt_id"), exact_keys(prompts))
-        write_table(_examples(folder, shard), cleaned.examples, EXAMPLES)
+        write_table(_examples_path(folder, shard), cleaned.examples, EXAMPLES)
         stats = {"counts": {READ: chunk.height, **cleaned.counts}}
         write_shard(folder, shard, rows.select(list(ROW)), stats)
 
 
 def sum_counts(shards: RowShards) -> dict[str, Any]:
-    """Counts of all shards together: of rows, and of each rule under `rewrite` and `drop`."""
+    """The sum of the counts of all shards; rules are under the keys `rewrite` and `drop`."""
     total: dict[str, Any] = {"rewrite": {}, "drop": {}}
     for stats in shards.stats:
         for name, rows in stats["counts"].items():
@@ -47,13 +50,13 @@ def sum_counts(shards: RowShards) -> dict[str, Any]:
 
 
 def read_examples(shards: RowShards) -> pl.DataFrame:
-    """Some rows of each rule, evenly from all shards."""
-    paths = [_examples(shards.folder, shard) for shard in range(len(shards))]
+    """EXAMPLES of each rule, evenly from all shards."""
+    paths = [_examples_path(shards.folder, shard) for shard in range(len(shards))]
     return merge_examples([read_table(path, EXAMPLES) for path in paths])
 
 
-def _even(chunks: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """The same rows in chunks of `ROWS_EACH`, the last one smaller."""
+def _in_shards(chunks: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield the same rows in chunks of `ROWS_EACH`; the last chunk may be smaller."""
     waiting: list[pl.DataFrame] = []
     for chunk in chunks:
         for part in chunk.iter_slices(ROWS_EACH):
@@ -71,5 +74,5 @@ def _keep_all(chunk: pl.DataFrame) -> Cleaned:
     return Cleaned(chunk.select("prompt", "source"), {}, pl.DataFrame(schema=EXAMPLES))
 
 
-def _examples(folder: Path, shard: int) -> Path:
+def _examples_path(folder: Path, shard: int) -> Path:
     return folder / f"{shard:05d}_examples.parquet"

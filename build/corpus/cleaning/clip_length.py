@@ -1,8 +1,8 @@
-"""Which prompts are longer than CLIP reads: (n,) strings -> (n,) bool, few of them tokenised.
+"""Prompts (n,) -> whether each exceeds a limit of CLIP tokens, (n,) bool.
 
-A text has at least as many tokens as pieces (a word, a digit, a run of signs) and at most as many
-as bytes, so most are settled by counting. Then a piece of CLIP's vocabulary is one token, another
-at least two. What is still in between is tokenised, each distinct piece of the table once.
+A text has at least as many tokens as pieces (a word, a digit, a run of punctuation) and at most as
+many as bytes. These bounds decide most prompts. Next, a piece in CLIP's vocabulary is one token,
+any other piece at least two. Only the remaining prompts are tokenized, each distinct piece once.
 """
 
 from functools import lru_cache
@@ -19,14 +19,14 @@ from unprompt.index.towers.clip_tokens import (
 
 
 def over_clip_tokens(prompts: pl.Series, limit: int) -> pl.Series:
-    """Whether each prompt takes more than `limit` tokens, start and end included."""
+    """Whether each prompt has more than `limit` tokens, start and end tokens included."""
     budget = limit - START_AND_END
     text = pl.col("prompt")
     table = prompts.alias("prompt").to_frame().with_row_index("row")
-    inked = text.str.len_bytes() - text.str.count_matches(" ", literal=True)
-    # other scripts may take half as many bytes again in lower case
+    visible = text.str.len_bytes() - text.str.count_matches(" ", literal=True)
+    # lower case may take half as many bytes again in other scripts
     plain = text.str.len_bytes() == text.str.len_chars()
-    doubtful = table.filter(pl.when(plain).then(inked).otherwise(inked * 3 // 2) > budget)
+    doubtful = table.filter(pl.when(plain).then(visible).otherwise(visible * 3 // 2) > budget)
     pieces = doubtful.select("row", _as_clip_reads(doubtful["prompt"]).str.extract_all(CLIP_PIECE))
     many = pl.col("prompt").list.len() > budget
     between = pieces.filter(~many).explode("prompt").rename({"prompt": "piece"})
@@ -35,15 +35,15 @@ def over_clip_tokens(prompts: pl.Series, limit: int) -> pl.Series:
 
 
 def _as_clip_reads(prompts: pl.Series) -> pl.Series:
-    """Mended, entities resolved, lower case; nothing but the case changes in most prompts."""
+    """Lower case; a prompt with entities or other scripts is cleaned as CLIP does it."""
     ascii_only = prompts.str.len_bytes() == prompts.str.len_chars()
     odd = (~ascii_only | prompts.str.contains(r"&#?\w")).arg_true()
-    mended = [clean_for_clip(prompt) for prompt in prompts.gather(odd)]
-    return prompts.str.to_lowercase().scatter(odd, pl.Series(mended, dtype=pl.String))
+    cleaned = [clean_for_clip(prompt) for prompt in prompts.gather(odd)]
+    return prompts.str.to_lowercase().scatter(odd, pl.Series(cleaned, dtype=pl.String))
 
 
 def _over_by_pieces(pieces: pl.DataFrame, budget: int) -> tuple[pl.Series, pl.Series]:
-    """Rows (row, piece) with more tokens than the budget: sure ones, and those counted out."""
+    """Of rows (row, piece), the rows over the budget: decided by bounds, and by tokenizing."""
     single = pl.col("piece").is_in(_vocabulary().implode())
     length = pl.col("piece").str.len_bytes()
     sums = (

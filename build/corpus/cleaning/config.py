@@ -1,4 +1,4 @@
-"""A mapping or a preset's name -> which rules rewrite prompts and which drop them."""
+"""The section `corpus.clean`, or the name of a preset -> the rules that clean prompts."""
 
 from typing import Any, Literal
 
@@ -12,8 +12,8 @@ from unprompt.index.base.terms import ARTISTS
 Handling = Literal["keep", "strip", "drop"]
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "light": {},  # syntax of programs and addresses only
-    # what people typed into Stable Diffusion; English, and what its 77 tokens can hold
+    "light": {},  # only syntax of programs and web addresses
+    # English prompts of Stable Diffusion users that fit its 77 tokens
     "stable-diffusion": {
         "language": "english",
         "min_ascii_letters": 0.9,
@@ -28,26 +28,26 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, config=STRICT)
 class CleanConfig:
-    """Rules in the order they are applied; false, none or `keep` switches one off."""
+    """Rules in the order of their application; false, none or `keep` switches a rule off."""
 
-    # these rewrite
+    # rewriting rules
     tags: bool = True  # <lora:...>, <hypernet:...>, embedding:..., <one-word>
     flags: bool = True  # --ar 16:9, --v 5, cat::2, -s 50, !dream
     weights: bool = True  # (word:1.3), ((word)), [word], {word}
     urls: Handling = "strip"
-    artists: Handling = "keep"  # a prompt with one of `artist_names`
-    artist_names: tuple[str, ...] = (ARTISTS,)  # `artists`, files with a name a line, or names
-    repeated_phrases: bool = True  # of the parts between commas only the first stays
-    # these drop
-    language: Literal["any", "english"] = "any"  # by function words, see language.py
-    min_ascii_letters: float | None = None  # share of A-Z among the letters
+    artists: Handling = "keep"  # the names in `artist_names`
+    artist_names: tuple[str, ...] = (ARTISTS,)  # `artists`, files with one name per line, or names
+    repeated_phrases: bool = True  # keep only the first of equal phrases between commas
+    # dropping rules
+    language: Literal["any", "english"] = "any"  # decided by function words: language.py
+    min_ascii_letters: float | None = None  # lowest share of A-Z among the letters
     min_words: int = 1
     max_words: int | None = None
-    max_tokens: int | None = None  # of CLIP, its start and end included: 77 is what it reads
+    max_tokens: int | None = None  # of CLIP, with start and end token; CLIP reads 77
     max_dashes: int | None = None
-    max_by: int | None = None  # how often the word "by" stands in a prompt
-    max_repeated_words: float | None = None  # share of words that stood before in the prompt
-    max_nsfw: float | None = None  # of the score in `nsfw_column`, where a file has one
+    max_by: int | None = None  # occurrences of the word "by"
+    max_repeated_words: float | None = None  # highest share of words that repeat an earlier word
+    max_nsfw: float | None = None  # highest score in `nsfw_column`, if the file has it
     nsfw_column: str = "nsfw"
 
     @model_validator(mode="before")
@@ -57,7 +57,7 @@ class CleanConfig:
 
     @property
     def rewrites(self) -> bool:
-        """Whether any rule changes a prompt; the others only drop."""
+        """Whether any rewriting rule is on."""
         strips = "strip" in (self.urls, self.artists)
         return strips or self.tags or self.flags or self.weights or self.repeated_phrases
 

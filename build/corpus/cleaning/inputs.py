@@ -1,4 +1,4 @@
-"""Prompt files -> batches with the columns prompt, source and, where wanted, nsfw."""
+"""Prompt files -> batches with the columns prompt, source and, if requested, nsfw."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from unprompt.index.base.progress import SILENT, Progress
 
 
 class PromptFiles:
-    """Files to read one after the other; iterating again gives the same batches."""
+    """The batches of several files; every iteration gives the same batches."""
 
     def __init__(
         self,
@@ -25,14 +25,14 @@ class PromptFiles:
         nsfw_column: str | None = None,
         progress: Progress = SILENT,
     ):
-        """`nsfw_column` none reads no scores. Raises CorpusError for a file that cannot be read."""
+        """None as `nsfw_column` reads no scores. Raises CorpusError for a file it cannot read."""
         for path in paths:
             if not path.is_file() or table_suffix(path) not in READERS:
                 wanted = "a prompt file" if path.exists() else "a file that exists"
                 raise CorpusError(f"{path}: wanted {wanted}; {ACCEPTED}")
         self._paths, self._column = list(paths), column
         self._nsfw_column, self._progress = nsfw_column, progress
-        self.report: dict[str, Any] = {}  # filled by reading
+        self.report: dict[str, Any] = {}  # filled by an iteration
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         tally = Tally()
@@ -42,7 +42,7 @@ class PromptFiles:
 
 
 def read_nsfw(paths: Sequence[Path], column: str | None, nsfw_column: str) -> pl.DataFrame:
-    """The highest score of each prompt in the files that have scores: prompt, nsfw."""
+    """The highest score of each prompt in files with the column: a table prompt, nsfw."""
     parts = [pl.DataFrame(schema={"prompt": pl.String, "nsfw": pl.Float64})]
     for path in paths:
         parts += [

@@ -1,9 +1,9 @@
-"""Whether prompts are in English, by their letters and little words: (n,) strings -> (n,) bool.
+"""Prompts (n,) -> whether they are in another language than English, (n,) bool, without a model.
 
-No model and no dictionary. A prompt counts as foreign where little words of one other language
-(articles, prepositions, ...) stand in it at least twice, and more than twice as often as English
-ones. So a list of nouns passes in any language that is written in A-Z ("perro, gato"). The share
-of A-Z among the letters tells other scripts, and languages with many marked letters.
+A prompt is foreign if it holds at least two function words (articles, prepositions, ...) of one
+other language, and more than twice as many as English ones. So a list of nouns passes in any
+language that is written in A-Z ("perro, gato"). The share of A-Z among the letters detects other
+scripts, and languages with many diacritics.
 """
 
 import polars as pl
@@ -24,25 +24,25 @@ _FOREIGN = {
     "Polish": "się|jest|nie|przez|oraz|który|która|dla|ze",
     "Turkish": "bir|ve|ile|için|olan|çok|gibi|bu|üzerinde",
 }
-# These stand in names as well ("Guillermo del Toro"): they count beside one of the others only.
+# Words of names too ("Guillermo del Toro"). They count only beside a word of `_FOREIGN`.
 _NAMED = "de|del|della|di|da|do|du|des|la|le|el|lo|los|las|van|von|ter"
 TIMES = 2
 
 
 def letter_shares(prompts: pl.Series) -> pl.Series:
-    """Share of A-Z among the letters of each prompt; 1.0 where there is no letter."""
+    """The share (n,) of A-Z among the letters of each prompt; 1.0 without a letter."""
     table = prompts.alias("prompt").to_frame()
     ascii_only = pl.col("prompt").str.len_bytes() == pl.col("prompt").str.len_chars()
     plain = pl.col("prompt").str.count_matches("[A-Za-z]")
     letters = pl.col("prompt").str.count_matches(r"\p{L}")
-    marked = table.with_row_index("row").filter(~ascii_only)  # few: counting letters is slow
-    shares = marked.select("row", pl.when(letters > 0).then(plain / letters).otherwise(1.0))
+    other = table.with_row_index("row").filter(~ascii_only)  # few, because counting is slow
+    shares = other.select("row", pl.when(letters > 0).then(plain / letters).otherwise(1.0))
     whole = pl.Series("share", [1.0]).new_from_index(0, prompts.len())
     return whole.scatter(shares["row"], shares.to_series(1))
 
 
 def is_foreign(prompts: pl.Series) -> pl.Series:
-    """Whether little words of another language outweigh the English ones."""
+    """Whether the function words of another language outweigh the English ones."""
     lowered = prompts.str.to_lowercase()
     foreign = lowered.str.contains(_words("|".join(_FOREIGN.values())))
     rows = foreign.arg_true()

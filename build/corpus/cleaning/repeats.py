@@ -1,28 +1,28 @@
-"""Words and phrases that stand in a prompt more than once: (n,) strings in."""
+"""Prompts (n,) -> how much they repeat words, and the prompts without repeated phrases."""
 
 import polars as pl
 
-_SIGNS = ",.;:!?()"
+_PUNCTUATION = ",.;:!?()"
 
 
 def repeated_share(prompts: pl.Series) -> pl.Series:
-    """Share of the words (n,) that stood before in the same prompt; case and signs do not count."""
-    bare = prompts.str.to_lowercase().str.replace_many(list(_SIGNS), [""] * len(_SIGNS))
+    """The share (n,) of words that repeat an earlier word; case and punctuation are ignored."""
+    bare = prompts.str.to_lowercase().str.replace_many(list(_PUNCTUATION), [""] * len(_PUNCTUATION))
     words = bare.str.split(" ")
     lengths = words.list.len()
     return (lengths - words.list.n_unique()).cast(pl.Float64) / lengths
 
 
 def may_repeat_phrases(prompts: pl.Series) -> pl.Series:
-    """Whether two parts between commas might be the same; the few rows worth a closer look."""
+    """Whether two phrases between commas may be equal; a cheap filter for the rule below."""
     parts = prompts.str.to_lowercase().str.replace_all(r"\s*,\s*", ",").str.split(",")
     return parts.list.n_unique() < parts.list.len()
 
 
 def drop_repeated_phrases(prompts: pl.Series) -> pl.Series:
-    """Of the parts between commas that are the same but for case only the first stays.
+    """Keep only the first of phrases between commas that differ in case at most.
 
-    Parts without a letter stay: they are numbers, or nothing.
+    Phrases without a letter, such as numbers, all stay.
     """
     rows = prompts.alias("part").to_frame().with_row_index("row")
     parts = rows.with_columns(pl.col("part").str.split(",")).explode("part")

@@ -1,7 +1,8 @@
-"""Settings -> the rules that rewrite prompts and those that drop them, in the order they apply."""
+"""Settings -> the rules that rewrite or drop prompts, in the order of their application."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import polars as pl
@@ -17,27 +18,29 @@ from unprompt.build.corpus.cleaning.repeats import (
 )
 from unprompt.index.base.terms import read_terms
 
-Column = Callable[[pl.Series], pl.Series]  # (n,) prompts in, (n,) values out
+_DASH = r"[-\x{2013}\x{2014}]"
+
+Column = Callable[[pl.Series], pl.Series]  # prompts (n,) -> values (n,)
 
 
 class Rewrite(NamedTuple):
     """A rule that changes prompts."""
 
     name: str
-    concerns: Column  # bool: the rows worth a look, cheap to tell
-    rewrite: Column  # those rows' prompts, changed or not
+    concerns: Column  # bool: rows that may change, decided cheaply
+    rewrite: Column  # prompts of those rows, changed or not
 
 
 class Drop(NamedTuple):
     """A rule that drops prompts."""
 
     name: str
-    fails: Column  # bool; of the table's prompts, or of its scores for `nsfw`
+    fails: Column  # bool, of the table's column `column`
     column: str = "prompt"
 
 
 def rewriting_rules(config: CleanConfig) -> list[Rewrite]:
-    """The rules that are on, in their order."""
+    """The rewriting rules that are on, in order; raises ConfigError for a missing artist file."""
     rules: list[Rewrite] = []
     if config.tags:
         rules.append(Rewrite("tags", _holds(syntax.TAGGED), syntax.strip_tags))
@@ -55,58 +58,49 @@ def rewriting_rules(config: CleanConfig) -> list[Rewrite]:
     return rules
 
 
+# setting -> whether values are beyond its limit
+LIMITS: dict[str, Callable[[float, pl.Series], pl.Series]] = {
+    "min_words": lambda low, prompts: _count_words(prompts) < low,
+    "max_words": lambda high, prompts: _count_words(prompts) > high,
+    "max_nsfw": lambda high, scores: (scores > high).fill_null(False),
+    "max_dashes": lambda high, prompts: prompts.str.count_matches(_DASH) > high,
+    "max_by": lambda high, prompts: prompts.str.count_matches(r"(?i)\bby\b") > high,
+    "max_repeated_words": lambda high, prompts: repeated_share(prompts) > high,
+    "min_ascii_letters": lambda low, prompts: letter_shares(prompts) < low,
+    "max_tokens": lambda high, prompts: over_clip_tokens(prompts, int(high)),
+}
+
+
 def dropping_rules(config: CleanConfig) -> list[Drop]:
-    """The rules that are on, the cheap ones first; a prompt counts for the first that it fails."""
-    words, low, high = _words, config.min_words, config.max_words
-    rules = [Drop("min_words", lambda prompts: words(prompts) < low)]
-    if high is not None:
-        rules.append(Drop("max_words", lambda prompts: words(prompts) > high))
-    if config.max_nsfw is not None:
-        rules.append(Drop("max_nsfw", _above(config.max_nsfw), "nsfw"))
+    """The dropping rules that are on, cheap ones first; a prompt counts for the first it fails."""
+    rules = [*_limits(config, "min_words", "max_words", "max_nsfw")]
     if config.urls == "drop":
         rules.append(Drop("urls", syntax.has_url))
     if config.artists == "drop":
         rules.append(Drop("artists", _names_any(read_terms(config.artist_names))))
-    rules += _counting_rules(config)
+    rules += _limits(config, "max_dashes", "max_by", "max_repeated_words", "min_ascii_letters")
     if config.language == "english":
         rules.append(Drop("language", is_foreign))
-    if config.max_tokens is not None:
-        limit = config.max_tokens
-        rules.append(Drop("max_tokens", lambda prompts: over_clip_tokens(prompts, limit)))
-    return rules
+    return [*rules, *_limits(config, "max_tokens")]
 
 
-def _counting_rules(config: CleanConfig) -> list[Drop]:
-    rules: list[Drop] = []
-    if config.max_dashes is not None:
-        rules.append(Drop("max_dashes", _counts_over(r"[-\x{2013}\x{2014}]", config.max_dashes)))
-    if config.max_by is not None:
-        rules.append(Drop("max_by", _counts_over(r"(?i)\bby\b", config.max_by)))
-    if config.max_repeated_words is not None:
-        share = config.max_repeated_words
-        rules.append(Drop("max_repeated_words", lambda p: repeated_share(p) > share))
-    if config.min_ascii_letters is not None:
-        least = config.min_ascii_letters
-        rules.append(Drop("min_ascii_letters", lambda p: letter_shares(p) < least))
-    return rules
+def _limits(config: CleanConfig, *names: str) -> Iterator[Drop]:
+    """The rules of those settings that have a limit."""
+    for name in names:
+        limit = getattr(config, name)
+        if limit is not None:
+            column = "nsfw" if name == "max_nsfw" else "prompt"
+            yield Drop(name, partial(LIMITS[name], limit), column)
 
 
-def _words(prompts: pl.Series) -> pl.Series:
-    """How many parts between spaces; none where there is neither letter nor digit."""
+def _count_words(prompts: pl.Series) -> pl.Series:
+    """The number (n,) of parts between spaces; 0 for a prompt without a letter or digit."""
     parts = prompts.str.count_matches(" ", literal=True) + 1
     return parts * prompts.str.contains(r"[\p{L}\p{N}]").cast(pl.UInt32)
 
 
 def _holds(pattern: str) -> Column:
     return lambda prompts: prompts.str.contains(pattern)
-
-
-def _counts_over(pattern: str, limit: int) -> Column:
-    return lambda prompts: prompts.str.count_matches(pattern) > limit
-
-
-def _above(limit: float) -> Column:
-    return lambda scores: (scores > limit).fill_null(False)
 
 
 def _names_any(names: tuple[str, ...]) -> Column:
@@ -121,7 +115,7 @@ def _names_any(names: tuple[str, ...]) -> Column:
 
 
 def _without_names(names: tuple[str, ...]) -> Column:
-    """Each name with the words that lead to it: `art by`, `in the style of`, `and`."""
+    """Remove each name with the words before it: `art by`, `in the style of`, `and`."""
     name = f"(?:{'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})"
     lead = (
         r"(?:(?:(?:^|[,.]\s*)(?:concept\s+)?(?:art(?:work)?|painting|illustration|drawing|photo\w*)|"

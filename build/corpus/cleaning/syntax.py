@@ -1,12 +1,12 @@
-"""What programs read in a prompt -> prompts without it: (n,) strings in and out.
+"""Prompts (n,) -> prompts without syntax that only programs read.
 
-Tags of models and chats, command-line flags, attention weights, web addresses.
+The syntax is: tags of models and chats, command-line flags, attention weights, web addresses.
 """
 
 import polars as pl
 
 _TAG = (
-    r"(?i)<(?:lora|lyco|lycoris|locon|loha|hypernet|embedding|ti):[^<>]*>"  # A1111's extra networks
+    r"(?i)<(?:lora|lyco|lycoris|locon|loha|hypernet|embedding|ti):[^<>]*>"  # A1111: extra networks
     r"|<a?:\w+:\d+>|<[@#!&]+\d+>"  # Discord: an emoji, a mention
     r"|<[\w.:@|/-]*[a-z][\w.:@|/-]*>"  # a learned token, <unk>, <br>
     r"|\bembedding:[\w./\\-]+(?::\d*\.?\d+)?"  # ComfyUI
@@ -26,7 +26,7 @@ _FLAG = (
     rf"(?i){_DASHES}(?:{_NUMBERED})\s*[:=]?\s*\d+(?:\.\d+)?(?:\s*[:x/]\s*\d+)?[a-z]?\b[%,]?"
     rf"|{_DASHES}(?:{_BARE})\b"
     rf"|{_DASHES}(?:style|profile|p|cref|sref)\s+\S+"
-    rf"|{_DASHES}no\s+(?:[^\x{{2014}}\x{{2013}}-]|-[^\s-])+"  # what is not wanted, to the next flag
+    rf"|{_DASHES}no\s+(?:[^\x{{2014}}\x{{2013}}-]|-[^\s-])+"  # unwanted things, up to the next flag
     r"|\s-A\s+(?:k_)?(?:lms|ddim|plms|heun|euler|dpm)\w*"  # the flags of Discord bots
     r"|\s-(?:[nsSCWHhw]|seed|steps)\s*\d[\d.]*\b"
 )
@@ -44,13 +44,13 @@ _UNWANTED = rf"[(\[]\s*[^()\[\]{{}}:]*[^()\[\]{{}}:\d\s]\s*:\s*-\s*{_NUMBER}\s*[
 _WEIGHTED = rf"[(\[]\s*([^()\[\]{{}}:]*[^()\[\]{{}}:\d\s])\s*:\s*\+?{_NUMBER}\s*[)\]]"  # (word:1.3)
 _SWITCHED = rf"\[\s*({_INNER}*?)\s*:\s*({_INNER}*?)\s*:\s*{_NUMBER}\s*\]"  # [from:to:0.5]
 _DOUBLED = r"\(\s*\((?:\s*\()*|\)\s*\)(?:\s*\))*"
-_SQUARE = r"\[\s*\d+\s*\]|[\[\]{}]"  # a footnote's number goes with its brackets
+_SQUARE = r"\[\s*\d+\s*\]|[\[\]{}]"  # the number of a footnote is removed with its brackets
 _ROUND = r"[()]"
 WEIGHTED = rf"[\[\]{{}}]|\(\s*\(|\)\s*\)|:\s*[+-]?\s*{_NUMBER}\s*\)"
 _NESTED = 4  # weights within weights
 
 _URL = (
-    r"(?i)(?:\b(?:in\s+the\s+)?style\s+of\s+)?"  # which would be left without a name
+    r"(?i)(?:\b(?:in\s+the\s+)?style\s+of\s+)?"  # otherwise it would be left without a name
     r"\b(?:(?:https?://|file:/|www\.)[^\s<>\x22]+"
     r"|[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|io|co|info|biz|tv|me|ru|de|uk|art|gg|app)/[^\s<>\x22,;]+)"
 )
@@ -60,27 +60,27 @@ _ESCAPED = (("\\(", "\ue000"), ("\\)", "\ue001"), ("\\[", "\ue002"), ("\\]", "\u
 
 
 def strip_tags(prompts: pl.Series) -> pl.Series:
-    """Without names of networks and learned tokens in angle brackets, mentions and emoji codes."""
+    """Remove names of networks and learned tokens in angle brackets, mentions, emoji codes."""
     return prompts.str.replace_all(_TAG, " ")
 
 
 def strip_flags(prompts: pl.Series) -> pl.Series:
-    """Without Midjourney's and Discord bots' commands and flags; `cat::2 dog` becomes cat, dog."""
+    """Remove commands and flags of Midjourney and Discord bots; `cat::2 dog` becomes `cat, dog`."""
     bare = prompts.str.replace(_COMMAND, _COMMANDED)
     bare = bare.str.replace_all(_SEGMENT_UNWANTED, "$1").str.replace_all(_SEGMENT_WEIGHT, ", ")
     flagged = bare.str.contains(_FLAG)
     bare = bare.str.replace_all(_FLAG, " ")
-    # a dash at the end is a flag cut short only where there are flags
+    # A dash at the end is a truncated flag, but only in prompts with flags.
     bare = bare.zip_with(~flagged, bare.str.replace(_DANGLING, ""))
-    # and quotes around all of a prompt belong to the command
+    # Quotes around the whole prompt belong to the command.
     return bare.str.replace(_COMMANDED_QUOTE, "$1").str.replace_all(_COMMANDED, "", literal=True)
 
 
 def unwrap_weights(prompts: pl.Series) -> pl.Series:
-    """`(word:1.3)`, `((word))`, `[word]` and `{word}` as word; `[from:to:0.5]` as both.
+    """`(word:1.3)`, `((word))`, `[word]` and `{word}` become `word`; `[a:b:0.5]` becomes `a b`.
 
-    A negative weight takes its words along. Round brackets by themselves, as in `Dune (1984)`,
-    are an author's own: they stay unless the prompt has weights too. `\\(` is always a bracket.
+    Words with a negative weight are removed. Single round brackets, as in `Dune (1984)`, stay
+    unless the prompt has weights too. `\\(` is always a bracket.
     """
     for written, kept in _ESCAPED:
         prompts = prompts.str.replace_all(written, kept, literal=True)
@@ -100,10 +100,10 @@ def unwrap_weights(prompts: pl.Series) -> pl.Series:
 
 
 def strip_urls(prompts: pl.Series) -> pl.Series:
-    """Without web addresses; a bare name such as example.com is a word like others."""
+    """Remove web addresses; a bare name such as example.com stays."""
     return prompts.str.replace_all(_URL, " ")
 
 
 def has_url(prompts: pl.Series) -> pl.Series:
-    """Whether a prompt holds a web address."""
+    """Whether each prompt holds a web address, (n,) bool."""
     return prompts.str.contains(_URL)

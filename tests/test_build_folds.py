@@ -230,7 +230,7 @@ def test_new_settings_leave_old_digests_alone() -> None:
         ({"folds": {"count": 3}, "fold": 3}, "one of corpus.folds.count = 3"),
         ({"folds": {"count": 1}}, "folds.count must lie in 2 to 1000"),
         ({"folds": {"threshold": 1.0}}, "folds.threshold must lie between 0 and 1"),
-        ({"source": "shards", "paths": ["x"], "clean": {}}, "may only drop prompts"),
+        ({"source": "shards", "paths": ["x"], "clean": {}}, "can only drop prompts"),
     ],
 )
 def test_settings_that_cannot_work(settings: dict[str, Any], message: str) -> None:

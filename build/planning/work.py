@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
-from unprompt.build.corpus.duplicates.growing_index import POINTS_EACH, ROUNDS, cell_count
+from unprompt.build.corpus.duplicates.growing_index import ROUNDS, SAMPLES_PER_CELL, cell_count
 from unprompt.build.planning.rates import Costs, RateStage, Setting
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.search.factory_string import parse_factory
@@ -210,7 +210,7 @@ def near_duplicates_gflop(prompts: int, held_out: int, how: DuplicatesConfig | N
         pairs += prompts**2 / 2
     elif how is not None:
         cells = cell_count(prompts)
-        sample = min(prompts, max(cells * POINTS_EACH, 10_000))
+        sample = min(prompts, max(cells * SAMPLES_PER_CELL, 10_000))
         codes = min(how.probe, cells) * prompts / 2 / cells
         pairs += ROUNDS * sample * cells + prompts * (2 * cells + codes / CODES_PER_DISTANCE)
     return 2 * PROMPT_DIM * pairs / 1e9

@@ -119,7 +119,7 @@ def _metadata(rows: pl.DataFrame, part: VectorPart, start: int, block: np.ndarra
     ]
     lengths = np.linalg.norm(block, axis=1)
     usable = np.isfinite(lengths) & (lengths > 0)
-    faults = ["the vector is zero or not finite" if not good else None for good in usable]
+    faults = ["the vector is no direction" if not good else None for good in usable]
     return rows.select(
         pl.col("image_path").fill_null(""),
         captions.alias("caption"),

@@ -3,12 +3,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.demo-installed
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench ablation starter clean
+.PHONY: help demo test test-fast lint types bench ablation starter clean distclean
 
 help:  ## Show this list.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,8 +26,11 @@ $(DEMO_STAMP): pyproject.toml
 demo: $(DEMO_STAMP)  ## Install what the demo needs into .venv and open it on the bundled starter.
 	$(BIN)/unprompt demo
 
-test: $(STAMP)  ## Install into .venv and run the tests.
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## Install into .venv and run all tests: ten minutes on two cores.
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+test-fast: $(STAMP)  ## The tests without builds, trainings and browsers: under a minute.
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: $(STAMP)  ## Ruff: rules and format.
 	$(BIN)/ruff check .
@@ -39,8 +43,15 @@ types: $(STAMP)  ## Mypy on the package, and on a program that uses it.
 	MYPYPATH=.links $(BIN)/mypy -p unprompt
 	MYPYPATH=.links $(BIN)/mypy --strict --follow-imports silent .ci/public_types.py
 
-bench: $(STAMP)  ## Measure this machine; one JSON line a benchmark.
-	for file in $(filter-out benchmarks/ablation.py benchmarks/made_vectors.py benchmarks/flops.py benchmarks/retrieval.py benchmarks/scaling.py benchmarks/filling.py benchmarks/peers.py benchmarks/rate_plot.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done
+ifdef NAME
+bench: $(STAMP)
+	$(BIN)/python benchmarks/$(NAME).py $(ARGS)
+else
+bench:  ## List the benchmarks; run one with NAME=search and ARGS="--rows 100000".
+	@for file in $$(grep -l __main__ benchmarks/*.py); do \
+		printf '%-10s %s\n' $$(basename $$file .py) "$$(sed -n '1s/"""//gp;1q' $$file)"; done
+	@echo 'Run one: make bench NAME=search ARGS="--rows 100000"'
+endif
 
 ablation: $(STAMP)  ## Train every variant from three seeds (hours) and write docs/ablation.*
 	$(BIN)/python benchmarks/ablation.py
@@ -52,5 +63,8 @@ starter: $(STAMP)  ## Make the bundle that ships with the package again, from it
 	find inversion/starter -mindepth 1 ! -name __init__.py -delete
 	cp -r runs/starter/bundle/. inversion/starter/
 
-clean:  ## Remove what the other targets made.
-	rm -rf $(VENV) .setuptools .links .mypy_cache .pytest_cache .ruff_cache dist *.egg-info
+clean:  ## Remove what builds and checks leave; .venv and runs/ stay.
+	rm -rf .setuptools .links .mypy_cache .pytest_cache .ruff_cache .hypothesis dist *.egg-info
+
+distclean: clean  ## Remove .venv as well.
+	rm -rf $(VENV)

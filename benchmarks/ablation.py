@@ -1,4 +1,6 @@
-"""What each part of training is worth: `python benchmarks/ablation.py` -> docs/ablation.*
+"""Train every variant from three seeds and compare scores: gain of each part of training.
+
+`python benchmarks/ablation.py` writes docs/ablation.*; it takes hours.
 
 Every variant is a run of the product itself (`unprompt build`, `unprompt eval`) with a small tower
 and small pictures, trained from three seeds. Runs are kept in --runs: a killed benchmark goes on.

@@ -1,4 +1,4 @@
-"""`unprompt invert` over many files: peak memory, answers, errors, and a run that is killed.
+"""Memory, answers and errors of `unprompt invert` over many files, also after a kill.
 
 `python benchmarks/batch.py` -> JSON on stdout. It makes N mixed files (PNG, JPEG, WebP, a tar, and
 bad ones), inverts them with the starter in a process of its own, and says what came of it; of the

@@ -1,4 +1,6 @@
-"""How many prompts a second one core cleans: `python benchmarks/cleaning.py [FILES]` -> JSON lines.
+"""Prompts cleaned per second on one core, for each cleaning preset.
+
+`python benchmarks/cleaning.py [FILES]` prints JSON lines.
 
 Processor time of the rules alone, one line a preset; FILES are prompt files, and without any the
 prompts are scenes. What is loaded once (CLIP's vocabulary) is loaded before.

@@ -1,4 +1,4 @@
-"""How long composing a prompt takes with the starter, and what its text is worth.
+"""Time to compose a prompt with the starter, and the score of its text.
 
 `python benchmarks/compose.py` -> JSON on stdout. Pictures of fresh scenes prompts, none of them
 within MiniLM cosine 0.8 of a prompt of the starter's index; mean cosines are to the true prompts.

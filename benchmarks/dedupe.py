@@ -1,4 +1,4 @@
-"""Planted duplicates, found in how much time and memory: `python benchmarks/dedupe.py` -> JSON.
+"""Time, memory and recall of finding planted duplicates among prompts.
 
     python benchmarks/dedupe.py --rows 1000000 prompts.txt
 

@@ -1,4 +1,4 @@
-"""Pictures to vectors on this CPU: a plain loop, clip-retrieval's pipeline, ours, and the limit.
+"""Pictures embedded per second: a plain loop, clip-retrieval, this package, and the limit.
 
 `python benchmarks/embedding.py --plot docs/embedding.png` -> JSON on stdout. All contenders read
 the same JPEG files of 512 px in one process, a quarter of them a turn, so that they share the

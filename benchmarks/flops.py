@@ -1,4 +1,4 @@
-"""Arithmetic per picture: `python benchmarks/flops.py` -> lines of build/planning/rates.yaml.
+"""Arithmetic per picture of every tower: the lines of build/planning/rates.yaml.
 
 Towers and pipelines are built in their published shapes on torch's meta device: no weights, no
 download. GFLOP of a tower's forward pass by input size; TFLOP of a diffusion step (two passes of

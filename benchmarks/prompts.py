@@ -1,4 +1,4 @@
-"""Prompts to target vectors on this CPU: sentence-transformers' default, and ours.
+"""Prompts embedded per second: sentence-transformers' default and this package.
 
 `python benchmarks/prompts.py --prompts prompts.txt` -> JSON on stdout; without a file, prompts of
 the scenes grammar. Interleaved rounds in one process; medians of wall-clock time, ratios within the

@@ -1,4 +1,4 @@
-"""How far pictures of one seed differ between batch sizes: `python benchmarks/rounding.py` -> JSON.
+"""Differences between pictures of one seed across batch sizes.
 
 The tests' tiny Stable Diffusion with random weights, on the CPU; one line a number type and solver.
 """

@@ -1,4 +1,4 @@
-"""How many scenes a second this machine draws: `python benchmarks/scenes.py` -> JSON on stdout.
+"""Scenes drawn per second on this machine.
 
 `first_pass` includes rasterising every drawing the first time it is met, as a new build does;
 `warm` draws other prompts with the same drawings' cache.

@@ -1,4 +1,6 @@
-"""The cold start of a query: `python benchmarks/start.py` -> one JSON line on stdout.
+"""Time and memory of the first query of a process.
+
+`python benchmarks/start.py` prints one JSON line.
 
 Wall seconds, processor seconds and peak MB of `unprompt invert ONE` in processes of their own: of a
 picture like the starter's corpus, of a photograph, of the same with an empty cache folder, and of a

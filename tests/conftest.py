@@ -24,14 +24,14 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # waiting threads that spin slow a sh
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-HEAVY_FIXTURES = {"tiny_run", "build_once"}  # of whole builds
+SLOW_FIXTURES = {"tiny_run", "build_once", "ray", "browser"}
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a whole build as slow: `make test-fast` leaves it out."""
+    """Mark what needs a whole build, Ray or a browser as slow: `make test-fast` leaves it out."""
     for item in items:
-        if HEAVY_FIXTURES & set(getattr(item, "fixturenames", ())):
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 

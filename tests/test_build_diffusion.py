@@ -17,6 +17,8 @@ from unprompt.build.pictures.diffusion.renderer import DiffusersRenderer
 from unprompt.build.renderer import Drawn
 from unprompt.index.base.errors import ConfigError, MissingDependencyError, UnpromptError
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = ["the fox", "an owl, the fox", "a fox and an owl", "two owls", "fox"]
 SEEDS = [11, 12, 13, 14, 15]
 SDE = SchedulerConfig(

@@ -41,6 +41,8 @@ from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
 
+pytestmark = pytest.mark.slow
+
 LONG = "a fox and an owl " * 12
 COUNT, SHARD, BATCH = 22, 5, 4
 LIMIT_SECONDS = 240

@@ -13,6 +13,7 @@ from unprompt.build.corpus.corpus import read_corpus
 from unprompt.build.keys.assemble import assemble_index
 from unprompt.build.scenes.grammar import sample_prompts
 from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.engines.engine import EngineConfig
 from unprompt.index.images.shards import failed_rows, read_rows
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.manifest import read_index_manifest
@@ -22,6 +23,8 @@ from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import RunConfig, load_config
 from unprompt.ui.jobs.evaluation.evaluate_run import evaluate_run
 
+pytestmark = pytest.mark.slow
+
 OUTSIDE = ["a quixotic zeppelin of regret", "portrait by nobody, 8k"]
 SMALL = (
     "corpus.validation=10",
@@ -29,12 +32,14 @@ SMALL = (
     "corpus.dedupe_threshold=0.99",
     "render.size_px=96",
     "render.images_per_shard=40",
+    "encoder.output=pooled",
 )
+ALONE = EngineConfig(workers=1)  # the run of `files_run` is made by several processes
 
 
 def files_config(path: Path, *settings: str) -> RunConfig:
     source = ("corpus.source=files", f"corpus.paths=['{path}']")
-    return load_config("scenes-tiny", (*SMALL, *source, *settings))
+    return load_config("scenes-tiny", (*SMALL, "fallback=null", *source, *settings))
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +88,9 @@ def test_a_wrong_path_does_not_lock_the_run_folder(prompt_file: Path, tmp_path: 
 def test_shards_are_embedded_and_indexed_as_they_are(files_run: Path, tmp_path: Path) -> None:
     shards = files_run / "images"
     settings = ("corpus.source=shards", f"corpus.paths=['{shards}']")
-    config = load_config("scenes-tiny", (*SMALL, *settings))
-    bundle = build_run(tmp_path / "run", config)
+    config = load_config("scenes-tiny", (*SMALL, *settings))  # with a fallback
+    bundle = build_run(tmp_path / "run", config, engine=ALONE)
+    assert (bundle / "fallback" / "novelty.json").is_file()
     assert not (tmp_path / "run" / "images").exists()
     inverter = Inverter.load(bundle)
     assert inverter.index.manifest.ntotal > 50
@@ -95,7 +101,7 @@ def test_text_keys_index_the_prompts_themselves(files_run: Path, prompt_file: Pa
     settings = ("encoder.output=embedding", "embed.keys=text", "index.whiten=0")
     config = files_config(prompt_file, *settings)
     folder = files_run.parent / "text"
-    build_run(folder, config)
+    build_run(folder, config, engine=ALONE)
     manifest = read_index_manifest(folder / "bundle" / "index")
     assert (manifest.keys, manifest.factory, manifest.dim) == ("text", "Flat", 384)
     assert manifest.ntotal == manifest.prompts == 72
@@ -108,7 +114,7 @@ def test_several_seeds_a_prompt_are_several_rows_of_one_prompt(
     prompt_file: Path, tmp_path: Path
 ) -> None:
     config = files_config(prompt_file, "render.seeds_per_prompt=2")
-    bundle = build_run(tmp_path / "run", config)
+    bundle = build_run(tmp_path / "run", config, engine=ALONE)
     manifest = read_index_manifest(bundle / "index")
     assert manifest.ntotal == 2 * manifest.prompts
     inverter = Inverter.load(bundle)
@@ -133,7 +139,8 @@ def test_an_index_can_be_limited_to_a_share_of_the_rows(files_run: Path, tmp_pat
 
 
 def test_a_tower_trained_on_another_corpus_is_told(tmp_path: Path, cli: Callable[..., Any]) -> None:
-    small = [part for setting in SMALL for part in ("--set", setting)]
+    chosen = (*SMALL, "encoder.output=features", "fallback=null")
+    small = [part for setting in chosen for part in ("--set", setting)]
     asked = (
         "eval",
         "scenes-tiny",

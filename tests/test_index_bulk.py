@@ -213,6 +213,7 @@ def test_a_network_that_answers_wrongly_is_refused(tiny_run: Path) -> None:
             check_lanes(single, bulk, size, encoder.batch_size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["auto", "bf16", "f32"])
 def test_precision_is_chosen_by_its_vectors(tmp_path: Path, precision: str) -> None:
     """An EfficientNet's bf16 is under the floor: only a user who asks gets it."""

@@ -83,6 +83,7 @@ def test_other_towers_keep_their_parts(family: str, tmp_path: Path) -> None:
     assert kinds(lean.tower)["MlpInPieces"] == 0, "nothing is wide enough here"
 
 
+@pytest.mark.slow
 def test_an_exported_tower_is_lean(tmp_path: Path) -> None:
     folder = save_clip(tmp_path / "clip", mlp_ratio=WIDE / 32)
     config = EncoderConfig(f"local-dir:{folder}", output="embedding", precision="f32")

@@ -14,10 +14,12 @@ from unprompt.index.exported.export import export_encoder, load_encoder
 from unprompt.index.runtime.self_check import made_pictures
 from unprompt.index.towers.clip import load_clip
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> EncoderConfig:
-    folder = save_clip(tmp_path_factory.mktemp("clip"))
+    folder = save_clip(tmp_path_factory.mktemp("clip"), layers=1)
     return EncoderConfig(f"local-dir:{folder}", output="embedding", runtime="torch", batch_size=4)
 
 
@@ -30,7 +32,6 @@ def test_rounded_by_request_alone_on_a_cpu(config: EncoderConfig) -> None:
     assert np.einsum("nd,nd->n", exact, rounded).min() > 0.99
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "floor"), [("f32", 0.9999), ("bf16", 0.999)])
 def test_a_compiled_tower_gives_the_same_vectors(
     precision: Literal["f32", "bf16"],

@@ -85,6 +85,7 @@ def test_a_text_bank_by_hand() -> None:
         estimate_from_texts(picture, AXES, AXES)
 
 
+@pytest.mark.slow
 def test_a_clip_is_scored_on_a_bank_of_prompts(tmp_path: Path, cli: Any) -> None:
     """The offline CLIP's text tower is MiniLM: its bank is the corpus' own target vectors."""
     small = (
@@ -94,6 +95,8 @@ def test_a_clip_is_scored_on_a_bank_of_prompts(tmp_path: Path, cli: Any) -> None
         "corpus.validation=15",
         "--set",
         "corpus.test=15",
+        "--set",
+        "fallback=null",
     )
     clip = ("--set", "encoder.output=embedding", "--set", "index.whiten=0")
     run = ("eval", "scenes-tiny", "-o", tmp_path / "run", *small, *clip, "--json")

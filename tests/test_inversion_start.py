@@ -16,6 +16,8 @@ from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 from unprompt.index.runtime.self_check import compare
 from unprompt.inversion.inverter import Inverter
 
+pytestmark = pytest.mark.slow
+
 STARTER_LOADS = (
     "import sys\n"
     "from PIL import Image\n"

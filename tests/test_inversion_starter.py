@@ -15,6 +15,8 @@ from unprompt.index.towers.clip import load_clip
 from unprompt.inversion.inverter import STARTER, Inverter
 from unprompt.inversion.query import Query
 
+pytestmark = pytest.mark.slow
+
 LIMIT_BYTES = 48 * 2**20  # half of it the prompt encoder
 NEW_PROMPTS = 60
 AS_TORCH = 0.999  # mean cosine of the frozen tower's vectors to torch's

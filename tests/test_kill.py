@@ -1,90 +1,141 @@
-"""A build that is killed (SIGKILL) in every stage and run again ends with the very same files."""
+"""A build that dies at any rename, or is killed, and is run again ends with the very same files."""
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from unprompt.index.base.durable import digest_file
+import pytest
 
-# Each is a file that its stage writes: when it appears, the build is killed.
-KILL_POINTS = (
-    "stages/corpus.json",
-    "corpus/encoded/stats/stats_00000.json",
-    "corpus/prompts.parquet",
-    "stages/images.json",
-    "images/00000.tar",
-    "images/00001_stats.json",
-    "images/00003.parquet",
-    "stages/encoder.json",
-    "bundle/encoder/tower.bin",
-    "embeddings/image/img_emb/img_emb_00000.npy",
-    "embeddings/image/metadata/metadata_00001.parquet",
-    "embeddings/image/stats/stats_00003.json",
-    "bundle/index/index.faiss",
-    "bundle/index/rows.parquet",
-    "bundle/head/head.safetensors",
-    "bundle/blend.json",
+from unprompt.index.base import durable
+from unprompt.index.base.durable import digest_file
+from unprompt.index.engines.engine import EngineConfig
+from unprompt.ui.jobs.build import build_run
+from unprompt.ui.jobs.config import load_config
+
+pytestmark = pytest.mark.slow
+
+SMALL = (
+    "corpus.count=60",
+    "corpus.validation=10",
+    "corpus.test=10",
+    "render.size_px=64",
+    "render.images_per_shard=20",
+    "encoder.image_size=64",
+    "encoder.output=pooled",
+    "index.whiten=16",
+    "fit.neighbors=[5]",
+    "fit.temperatures=[0.1]",
+    "fit.powers=[]",
+    "fit.penalties=[]",
+    "fit.phrases=0",
+    "fallback=null",
 )
-LIMIT_SECONDS = 120
+ALONE = EngineConfig(workers=1)  # every rename happens in this process
+KILL_POINTS = ("images/00001_stats.json", "bundle/encoder/tower.bin")
+LIMIT_SECONDS, MOST_DEATHS = 180, 300
+
+
+class Died(BaseException):
+    """Ends a build as a kill does: no handler of errors catches it."""
+
+
+def files_of(run: Path) -> dict[str, Path]:
+    """All files of a run by name, without those that a dead writer left unfinished."""
+    found = {path.relative_to(run).as_posix(): path for path in run.rglob("*") if path.is_file()}
+    return {name: path for name, path in found.items() if path.suffix != ".tmp"}
+
+
+def digests(run: Path) -> dict[str, str]:
+    return {name: digest_file(path) for name, path in files_of(run).items()}
+
+
+def finished_shards(run: Path) -> dict[str, int]:
+    """Modification times of the files of image shards that are done."""
+    done = {path.name[:5] for path in (run / "images").glob("*_stats.json")}
+    return {p.name: p.stat().st_mtime_ns for p in (run / "images").glob("*") if p.name[:5] in done}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The digests of a build that nothing stops."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    build_run(run, load_config("scenes-tiny", SMALL), engine=ALONE)
+    return digests(run)
+
+
+def dies(run: Path, renames: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Build until so many files of `run` are renamed, and die in the next rename; False: it ended.
+
+    Temporary files stay where they are, as a kill leaves them.
+    """
+    replace, left = os.replace, renames
+
+    def replace_or_die(source: Path, target: Path) -> None:
+        nonlocal left
+        if run in Path(target).parents:
+            if left == 0:
+                raise Died
+            left -= 1
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace_or_die)
+        patch.setattr(durable, "_remove_quietly", lambda path: None)
+        try:
+            build_run(run, load_config("scenes-tiny", SMALL), engine=ALONE)
+        except Died:
+            return True
+    return False
+
+
+def test_a_build_that_dies_at_every_rename_ends_with_the_same_files(
+    whole: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt renames one file more than the one before; a step of several takes longer."""
+    run, renames, deaths = tmp_path / "run", 1, 0
+    before: dict[str, str] = {}
+    shards: dict[str, int] = {}
+    while dies(run, renames, monkeypatch):
+        deaths += 1
+        assert deaths < MOST_DEATHS, f"no progress after {sorted(before)}"
+        found, done = digests(run), finished_shards(run)
+        assert {name: done[name] for name in shards} == shards, "a finished shard was touched"
+        renames = renames + 1 if found == before else 1
+        before, shards = found, done
+    assert deaths >= len(whole) - 1, "every file was the last one of an attempt"
+    assert digests(run) == whole
 
 
 def start_build(run: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "unprompt.ui.cli.main", "build", "scenes-tiny", "-o", str(run)]
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    command = [sys.executable, "-m", "unprompt", "build", "scenes-tiny", "-o", str(run), *settings]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def kill_at(run: Path, point: str) -> bool:
-    """Start the build and kill it as soon as `point` exists; False if it ended before."""
+def kill_at(run: Path, point: str) -> None:
+    """Start the build and kill it (SIGKILL) as soon as the file `point` exists."""
     process = start_build(run)
     give_up = time.monotonic() + LIMIT_SECONDS
     try:
         while process.poll() is None and time.monotonic() < give_up:
             if (run / point).exists():
-                process.kill()
-                process.wait()
-                return True
+                return
             time.sleep(0.0005)
-        return False
+        raise AssertionError(f"the build ended without {point}")
     finally:
         process.kill()
         process.communicate()
 
 
-def files_of(run: Path) -> dict[str, Path]:
-    return {p.relative_to(run).as_posix(): p for p in run.rglob("*") if p.is_file()}
-
-
-def finished_shards(run: Path) -> dict[str, int]:
-    """Modification times of the files of shards that are done."""
-    done = {p.name[:5] for p in (run / "images").glob("*_stats.json")}
-    return {p.name: p.stat().st_mtime_ns for p in (run / "images").glob("*") if p.name[:5] in done}
-
-
-def test_a_killed_build_goes_on_to_the_same_files(tiny_run: Path, tmp_path: Path) -> None:
-    run = tmp_path / "killed"
-    kept: dict[str, int] = {}
-    killed = []
+def test_a_killed_build_goes_on_to_the_same_files(whole: dict[str, str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
     for point in KILL_POINTS:
-        if kill_at(run, point):
-            killed.append(point)
-        after = finished_shards(run)
-        assert {name: after[name] for name in kept} == kept, f"touched after {point}"
-        kept = after
-    assert len(killed) >= len(KILL_POINTS) - 3, killed  # a file may be there and gone on too fast
+        kill_at(run, point)
+    shards = finished_shards(run)
     last = start_build(run)
     _, errors = last.communicate(timeout=LIMIT_SECONDS)
     assert last.returncode == 0, errors.decode()
-    assert {name: finished_shards(run)[name] for name in kept} == kept
-
-    wanted = {name: digest_file(path) for name, path in files_of(tiny_run).items()}
-    got = {name: digest_file(path) for name, path in files_of(run).items() if path.suffix != ".tmp"}
-    assert got == wanted
-
-
-def test_a_rerun_of_a_finished_build_writes_nothing(tiny_run: Path) -> None:
-    before = {name: path.stat().st_mtime_ns for name, path in files_of(tiny_run).items()}
-    again = start_build(tiny_run)
-    _, errors = again.communicate(timeout=LIMIT_SECONDS)
-    assert again.returncode == 0, errors.decode()
-    assert {name: path.stat().st_mtime_ns for name, path in files_of(tiny_run).items()} == before
+    assert {name: finished_shards(run)[name] for name in shards} == shards
+    assert digests(run) == whole

@@ -93,6 +93,7 @@ def config(foreign: Path, model: str, *settings: str) -> RunConfig:
     return load_config("scenes-tiny", (*chosen, *settings))
 
 
+@pytest.mark.slow
 def test_their_vectors_become_an_index_of_the_stated_model(
     foreign: Path, clip: Clip, tmp_path: Path
 ) -> None:
@@ -113,6 +114,7 @@ def test_their_vectors_become_an_index_of_the_stated_model(
     assert nearest.rows[0, 0] == 3 and nearest.scores[0, 0] == pytest.approx(1.0, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_another_model_is_refused(foreign: Path, tmp_path: Path) -> None:
     other = f"local-dir:{save_clip(tmp_path / 'other', seed=1)}"
     with pytest.raises(SpaceMismatchError, match=r"text vectors in .* are not those.*lowest cos"):

@@ -26,10 +26,12 @@ from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.corpus.sources.collect import collect
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.pictures.copy_pairs import CopyPlan, copy_pairs
+from unprompt.build.pictures.render import Rendered
 from unprompt.build.scenes.grammar import sample_prompts
 from unprompt.build.scenes.renderer import ScenesRenderer
 from unprompt.index.base.durable import digest_bytes, digest_file
 from unprompt.index.base.errors import CorpusError
+from unprompt.index.engines.engine import EngineConfig
 from unprompt.index.images.pictures import encode_picture, open_picture
 from unprompt.index.images.shards import (
     done_shards,
@@ -51,6 +53,11 @@ def make_plan(folder: Path, configs: Sequence[CollectionConfig], per_shard: int 
     return CopyPlan(make_prompts_table(raw), tuple(configs), per_shard)
 
 
+def copy_alone(images: Path, plan: CopyPlan, retry_failed: bool = False) -> Rendered:
+    """Copy in this process; the bundles at the end of this file are copied by several."""
+    return copy_pairs(images, plan, retry_failed, engine=EngineConfig(workers=1))
+
+
 def pictures(folder: Path) -> dict[str, bytes]:
     return {k: content for n in done_shards(folder) for k, content in iterate_images(folder, n)}
 
@@ -67,7 +74,7 @@ def test_bytes_are_kept_and_what_has_no_place_in_a_shard_becomes_png(tmp_path: P
         write(source / f"{name}.{kind.lower()}", encoded("teal", kind))
         write(source / f"{name}.txt", f"prompt {name}")
     plan = make_plan(tmp_path, [CollectionConfig("image_folder", str(source))])
-    assert copy_pairs(images, plan).failed == 0
+    assert copy_alone(images, plan).failed == 0
     found = by_prompt(images)
     for name, kind in list(kinds.items())[:3]:
         assert found[f"prompt {name}"] == (source / f"{name}.{kind.lower()}").read_bytes()
@@ -96,7 +103,7 @@ def test_every_row_is_a_picture_or_a_failure(
     (tmp_path / "in").mkdir()
     found = WRITERS[name](tmp_path / "in")
     plan = make_plan(tmp_path, [CollectionConfig(**found.settings, path=str(found.path))])
-    assert copy_pairs(tmp_path / "images", plan).failed == len(failed)
+    assert copy_alone(tmp_path / "images", plan).failed == len(failed)
     assert set(by_prompt(tmp_path / "images")) == good
     faults = failed_rows(tmp_path / "images")
     assert set(faults["prompt"]) == set(failed)
@@ -108,7 +115,7 @@ def test_every_row_is_a_picture_or_a_failure(
 def test_the_picture_of_a_sample_is_the_one_without_a_second_dot(tmp_path: Path) -> None:
     found = WRITERS["webdataset"](tmp_path / "in")
     plan = make_plan(tmp_path, [CollectionConfig("webdataset", str(found.path))])
-    copy_pairs(tmp_path / "images", plan)
+    copy_alone(tmp_path / "images", plan)
     assert by_prompt(tmp_path / "images")["two pictures"] == encoded("blue")
 
 
@@ -123,7 +130,7 @@ def test_a_saved_dataset_gives_its_pictures(tmp_path: Path) -> None:
     )
     saved.save_to_disk(str(tmp_path / "in"))
     plan = make_plan(tmp_path, [CollectionConfig("huggingface", str(tmp_path / "in"))])
-    assert copy_pairs(tmp_path / "images", plan).failed == 1
+    assert copy_alone(tmp_path / "images", plan).failed == 1
     expected = {"red": encoded("red"), "blue": encoded("blue")}
     assert by_prompt(tmp_path / "images") == expected
 
@@ -134,7 +141,7 @@ def test_damaged_pictures_are_failed_rows(tmp_path: Path) -> None:
     rows = {name: part_row(f"prompt {name}", seed) for seed, name in enumerate(cut)}
     diffusiondb_part(tmp_path / "in", 1, cut, rows, zipped=True)
     plan = make_plan(tmp_path, [CollectionConfig("diffusiondb", str(tmp_path / "in"))])
-    assert copy_pairs(tmp_path / "images", plan).failed == 3
+    assert copy_alone(tmp_path / "images", plan).failed == 3
     assert list(by_prompt(tmp_path / "images")) == ["prompt a.png"]
     told = failed_rows(tmp_path / "images").sort("prompt")["error_message"].to_list()
     assert "cut short" in told[0] and "not a picture" in told[1] and "is empty" in told[2]
@@ -145,7 +152,7 @@ def test_seed_and_settings_of_a_part_are_kept(tmp_path: Path) -> None:
     contents = {name: encoded() for name in rows}
     diffusiondb_part(tmp_path / "in", 7, contents, rows, zipped=False)
     plan = make_plan(tmp_path, [CollectionConfig("diffusiondb", str(tmp_path / "in"))])
-    copy_pairs(tmp_path / "images", plan)
+    copy_alone(tmp_path / "images", plan)
     table = read_rows(tmp_path / "images").sort("seed")
     assert table["seed"].to_list() == [5, 38753269]
     assert json.loads(table["settings"][0]) == {"cfg": 7.5, "sampler": "k_lms", "steps": 50}
@@ -159,7 +166,7 @@ def test_blurred_pictures_are_left_out_where_the_metadata_tells(tmp_path: Path) 
     scores = [("a.png", "a fox", 1, 0.1, 0.1), ("b.png", "blurred", 1, 2.0, 0.1)]
     diffusiondb_table(tmp_path / "in" / "metadata.parquet", scores)
     plan = make_plan(tmp_path, [CollectionConfig("diffusiondb", str(tmp_path / "in"))])
-    copy_pairs(tmp_path / "images", plan)
+    copy_alone(tmp_path / "images", plan)
     assert list(by_prompt(tmp_path / "images")) == ["a fox"]
 
 
@@ -174,7 +181,7 @@ def test_a_part_that_is_zipped_and_unpacked_counts_once(tmp_path: Path) -> None:
     scores = [("a.png", "a fox", 9, 2.0, 0.1), ("b.png", "an owl", 1, 2.0, 0.1)]
     diffusiondb_table(tmp_path / "in" / "metadata-large.parquet", scores)
     plan = make_plan(tmp_path, [CollectionConfig("diffusiondb", str(tmp_path / "in"))])
-    copy_pairs(tmp_path / "images", plan)
+    copy_alone(tmp_path / "images", plan)
     assert read_rows(tmp_path / "images")["prompt"].to_list() == ["a fox"]
 
 
@@ -187,13 +194,13 @@ def test_pictures_of_prompts_that_the_corpus_left_out_stay_where_they_are(tmp_pa
     prompts = plan.prompts.filter(pl.col("prompt") != "prompt 0").with_columns(
         pl.when(excluded).then(pl.lit("excluded")).otherwise(pl.lit("test")).alias("split")
     )
-    copy_pairs(tmp_path / "images", plan._replace(prompts=prompts))
+    copy_alone(tmp_path / "images", plan._replace(prompts=prompts))
     table = read_rows(tmp_path / "images")
     assert table["prompt"].to_list() == [f"prompt {n}" for n in (2, 3, 4, 5)]
     assert set(table["split"]) == {"test"}
     nothing = plan._replace(prompts=prompts.clear())
     with pytest.raises(CorpusError, match="no picture of the collections belongs to a prompt"):
-        copy_pairs(tmp_path / "none", nothing)
+        copy_alone(tmp_path / "none", nothing)
 
 
 def test_a_rerun_makes_what_is_missing_and_touches_nothing_else(tmp_path: Path) -> None:
@@ -206,12 +213,12 @@ def test_a_rerun_makes_what_is_missing_and_touches_nothing_else(tmp_path: Path) 
         CollectionConfig("image_folder", str(first)), CollectionConfig("diffusiondb", str(second)),
     ]  # fmt: skip
     plan, images = make_plan(tmp_path, configs, per_shard=2), tmp_path / "images"
-    copy_pairs(images, plan)
+    copy_alone(images, plan)
     before = {path.name: digest_file(path) for path in images.iterdir()}
     untouched = tar_path(images, 0).stat().st_mtime_ns
     stats_path(images, 1).unlink()  # as a kill leaves it
     tar_path(images, 1).write_bytes(b"half")
-    copy_pairs(images, plan)
+    copy_alone(images, plan)
     assert {path.name: digest_file(path) for path in images.iterdir()} == before
     assert tar_path(images, 0).stat().st_mtime_ns == untouched
 
@@ -230,6 +237,7 @@ copy_pairs(folder / sys.argv[2], CopyPlan(make_prompts_table(raw), configs, 4))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_copy_goes_on_to_the_same_files(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)
     for number in range(160):  # much is left when a busy machine sees the fourth shard
@@ -265,11 +273,11 @@ def test_retry_failed_reads_again_what_was_mended(tmp_path: Path) -> None:
     for n in range(3):
         write(source / f"{n}.png", encoded())
     plan = make_plan(tmp_path, [CollectionConfig("image_folder", str(source))], per_shard=2)
-    assert copy_pairs(images, plan).failed == 1
+    assert copy_alone(images, plan).failed == 1
     kept = tar_path(images, 0).stat().st_mtime_ns
     write(source / "3.png", encoded("blue"))
-    assert copy_pairs(images, plan).failed == 1
-    assert copy_pairs(images, plan, retry_failed=True).failed == 0
+    assert copy_alone(images, plan).failed == 1
+    assert copy_alone(images, plan, retry_failed=True).failed == 0
     assert by_prompt(images)["prompt 3"] == encoded("blue")
     assert tar_path(images, 0).stat().st_mtime_ns == kept
 
@@ -280,6 +288,7 @@ SMALL = (
     "corpus.dedupe_threshold=0.99",
     "corpus.source=pairs",
     "render.images_per_shard=40",
+    "encoder.output=pooled",
     "fallback=null",
 )
 
@@ -310,6 +319,7 @@ def check_answers(inverter: Inverter, renders: dict[str, bytes], run: Path) -> N
     assert answer.prompt and len(answer.vector) == 384
 
 
+@pytest.mark.slow
 def test_diffusiondb_parts_become_a_bundle_that_answers(
     renders: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -333,6 +343,7 @@ def test_diffusiondb_parts_become_a_bundle_that_answers(
     assert f"- diffusiondb: {report['licence']}" in card and "renderer" not in card
 
 
+@pytest.mark.slow
 def test_an_image_folder_becomes_a_bundle_that_answers(
     renders: dict[str, bytes], tmp_path: Path
 ) -> None:

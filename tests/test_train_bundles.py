@@ -35,6 +35,8 @@ from unprompt.ui.jobs.run import make_run
 from unprompt.ui.jobs.train.data import collect_data
 from unprompt.ui.jobs.train.run import train_run
 
+pytestmark = pytest.mark.slow
+
 WITHOUT_TORCH = """
 import sys
 from PIL import Image

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +32,35 @@ from unprompt.inversion.train.towers.build import build_tower
 from unprompt.ui.jobs.config import load_config
 from unprompt.ui.jobs.train.run import train_run
 
+pytestmark = pytest.mark.slow
+
 LIMIT_SECONDS = 180
 
 
 @pytest.fixture
 def run(tiny_run: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / "run"
+    return copy_pictures(tiny_run, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tiny_run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Path, Path]]:
+    """A loss -> a folder with the CLIP before training and its run, and what training exported."""
+
+    @cache
+    def train(loss: str) -> tuple[Path, Path]:
+        folder = tmp_path_factory.mktemp(loss)
+        run = copy_pictures(tiny_run, folder / "run")
+        return folder, train_run(
+            run, load_config(str(write_config(folder, loss=loss))), section="clip"
+        )
+
+    return train
+
+
+def copy_pictures(tiny_run: Path, folder: Path) -> Path:
+    """The tiny run with its corpus and pictures alone."""
     (folder / "stages").mkdir(parents=True)
     for name in ("corpus", "images"):
         (folder / name).symlink_to(tiny_run / name)
@@ -63,12 +88,15 @@ def write_config(tmp_path: Path, **changed: object) -> Path:
 
 
 @pytest.mark.parametrize("loss", ["clip", "siglip"])
-def test_the_loss_falls_and_the_text_tower_stays(run: Path, tmp_path: Path, loss: str) -> None:
-    export = train_run(run, load_config(str(write_config(tmp_path, loss=loss))), section="clip")
-    lines = [e for e in read_metrics(run / "clip" / "metrics.jsonl") if e["kind"] == "step"]
+def test_the_loss_falls_and_the_text_tower_stays(
+    trained: Callable[[str], tuple[Path, Path]], loss: str
+) -> None:
+    folder, export = trained(loss)
+    metrics = read_metrics(folder / "run" / "clip" / "metrics.jsonl")
+    lines = [line for line in metrics if line["kind"] == "step"]
     losses = [line["loss"] for line in lines]
     assert np.mean(losses[-3:]) < np.mean(losses[:3]) - 0.02
-    before = load_file(tmp_path / "clip" / "open_clip_model.safetensors")
+    before = load_file(folder / "clip" / "open_clip_model.safetensors")
     after = load_file(export / "open_clip_model.safetensors")
     text = [n for n in before if not n.startswith("visual.") and not n.startswith("logit")]
     assert len(text) > 10 and all(torch.equal(before[name], after[name]) for name in text)
@@ -85,10 +113,12 @@ def test_an_unlocked_text_tower_learns(run: Path, tmp_path: Path) -> None:
         assert not torch.equal(before[name], after[name]), name
 
 
-def test_the_export_is_a_clip_that_open_clip_loads(run: Path, tmp_path: Path) -> None:
+def test_the_export_is_a_clip_that_open_clip_loads(
+    trained: Callable[[str], tuple[Path, Path]],
+) -> None:
     import open_clip
 
-    export = train_run(run, load_config(str(write_config(tmp_path))), section="clip")
+    folder, export = trained("clip")
     name = f"local-dir:{export}"
     theirs = open_clip.create_model(name).eval()
     ours = load_clip(EncoderConfig(model=name, output="embedding"))
@@ -99,7 +129,8 @@ def test_the_export_is_a_clip_that_open_clip_loads(run: Path, tmp_path: Path) ->
         texts = theirs.encode_text(open_clip.get_tokenizer(name)(["a cat"]), normalize=True)
     np.testing.assert_allclose(ours.encode([picture]), wanted, atol=1e-5)
     np.testing.assert_allclose(ClipTextEncoder(ours).encode(["a cat"]), texts, atol=1e-5)
-    validation = [e for e in read_metrics(run / "clip" / "metrics.jsonl") if e["kind"] != "step"]
+    metrics = read_metrics(folder / "run" / "clip" / "metrics.jsonl")
+    validation = [line for line in metrics if line["kind"] != "step"]
     assert len(validation) == 4 and all(0 < e["cosine"] <= 1 for e in validation)
 
 

@@ -17,8 +17,9 @@ import yaml
 from safetensors.numpy import load_file
 from tiny_towers import save_clip
 
-from unprompt.index.base.errors import TrainingDivergedError
+from unprompt.index.base.errors import TrainingDivergedError, UnpromptError
 from unprompt.index.towers.trained_tower import read_result
+from unprompt.inversion.train.config import TrainConfig
 from unprompt.inversion.train.loop.checkpoints import list_checkpoints, load_checkpoint
 from unprompt.inversion.train.loop.metrics import read_metrics
 from unprompt.ui.jobs.build import build_run
@@ -26,13 +27,28 @@ from unprompt.ui.jobs.config import load_config
 from unprompt.ui.jobs.evaluation.evaluate_run import evaluate_run
 from unprompt.ui.jobs.train.run import train_run
 
+pytestmark = pytest.mark.slow
+
 LIMIT_SECONDS = 180
+DEFAULT_CACHE = TrainConfig().cache
 
 
 @pytest.fixture
 def run(tiny_run: Path, tmp_path: Path) -> Path:
     """The tiny run with its corpus and pictures alone."""
-    folder = tmp_path / "run"
+    return copy_pictures(tiny_run, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `config.yaml` as `write_config` makes it, and `run`, trained by it."""
+    folder = tmp_path_factory.mktemp("trained")
+    run = copy_pictures(tiny_run, folder / "run")
+    train_run(run, load_config(str(write_config(folder))))
+    return folder
+
+
+def copy_pictures(tiny_run: Path, folder: Path) -> Path:
     (folder / "stages").mkdir(parents=True)
     for name in ("corpus", "images"):
         (folder / name).symlink_to(tiny_run / name)
@@ -47,6 +63,8 @@ def write_config(tmp_path: Path, **changed: object) -> Path:
     content = yaml.safe_load(preset)
     content["encoder"] = {"model": "efficientnet-lite0", "output": "prediction"}
     content["index"] = {"recall_k": 10}
+    content["fallback"] = None
+    content["fit"] |= {"powers": [], "penalties": [], "phrases": 0}
     content["train"] = {
         "tower": {"model": f"local-dir:{save_clip(tmp_path / 'clip')}"},
         "head": {"kind": "mlp", "width": 48},
@@ -99,20 +117,22 @@ def test_training_builds_a_bundle_that_beats_the_constant_vector(run: Path, tmp_
     assert cosines[-1] > cosines[0]
 
 
-def test_the_encoder_predicts_what_training_measured(run: Path, tmp_path: Path) -> None:
-    config = load_config(str(write_config(tmp_path)))
-    bundle = build_run(run, config)
+def test_the_encoder_predicts_what_training_measured(trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained / "run", tmp_path / "run", symlinks=True)
+    bundle = build_run(run, load_config(str(trained / "config.yaml")))
     measured = read_result(run / "train" / "export").validation_cosine
     head = json.loads((bundle / "head" / "config.json").read_text())
     assert head["validation_cosine"] == pytest.approx(measured, abs=2e-3)  # fp16 on disk
 
 
 @pytest.mark.parametrize("cache", [True, False])
-def test_a_killed_run_goes_on_to_the_same_weights(run: Path, tmp_path: Path, cache: bool) -> None:
-    path = write_config(tmp_path, cache=cache)
-    whole = tmp_path / "whole"
-    shutil.copytree(run, whole, symlinks=True)
-    train_run(whole, load_config(str(path)))
+def test_a_killed_run_goes_on_to_the_same_weights(
+    run: Path, trained: Path, tmp_path: Path, cache: bool
+) -> None:
+    path, whole = write_config(tmp_path, cache=cache), trained / "run"
+    if cache != DEFAULT_CACHE:
+        whole = shutil.copytree(run, tmp_path / "whole", symlinks=True)
+        train_run(whole, load_config(str(path)))
     process = subprocess.Popen(
         [sys.executable, *command(path, run)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
@@ -179,18 +199,16 @@ def test_a_loss_that_is_no_number_stops_the_run(run: Path, tmp_path: Path) -> No
     assert all(tensor.isfinite().all() for tensor in last.weights.values())
 
 
-def test_other_settings_in_the_same_folder_are_refused(run: Path, tmp_path: Path) -> None:
-    from unprompt.index.base.errors import UnpromptError
-
-    train_run(run, load_config(str(write_config(tmp_path))))
-    changed = load_config(str(write_config(tmp_path, batch_size=16)))
+def test_other_settings_in_the_same_folder_are_refused(trained: Path, tmp_path: Path) -> None:
+    tower = {"model": f"local-dir:{trained / 'clip'}"}
+    changed = load_config(str(write_config(tmp_path, tower=tower, batch_size=16)))
     with pytest.raises(UnpromptError, match="batch_size"):
-        train_run(run, changed)
+        train_run(trained / "run", changed)
 
 
-def test_resume_none_starts_anew(run: Path, tmp_path: Path) -> None:
-    config = load_config(str(write_config(tmp_path)))
-    train_run(run, config)
+def test_resume_none_starts_anew(trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained / "run", tmp_path / "run", symlinks=True)
+    config = load_config(str(trained / "config.yaml"))
     first = exported(run)
     marker = run / "train" / "checkpoints" / "best" / "weights.safetensors"
     before = marker.stat().st_mtime_ns

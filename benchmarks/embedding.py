@@ -188,12 +188,12 @@ def make_pixels(encoder: BulkEncoder, paths: list[Path]) -> np.ndarray:
 
 
 def forward(encoder: BulkEncoder, pixels: np.ndarray) -> np.ndarray:
-    """What the tower alone takes, a batch for each lane's turn: the limit of any pipeline."""
+    """What the tower alone takes, a batch for each stream's turn: the limit of any pipeline."""
     from concurrent.futures import ThreadPoolExecutor
 
     size = encoder.batch_size
     batches = [pixels[n : n + size] for n in range(0, len(pixels), size)]
-    with ThreadPoolExecutor(encoder.lanes) as pool:
+    with ThreadPoolExecutor(encoder.streams) as pool:
         return np.concatenate(list(pool.map(encoder.encode_pixels, batches)))
 
 

@@ -18,7 +18,10 @@ import numpy as np
 from unprompt.build.scenes.grammar import sample_prompts
 from unprompt.index.base.machine import describe_machine
 from unprompt.index.prompt_encoders.minilm import minilm_folder
-from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompts, load_prompt_runtime
+from unprompt.index.prompt_encoders.target_encoder import (
+    load_bulk_prompt_encoder,
+    load_query_prompt_encoder,
+)
 from unprompt.index.runtime.self_check import compare
 
 Run = Callable[[list[str]], np.ndarray]
@@ -36,8 +39,8 @@ def main() -> None:
     peer = SentenceTransformer(str(minilm_folder()))
     ways: dict[str, Run] = {
         "sentence-transformers": lambda texts: peer.encode(texts, normalize_embeddings=True),
-        "ours, one batch at a time": load_prompt_runtime().encode,
-        "ours, a batch a core": load_bulk_prompts().encode,
+        "ours, one batch at a time": load_query_prompt_encoder().encode,
+        "ours, a batch a core": load_bulk_prompt_encoder().encode,
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     vectors: dict[str, np.ndarray] = {}

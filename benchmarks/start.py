@@ -27,7 +27,7 @@ from PIL import Image
 from unprompt.index.bundle.bundle import ENCODER, FALLBACK
 from unprompt.index.exported.export import load_encoder, read_description
 from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
-from unprompt.index.prompt_encoders.target_encoder import load_prompt_runtime
+from unprompt.index.prompt_encoders.target_encoder import load_query_prompt_encoder
 from unprompt.index.towers.clip import load_clip
 from unprompt.inversion.inverter import STARTER
 from unprompt.ui.page.examples import draw_examples
@@ -137,7 +137,7 @@ def _cosines(picture: Image.Image) -> dict[str, float]:
     folder = STARTER / FALLBACK / ENCODER
     tower = load_clip(read_description(folder), "cpu").encode([picture])
     texts = ["a red fox in the snow", "an oil painting of a lighthouse at night, highly detailed"]
-    runtime, torch = load_prompt_runtime().encode(texts), load_prompt_encoder().encode(texts)
+    runtime, torch = load_query_prompt_encoder().encode(texts), load_prompt_encoder().encode(texts)
     return {
         "image_tower": round(float(np.vdot(load_encoder(folder).encode([picture]), tower)), 5),
         "prompt_encoder": round(float(np.einsum("nd,nd->n", runtime, torch).min()), 5),

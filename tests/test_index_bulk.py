@@ -20,8 +20,8 @@ from unprompt.index.exported.export import export_encoder, load_encoder
 from unprompt.index.exported.pixels import PixelReader
 from unprompt.index.images.pictures import PictureLimits, open_picture
 from unprompt.index.runtime.compiled import NO_DIGESTS, SavedGraph
-from unprompt.index.runtime.infer_pool import Lanes, Requests, compile_lanes, has_bf16
-from unprompt.index.runtime.self_check import check_lanes, compare, made_pictures
+from unprompt.index.runtime.infer_pool import ImagePool, Requests, compile_streams, has_bf16
+from unprompt.index.runtime.self_check import check_batched, compare, synthetic_pictures
 
 SIZES = [(512, 512), (300, 200), (200, 301), (64, 64), (40, 33), (1, 1), (900, 61)]
 
@@ -33,7 +33,7 @@ def stored(picture: Image.Image, format: str = "JPEG", **options: object) -> byt
 
 
 def photo(size: tuple[int, int]) -> Image.Image:
-    cloud = made_pictures(1, 64)[0]
+    cloud = synthetic_pictures(1, 64)[0]
     return Image.fromarray(cloud).resize(size, Image.Resampling.BICUBIC)
 
 
@@ -101,7 +101,7 @@ def test_without_the_build_extra_pillow_does_all(monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(scope="module")
 def contents(tiny_pictures: list[Image.Image]) -> list[tuple[str, bytes]]:
-    """21 pictures and two files that are none: neither a whole number of batches nor of lanes."""
+    """21 pictures and two files that are none: neither a whole number of batches nor of streams."""
     pictures = [(f"{n}", stored(p, quality=95)) for n, p in enumerate(tiny_pictures[:21])]
     return [*pictures[:5], ("broken", pictures[0][1][:99]), *pictures[5:], ("text", b"a fox")]
 
@@ -110,11 +110,11 @@ def vectors_of(found: Iterator[tuple[str, object]]) -> dict[str, object]:
     return {name: part if isinstance(part, np.ndarray) else str(part) for name, part in found}
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("streams", [1, 3])
 def test_bulk_vectors_are_those_of_single_pictures(
-    tiny_run: Path, contents: list[tuple[str, bytes]], lanes: int
+    tiny_run: Path, contents: list[tuple[str, bytes]], streams: int
 ) -> None:
-    encoder = load_encoder(tiny_run / "bundle" / "encoder", lanes)
+    encoder = load_encoder(tiny_run / "bundle" / "encoder", streams)
     found = dict(encode_contents(encoder, contents))
     assert list(found) == [name for name, _ in contents]
     for name, content in contents:
@@ -127,10 +127,12 @@ def test_bulk_vectors_are_those_of_single_pictures(
         assert float(vector @ alone) >= 0.9999
 
 
-def test_lanes_change_no_bit(tiny_run: Path, contents: list[tuple[str, bytes]]) -> None:
+def test_streams_change_no_bit(tiny_run: Path, contents: list[tuple[str, bytes]]) -> None:
     one, three = (
-        vectors_of(encode_contents(load_encoder(tiny_run / "bundle" / "encoder", lanes), contents))
-        for lanes in (1, 3)
+        vectors_of(
+            encode_contents(load_encoder(tiny_run / "bundle" / "encoder", streams), contents)
+        )
+        for streams in (1, 3)
     )
     assert one.keys() == three.keys()
     for name, vector in one.items():
@@ -154,7 +156,7 @@ def test_the_reader_stays_a_few_batches_ahead(tiny_run: Path, tiny_pictures: lis
 
 
 def test_every_lane_has_its_request_before_any_runs() -> None:
-    """OpenVINO makes a request only once those that run are done: lanes would take turns."""
+    """OpenVINO makes a request only once those that run are done: streams would take turns."""
     from openvino import Model, opset13
 
     class Counted:
@@ -169,10 +171,10 @@ def test_every_lane_has_its_request_before_any_runs() -> None:
 
     numbers = opset13.parameter([1, 4], np.float32)
     doubled = Model([opset13.multiply(numbers, opset13.constant(np.float32(2)))], [numbers])
-    network = Counted(compile_lanes(doubled, "f32", lanes=2))
+    network = Counted(compile_streams(doubled, "f32", streams=2))
     requests = Requests(network, 2)
     inputs = [np.full((1, 4), number, dtype=np.float32) for number in range(40)]
-    for _ in range(3):  # threads that come and go, and more of them than lanes
+    for _ in range(3):  # threads that come and go, and more of them than streams
         with ThreadPoolExecutor(5) as pool:
             found = list(pool.map(requests, inputs))
         np.testing.assert_array_equal(np.stack(found), 2 * np.stack(inputs))
@@ -188,14 +190,14 @@ def test_compressed_weights_in_many_networks(tmp_path: Path) -> None:
     """OpenVINO mixes up int8 weights when several streams widen them; ours are widened before."""
     config = EncoderConfig(model="efficientnet-lite0", image_size=64, storage="int8")
     export_encoder(config, tmp_path)
-    pictures = made_pictures(16, 64)
+    pictures = synthetic_pictures(16, 64)
     files = tmp_path / "tower.xml", tmp_path / "tower.bin"
     saved = SavedGraph(*files, NO_DIGESTS, "f32")
-    wanted = Lanes(saved, 64, 1, 1)
+    wanted = ImagePool(saved, 64, 1, 1)
     single = np.concatenate([wanted(picture[None]) for picture in pictures])
     for _ in range(12):
         for batch in (8, 16):
-            found = Lanes(saved, 64, batch, 2)(pictures[:batch])
+            found = ImagePool(saved, 64, batch, 2)(pictures[:batch])
             assert compare(single[:batch], found).lowest >= 0.9999
 
 
@@ -206,11 +208,11 @@ def test_a_network_that_answers_wrongly_is_refused(tiny_run: Path) -> None:
     def single(pixels: np.ndarray) -> np.ndarray:
         return encoder.encode([Image.fromarray(pixel) for pixel in pixels])
 
-    check_lanes(single, encoder.encode_pixels, size, encoder.batch_size)
+    check_batched(single, encoder.encode_pixels, size, encoder.batch_size)
     wrong = [lambda p: encoder.encode_pixels(p)[::-1], lambda p: np.nan * encoder.encode_pixels(p)]
     for bulk in wrong:
         with pytest.raises(UnpromptError, match=r"cosine .*encoder\.precision: f32"):
-            check_lanes(single, bulk, size, encoder.batch_size)
+            check_batched(single, bulk, size, encoder.batch_size)
 
 
 @pytest.mark.slow
@@ -226,4 +228,4 @@ def test_precision_is_chosen_by_its_vectors(tmp_path: Path, precision: str) -> N
     if measured:
         assert 0.99 < description["bf16_cosine"]["mean"] < 0.9999
     encoder: BulkEncoder = load_encoder(tmp_path)
-    assert encoder.encode_pixels(made_pictures(3, 96)).shape == (3, encoder.dim)
+    assert encoder.encode_pixels(synthetic_pictures(3, 96)).shape == (3, encoder.dim)

@@ -16,7 +16,7 @@ from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.exported.export import export_encoder, load_encoder
 from unprompt.index.runtime.compiled import load_core
 from unprompt.index.runtime.openvino_graph import GRAPH
-from unprompt.index.runtime.self_check import made_pictures
+from unprompt.index.runtime.self_check import synthetic_pictures
 from unprompt.index.towers.clip import load_clip
 from unprompt.index.towers.image_graph import build_image_graph
 from unprompt.index.towers.lean_vit import PIECE, lean_graph
@@ -41,7 +41,7 @@ def timm_vit() -> Any:
 
 def outputs(graph: Any) -> np.ndarray:
     with torch.inference_mode():
-        found: np.ndarray = graph(torch.from_numpy(made_pictures(3, SIZE))).numpy()
+        found: np.ndarray = graph(torch.from_numpy(synthetic_pictures(3, SIZE))).numpy()
     return found
 
 
@@ -88,7 +88,7 @@ def test_an_exported_tower_is_lean(tmp_path: Path) -> None:
     folder = save_clip(tmp_path / "clip", mlp_ratio=WIDE / 32)
     config = EncoderConfig(f"local-dir:{folder}", output="embedding", precision="f32")
     export_encoder(config, tmp_path / "tower")
-    pictures = made_pictures(3, SIZE)
+    pictures = synthetic_pictures(3, SIZE)
     wanted = load_clip(config, "cpu").encode_pixels(pictures)
     found = load_encoder(tmp_path / "tower").encode_pixels(pictures)
     np.testing.assert_allclose(found, wanted, atol=2e-4)  # weights are kept as float16

@@ -12,9 +12,9 @@ from unprompt.index.prompt_encoders import target_encoder as prompt_runtime
 from unprompt.index.prompt_encoders.minilm import load_prompt_encoder, minilm_folder, prompt_space
 from unprompt.index.prompt_encoders.target_encoder import (
     DESCRIPTION,
-    keeps_vectors_in_bf16,
-    load_bulk_prompts,
-    load_prompt_runtime,
+    is_accurate_in_bf16,
+    load_bulk_prompt_encoder,
+    load_query_prompt_encoder,
 )
 from unprompt.index.runtime.self_check import compare
 from unprompt.inversion.batch.submission import write_submission
@@ -71,26 +71,26 @@ def test_a_corpus_encoded_a_batch_a_core_is_the_same() -> None:
     words = "a red fox in the snow at dawn, oil painting by an old master".split()
     texts = [" ".join(words[: 1 + n % len(words)] * (1 + n % 5)) for n in range(75)] + ["", "🦊"]
     wanted = load_prompt_encoder().encode(texts)
-    encoder = load_bulk_prompts(2)
+    encoder = load_bulk_prompt_encoder(2)
     found = encoder.encode(texts)
     assert encoder.space == load_prompt_encoder().space
     assert found.shape == (77, 384) and found.dtype == np.float32
     assert compare(wanted, found).lowest >= 0.9999
-    np.testing.assert_array_equal(found, load_bulk_prompts(1).encode(texts))
+    np.testing.assert_array_equal(found, load_bulk_prompt_encoder(1).encode(texts))
     assert encoder.encode([]).shape == (0, 384)
 
 
 def test_a_query_encodes_as_a_corpus_does() -> None:
     """Its texts are filled up to few lengths, which changes nothing."""
     texts = ["an owl", "a red fox in the snow at dawn, oil painting", "moon " * 30, ""]
-    query = load_prompt_runtime()
-    assert compare(load_bulk_prompts(1).encode(texts), query.encode(texts)).lowest >= 0.9999
+    query = load_query_prompt_encoder()
+    assert compare(load_bulk_prompt_encoder(1).encode(texts), query.encode(texts)).lowest >= 0.9999
     assert compare(load_prompt_encoder().encode(texts), query.encode(texts)).lowest >= 0.9999
 
 
 def test_bf16_is_chosen_where_it_keeps_the_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = prompt_runtime._prepare()
-    kept = keeps_vectors_in_bf16(folder)
+    kept = is_accurate_in_bf16(folder)
     assert read_json(folder / DESCRIPTION)["precision"] == ("bf16" if kept else "f32")
     monkeypatch.setattr(prompt_runtime, "FLOOR", 1.01)
-    assert not keeps_vectors_in_bf16(folder)
+    assert not is_accurate_in_bf16(folder)

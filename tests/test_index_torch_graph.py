@@ -11,7 +11,7 @@ from tiny_towers import SIZE, save_clip
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.exported.export import export_encoder, load_encoder
-from unprompt.index.runtime.self_check import made_pictures
+from unprompt.index.runtime.self_check import synthetic_pictures
 from unprompt.index.towers.clip import load_clip
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> EncoderConfig:
 
 
 def test_rounded_by_request_alone_on_a_cpu(config: EncoderConfig) -> None:
-    pictures = made_pictures(4, SIZE)
+    pictures = synthetic_pictures(4, SIZE)
     exact = load_clip(config, "cpu").encode_pixels(pictures)
     plain = load_clip(replace(config, precision="f32"), "cpu").encode_pixels(pictures)
     rounded = load_clip(replace(config, precision="bf16"), "cpu").encode_pixels(pictures)
@@ -46,7 +46,7 @@ def test_a_compiled_tower_gives_the_same_vectors(
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     torch._dynamo.reset()
     counters.clear()
-    pictures = made_pictures(4, SIZE)
+    pictures = synthetic_pictures(4, SIZE)
     config = replace(config, precision=precision)
     wanted = load_clip(config, "cpu").encode_pixels(pictures)
     export_encoder(replace(config, compile=True), tmp_path / "tower")
@@ -68,7 +68,7 @@ def test_compiling_without_a_compiler_says_what_it_needs(
     torch._dynamo.reset()
     clip = load_clip(replace(config, compile=True, image_size=40), "cpu")
     with pytest.raises(ConfigError, match="cannot compile this tower.*leave `encoder.compile` out"):
-        clip.encode_pixels(made_pictures(1, 40))
+        clip.encode_pixels(synthetic_pictures(1, 40))
 
 
 def test_openvino_compiles_anyway() -> None:

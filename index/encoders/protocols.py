@@ -39,7 +39,7 @@ class BulkEncoder(ImageEncoder, Protocol):
         """b, the maximum number of pictures per call of `encode_pixels`."""
 
     @property
-    def lanes(self) -> int:
+    def streams(self) -> int:
         """How many threads should call `encode_pixels` at the same time."""
 
     def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from unprompt.index.encoders.protocols import PromptEncoder
 from unprompt.index.engines.engine import Demand
 from unprompt.index.exported.export import read_description
 from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
-from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompts
+from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompt_encoder
 
 
 def cuda_devices() -> int:
@@ -28,4 +28,4 @@ def load_target_encoder() -> PromptEncoder:
     """The prompt encoder of a corpus: sentence-transformers on a GPU, OpenVINO on all cores."""
     if cuda_devices():
         return load_prompt_encoder()
-    return load_bulk_prompts()
+    return load_bulk_prompt_encoder()

@@ -1,1 +1,1 @@
-"""Image towers that run without torch: exported, loaded, one picture or many."""
+"""Image towers as files that run without torch: export, cache, load, encode in bulk."""

@@ -1,4 +1,4 @@
-"""Many picture files -> their vectors, in order; every lane decodes a batch and runs the tower."""
+"""The content of many picture files -> their unit vectors, in order, on all cores."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from unprompt.index.base.errors import UnreadableImageError
 from unprompt.index.encoders.protocols import BulkEncoder
 from unprompt.index.exported.pixels import PixelReader
 
-AHEAD = 2  # batches begun or waiting for each lane
+AHEAD = 2  # batches submitted per stream, so that no stream waits for the reader
 Vector = np.ndarray | UnreadableImageError
 Encoded = list[tuple[str, Vector]]
 
@@ -19,23 +19,25 @@ Encoded = list[tuple[str, Vector]]
 def encode_contents(
     encoder: BulkEncoder, contents: Iterable[tuple[str, bytes]]
 ) -> Iterator[tuple[str, Vector]]:
-    """(name, file content) -> (name, unit vector (d,) float32 or why the picture cannot be read).
+    """(name, file content) pairs -> (name, unit vector (d,) float32) pairs.
 
-    Batches hold the same pictures however many lanes there are, so the vectors are the same too.
+    An unreadable picture gives its UnreadableImageError instead of a vector. Each stream of the
+    encoder is a thread that decodes a batch and runs the tower on it. Batches do not depend on the
+    number of streams, so the vectors do not either. `contents` is read in the caller's thread.
     """
     read = PixelReader(encoder.preprocess)
     source = iter(contents)
-    with ThreadPoolExecutor(encoder.lanes) as pool:
-        begun: deque[Future[Encoded]] = deque()
+    with ThreadPoolExecutor(encoder.streams) as pool:
+        submitted: deque[Future[Encoded]] = deque()
         while True:
-            while len(begun) < encoder.lanes * AHEAD:
+            while len(submitted) < encoder.streams * AHEAD:
                 block = list(islice(source, encoder.batch_size))
                 if not block:
                     break
-                begun.append(pool.submit(_encode_block, encoder, read, block))
-            if not begun:
+                submitted.append(pool.submit(_encode_block, encoder, read, block))
+            if not submitted:
                 return
-            yield from begun.popleft().result()
+            yield from submitted.popleft().result()
 
 
 def _encode_block(

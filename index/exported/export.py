@@ -1,7 +1,7 @@
-"""A tower as a folder that runs without torch: pictures -> unit vectors (n, d) through OpenVINO.
+"""An image tower -> a folder that OpenVINO runs without torch, and back to an encoder.
 
-`export_encoder` writes `encoder.json` (last) beside `tower.xml` and `tower.bin`; `load_encoder`
-reads it back. An encoder whose runtime is torch is only described by its settings.
+`export_encoder` writes `tower.xml`, `tower.bin` and, last, `encoder.json`; `load_encoder` reads
+them. For the runtime torch the folder holds the settings alone, and the files of a trained tower.
 """
 
 import shutil
@@ -14,12 +14,12 @@ from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.settings import read_settings, write_settings
 from unprompt.index.encoders.protocols import BulkEncoder, EncoderConfig, check_same_space
 from unprompt.index.exported.openvino_encoder import OpenVinoEncoder
-from unprompt.index.exported.tower_cache import cache_name, keep_tower, read_tower
-from unprompt.index.runtime.cache import remembered_digest
+from unprompt.index.exported.tower_cache import cache_name, read_tower, write_tower
+from unprompt.index.runtime.cache import cached_digest
 from unprompt.index.runtime.compiled import NO_DIGESTS, SavedGraph
-from unprompt.index.runtime.infer_pool import Lanes, has_bf16
+from unprompt.index.runtime.infer_pool import ImagePool, has_bf16
 from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS, save_module
-from unprompt.index.runtime.self_check import CHECKED, FLOOR, compare, made_pictures
+from unprompt.index.runtime.self_check import CHECKED, FLOOR, compare, synthetic_pictures
 from unprompt.index.towers.trained_tower import FILES, TOWER, read_result
 
 DESCRIPTION = "encoder.json"
@@ -30,11 +30,12 @@ def export_encoder(
     folder: Path,
     trained: Path | None = None,
 ) -> dict[str, Any]:
-    """Write the tower that `config` names into `folder` and return its description.
+    """Write the tower that `config` names into `folder`; returns the content of `encoder.json`.
 
-    `trained` is an export of `unprompt train head`; what it holds goes into the folder as well. The
-    description says which corpus the tower was trained on, whose held-out prompts it has not seen.
+    `trained` is an export of `unprompt train head`, whose weights the tower then has. The
+    description names the corpus of that training, so that its held-out prompts count as unseen.
     A tower whose weights an installed package carries is exported once and then cached.
+    Raises ConfigError for an unknown model, MissingDependencyError without the build extra.
     """
     name = cache_name(config) if trained is None else None
     if name is not None and read_tower(name, folder):
@@ -42,7 +43,7 @@ def export_encoder(
         return description
     description = _export(config, folder, trained)
     if name is not None:
-        keep_tower(name, folder, [*description["files"], DESCRIPTION])
+        write_tower(name, folder, [*description["files"], DESCRIPTION])
     return description
 
 
@@ -80,13 +81,13 @@ def _export(config: EncoderConfig, folder: Path, trained: Path | None) -> dict[s
 
 
 def _choose_precision(config: EncoderConfig, folder: Path, size: int) -> dict[str, Any]:
-    """The precision to run with, and how bf16 agrees with f32 where this CPU has it."""
+    """The precision to run with, and the cosines of bf16 to f32 where this CPU supports bf16."""
     if config.precision == "f32" or not has_bf16():
         return {"precision": "f32"}
-    pictures = made_pictures(CHECKED, size)
+    pictures = synthetic_pictures(CHECKED, size)
     files = folder / GRAPH, folder / WEIGHTS
     wanted, found = (
-        Lanes(SavedGraph(*files, NO_DIGESTS, precision), size, CHECKED, 1)(pictures)
+        ImagePool(SavedGraph(*files, NO_DIGESTS, precision), size, CHECKED, 1)(pictures)
         for precision in ("f32", "bf16")
     )
     agreement = compare(wanted, found)
@@ -98,7 +99,7 @@ def _choose_precision(config: EncoderConfig, folder: Path, size: int) -> dict[st
 
 
 def copy_encoder(source: Path, folder: Path) -> dict[str, Any]:
-    """The exported tower of another bundle, file by file; returns its description."""
+    """Copy an exported tower from another bundle; returns the content of `encoder.json`."""
     description = read_json(source / DESCRIPTION)
     for name in description["files"]:
         with write_atomically(folder / name) as temporary:
@@ -114,13 +115,13 @@ def read_description(folder: Path) -> EncoderConfig:
 
 
 def read_identity(folder: Path) -> tuple[str, int]:
-    """Space and dimension of an exported encoder, without loading it."""
+    """Space and dimension of an exported encoder, read without loading the tower."""
     description = read_json(folder / DESCRIPTION)
     return str(description["space"]), int(description["dim"])
 
 
 def trained_on(folder: Path) -> str | None:
-    """The digest of the corpus that an exported tower was trained on, None if on none of ours."""
+    """Digest of the corpus that an exported tower was trained on; None if no run trained it."""
     digest = read_json(folder / DESCRIPTION).get("trained_on")
     return None if digest is None else str(digest)
 
@@ -128,15 +129,17 @@ def trained_on(folder: Path) -> str | None:
 def load_encoder(
     folder: Path, threads: int | None = None, towers: Executor | None = None
 ) -> BulkEncoder:
-    """The image encoder that `export_encoder` wrote; raises DamagedFileError if a file changed.
+    """Load the image encoder that `export_encoder` wrote.
 
-    `threads` limits OpenVINO, which takes every core otherwise. `towers` get the tower ready for
-    single pictures while the caller loads something else.
+    `threads` limits the threads of OpenVINO, which otherwise uses all cores. `towers` is an
+    executor that compiles the tower for single pictures while the caller goes on.
+    Raises DamagedFileError where a file is missing or differs from its digest, SpaceMismatchError
+    where torch now loads other weights.
     """
     description = read_json(folder / DESCRIPTION)
     for name, digest in description["files"].items():
         path = folder / name
-        if not path.is_file() or remembered_digest(path) != digest:
+        if not path.is_file() or cached_digest(path) != digest:
             raise DamagedFileError(
                 f"{path} is missing or not what was written; rebuild it with `unprompt build "
                 "--stage encoder` or fetch the bundle again"

@@ -1,4 +1,4 @@
-"""An exported tower at work, without torch: pictures -> unit vectors (n, d) float32."""
+"""The encoder of an exported tower: pictures -> unit vectors (n, d) float32, without torch."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
@@ -15,15 +15,18 @@ from unprompt.index.base.settings import read_settings
 from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.runtime.compiled import Network, SavedGraph, compile_graph
-from unprompt.index.runtime.infer_pool import BATCH, Lanes, precision_here
+from unprompt.index.runtime.infer_pool import BATCH, ImagePool, precision_here
 from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS
-from unprompt.index.runtime.self_check import check_lanes
+from unprompt.index.runtime.self_check import check_batched
 
-FEW = 4  # pictures: fewer are faster one by one, all cores on each
+BATCHED_FROM = 4  # pictures; fewer are faster one by one, with all cores on each
 
 
 class OpenVinoEncoder:
-    """One picture at a time for a query, a batch a core for bulk work, each compiled on demand."""
+    """Encodes single pictures on all cores, and batches with one core per batch.
+
+    Either network is compiled when it is first needed. Threads may share an encoder.
+    """
 
     def __init__(self, folder: Path, description: dict[str, Any], threads: int | None = None):
         self.space: str = description["space"]
@@ -31,7 +34,7 @@ class OpenVinoEncoder:
         config = read_settings(EncoderConfig, description["config"], str(folder))
         self.preprocess = read_settings(Preprocess, description["preprocess"], str(folder))
         self.batch_size = config.batch_size or description.get("batch_size", BATCH)
-        self.lanes = threads or own_cores()
+        self.streams = threads or own_cores()
         precision = precision_here(description.get("precision", config.precision))
         files = folder / GRAPH, folder / WEIGHTS
         self._saved = SavedGraph(*files, description["files"], precision, threads)
@@ -41,31 +44,31 @@ class OpenVinoEncoder:
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images -> unit vectors (n, d) float32."""
-        if len(images) < FEW:
+        if len(images) < BATCHED_FROM:
             blocks = [self._encode_one(self.preprocess([image])) for image in images]
         else:
             starts = range(0, len(images), self.batch_size)
-            with ThreadPoolExecutor(self.lanes) as pool:
+            with ThreadPoolExecutor(self.streams) as pool:
                 blocks = list(pool.map(partial(self._encode_batch, images), starts))
         return np.concatenate([np.zeros((0, self.dim), dtype=np.float32), *blocks])
 
     def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels (n, s, s, 3) uint8, n at most `batch_size` -> unit vectors (n, d) float32."""
         with self._compiling:
-            lanes = self._lanes
-        return lanes(pixels)
+            pool = self._pool
+        return pool(pixels)
 
     def prepare(self, pool: Executor) -> None:
-        """Begin to be ready for single pictures, in another thread."""
+        """Compile the network for single pictures in a thread of `pool`."""
         self._ready = pool.submit(self._compile)
 
     def release(self) -> None:
-        """Free what single pictures need; it is made again when it is needed."""
+        """Free the network for single pictures; the next single picture compiles it again."""
         self._single = None
 
     def _encode_one(self, pixels: np.ndarray) -> np.ndarray:
         if self._ready is not None:
-            wait([self._ready])  # what it raises, `_compile` raises again
+            wait([self._ready])  # `_compile` raises its error again
             self._ready = None
         return self._compile()(pixels)[0]
 
@@ -80,8 +83,8 @@ class OpenVinoEncoder:
         return self.encode_pixels(self.preprocess(images[start : start + self.batch_size]))
 
     @cached_property
-    def _lanes(self) -> Lanes:
+    def _pool(self) -> ImagePool:
         size = self.preprocess.image_size
-        lanes = Lanes(self._saved, size, self.batch_size, self.lanes)
-        check_lanes(self._encode_one, lanes, size, self.batch_size)
-        return lanes
+        pool = ImagePool(self._saved, size, self.batch_size, self.streams)
+        check_batched(self._encode_one, pool, size, self.batch_size)
+        return pool

@@ -1,8 +1,8 @@
-"""The one file that knows simplejpeg: a picture file's bytes -> uint8 pixels (s, s, 3) of a tower.
+"""The content of a picture file -> the pixels (s, s, 3) uint8 that a tower takes, fast.
 
-For bulk work: at less than half the CPU time of `open_picture` and `Preprocess`, and at most one
-grey level from them. libjpeg decodes without Pillow's copies; torch resizes bytes by SIMD with
-Pillow's own filter. Where either is not installed Pillow does all of it.
+For bulk work. It takes less than half the CPU time of `open_picture` and `Preprocess` and differs
+from them by at most one grey level: simplejpeg decodes, torch resizes with Pillow's filter. Where
+either is not installed, Pillow does its part. No other file imports simplejpeg.
 """
 
 import importlib
@@ -15,13 +15,13 @@ from unprompt.index.encoders.preprocess import Preprocess, is_strip
 from unprompt.index.images.pictures import DEFAULT_LIMITS, PictureLimits, open_picture
 
 JPEG = b"\xff\xd8"
-EXIF = b"Exif\x00\x00"  # may turn the picture: left to Pillow
-HEAD = 65536  # bytes in which EXIF begins
-PLAIN = ("YCbCr", "Gray")  # colour spaces that both decoders read alike
+EXIF = b"Exif\x00\x00"  # may hold a rotation, which Pillow applies
+HEAD = 65536  # bytes at the start of a file that are searched for EXIF
+PLAIN = ("YCbCr", "Gray")  # color spaces that both decoders read alike
 
 
 class PixelReader:
-    """Reads pictures for one tower; threads may share it."""
+    """Reads picture files for one tower. Threads may share it."""
 
     def __init__(self, preprocess: Preprocess, limit: PictureLimits = DEFAULT_LIMITS):
         self._preprocess = preprocess
@@ -30,7 +30,7 @@ class PixelReader:
         self._jpeg = _find("simplejpeg")
 
     def __call__(self, content: bytes, name: str) -> np.ndarray:
-        """File content -> (s, s, 3) uint8; raises UnreadableImageError as `open_picture` does."""
+        """File content -> pixels (s, s, 3) uint8; raises UnreadableImageError as `open_picture`."""
         array = self._decode_jpeg(content)
         if array is None:
             picture = open_picture(content, name, self._limit)
@@ -40,14 +40,14 @@ class PixelReader:
         return self._resize(array)
 
     def _decode_jpeg(self, content: bytes) -> np.ndarray | None:
-        """(h, w, 3) uint8, None for what is left to Pillow: all else, and what seems damaged."""
+        """Pixels (h, w, 3) uint8 of a plain JPEG; None for other files, which Pillow reads."""
         if self._jpeg is None or not content.startswith(JPEG) or EXIF in content[:HEAD]:
             return None
         if len(content) > self._limit.max_bytes:
             return None
         try:
-            height, width, colours, _ = self._jpeg.decode_jpeg_header(content)
-            if colours not in PLAIN or height * width > self._limit.max_pixels:
+            height, width, colors, _ = self._jpeg.decode_jpeg_header(content)
+            if colors not in PLAIN or height * width > self._limit.max_pixels:
                 return None
             array: np.ndarray = self._jpeg.decode_jpeg(content)
         except ValueError:
@@ -69,7 +69,7 @@ class PixelReader:
     def _interpolate(self, array: np.ndarray, wanted: tuple[int, int]) -> np.ndarray:
         torch: Any = self._torch
         if not array.flags.writeable:
-            array = array.copy()  # of Pillow's memory, which torch would warn about
+            array = array.copy()  # torch warns about read-only memory of Pillow
         planes = torch.from_numpy(array)[None].permute(0, 3, 1, 2)
         resized = torch.nn.functional.interpolate(
             planes,

@@ -1,8 +1,8 @@
 """Exported towers in the user's cache folder: settings of a tower -> the files of its export.
 
-Only towers whose weights an installed package carries are kept. A cached export is found by a name
-that holds all that decides its bytes: settings, weights, code, libraries and processor. Its content
-has a checksum, so that a damaged one counts as missing and the tower is exported again.
+Only towers whose weights an installed package carries are cached. The name of an entry is a digest
+of all that decides its bytes: settings, weights, code, libraries and processor. An entry has a
+checksum: a damaged one counts as missing, and the tower is exported again.
 """
 
 import importlib.metadata
@@ -15,22 +15,22 @@ from unprompt.index.base.errors import MissingDependencyError
 from unprompt.index.base.settings import write_settings
 from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.prompt_encoders.minilm import minilm_folder, prompt_space
-from unprompt.index.runtime.cache import keep, read_kept, remembered_digest
+from unprompt.index.runtime.cache import cached_digest, read_cached, write_cached
 from unprompt.index.runtime.compiled import processor
 from unprompt.index.towers.offline_towers import OFFLINE_TOWERS, weights_file
 
-PREFIX, MOST_TOWERS = "tower-", 8
+PREFIX, MAX_TOWERS = "tower-", 8
 LIBRARIES = ("open_clip_torch", "openvino", "timm", "torch", "transformers")
-CODE = ("encoders", "exported", "runtime", "towers")  # folders of `index` that make an export
+CODE = ("encoders", "exported", "runtime", "towers")  # folders of `index` that decide an export
 
 
 def cache_name(config: EncoderConfig) -> str | None:
-    """The name of a tower's export in the cache; None for a tower that is not to be kept."""
+    """The name of a tower's cache entry; None for a tower that is not cached."""
     if config.model not in OFFLINE_TOWERS or config.runtime != "openvino":
         return None
     try:
         weights = [
-            remembered_digest(weights_file(config.model)),
+            cached_digest(weights_file(config.model)),
             prompt_space(str(minilm_folder())),
         ]
         libraries = [importlib.metadata.version(name) for name in LIBRARIES]
@@ -41,8 +41,8 @@ def cache_name(config: EncoderConfig) -> str | None:
 
 
 def read_tower(name: str, folder: Path) -> bool:
-    """Write the files of a cached export into `folder`; False where there is no whole one."""
-    content = read_kept(name)
+    """Write the files of a cache entry into `folder`; False where no undamaged entry exists."""
+    content = read_cached(name)
     if content is None:
         return False
     with zipfile.ZipFile(io.BytesIO(content.tobytes())) as archive:
@@ -52,17 +52,17 @@ def read_tower(name: str, folder: Path) -> bool:
     return True
 
 
-def keep_tower(name: str, folder: Path, files: list[str]) -> None:
-    """Cache an export; `read_tower` writes its files in the given order."""
+def write_tower(name: str, folder: Path, files: list[str]) -> None:
+    """Cache `files` of an exported tower; `read_tower` writes them in the same order."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:  # not compressed: weights hardly shrink
+    with zipfile.ZipFile(buffer, "w") as archive:  # not compressed: weights hardly get smaller
         for file in files:
             archive.write(folder / file, file)
-    keep(name, buffer.getvalue(), PREFIX, MOST_TOWERS)
+    write_cached(name, buffer.getvalue(), PREFIX, MAX_TOWERS)
 
 
 def _digest_code() -> str:
-    """sha256 over the code that makes an export: a changed exporter makes towers again."""
+    """sha256 of the code that decides an export: a changed exporter invalidates all entries."""
     index = Path(__file__).parents[1]
     paths = sorted(path for folder in CODE for path in (index / folder).rglob("*.py"))
     return digest_bytes(b"".join(path.read_bytes() for path in paths))

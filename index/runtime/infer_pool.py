@@ -1,7 +1,7 @@
-"""A saved graph for bulk work: pixels (b, s, s, 3) -> vectors, a batch a core, all at once.
+"""A saved graph for bulk work: pixels (b, s, s, 3) -> vectors (b, d), one core per batch.
 
-Each lane is one core with a request of its own. A core that decodes pictures and then runs the
-tower on them never waits for another, and one core a batch loses nothing to synchronisation.
+Every stream of the network is one core with its own inference request. A core that decodes the
+pictures of a batch and runs the tower on them waits for no other core.
 """
 
 from queue import SimpleQueue
@@ -9,57 +9,58 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.runtime.compiled import SavedGraph, load_core, read_graph, widen_weights
+from unprompt.index.runtime.compiled import SavedGraph, dequantize_weights, load_core, read_graph
 
-BATCH = 16  # more fall out of the caches, fewer leave the matrix units idle
-CONVOLVED_BATCH = 8  # of a network of convolutions, which has few weights for its activations
+BATCH = 16  # larger batches exceed the caches, smaller ones leave matrix units idle
+CONVOLUTIONAL_BATCH = 8  # of convolutional networks, whose activations are large
 
 
-class Lanes:
-    """The compiled graph; a thread that calls gets a lane, and waits while all are taken."""
+class ImagePool:
+    """A compiled graph over pixels. Threads share it: each call takes a free stream or waits."""
 
-    def __init__(self, saved: SavedGraph, image_size: int, batch: int, lanes: int):
+    def __init__(self, saved: SavedGraph, image_size: int, batch: int, streams: int):
         graph = read_graph(saved)
         graph.reshape([batch, image_size, image_size, 3])  # fixed shapes run fastest
-        self._requests = Requests(compile_lanes(graph, saved.precision, lanes), lanes)
+        self._requests = Requests(compile_streams(graph, saved.precision, streams), streams)
         self._batch = batch
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """At most a batch of pixels (n, s, s, 3) uint8 -> (n, d) float32.
+        """Pixels (n, s, s, 3) uint8, n at most the batch size -> vectors (n, d) float32.
 
-        A smaller batch is filled up, so that a picture's last bits depend on its place alone.
+        A smaller batch is padded, so that the bits of a vector do not depend on n.
         """
-        return self._requests(fill_up(pixels, self._batch))[: len(pixels)]
+        return self._requests(pad_batch(pixels, self._batch))[: len(pixels)]
 
 
-def fill_up(pixels: np.ndarray, batch: int) -> np.ndarray:
-    """Pixels (n, s, s, 3) -> (batch, s, s, 3), the last picture as often as it takes."""
+def pad_batch(pixels: np.ndarray, batch: int) -> np.ndarray:
+    """Pixels (n, s, s, 3) -> (batch, s, s, 3), padded with copies of the last picture."""
     missing = batch - len(pixels)
     if missing:
         pixels = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
     return np.ascontiguousarray(pixels)
 
 
-class TextLanes:
-    """A saved graph over words and their mask; a thread that calls gets a lane."""
+class TextPool:
+    """A compiled graph over token embeddings and their mask. Threads share it as ImagePool."""
 
-    def __init__(self, saved: SavedGraph, lanes: int):
-        self._requests = Requests(compile_lanes(read_graph(saved), saved.precision, lanes), lanes)
+    def __init__(self, saved: SavedGraph, streams: int):
+        compiled = compile_streams(read_graph(saved), saved.precision, streams)
+        self._requests = Requests(compiled, streams)
 
     def __call__(self, words: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Words (n, t, d) float32 and mask (n, t) int64 -> (n, d) float32."""
+        """Embeddings (n, t, d) float32 and mask (n, t) int64 -> vectors (n, d) float32."""
         return self._requests(words, mask)
 
 
 class Requests:
-    """A compiled network with one output, and a request for each lane.
+    """The inference requests of a compiled network with one output, one per stream.
 
-    They are made at once: OpenVINO makes none while another one runs.
+    All are created at the start, because OpenVINO creates none while another one runs.
     """
 
-    def __init__(self, compiled: Any, lanes: int):
+    def __init__(self, compiled: Any, streams: int):
         self._free: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(lanes):
+        for _ in range(streams):
             self._free.put(compiled.create_infer_request())
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
@@ -71,23 +72,23 @@ class Requests:
             self._free.put(request)
 
 
-def compile_lanes(graph: Any, precision: str, lanes: int) -> Any:
-    """A graph that so many cores run at the same time, each on inputs of its own."""
-    widen_weights(graph)
+def compile_streams(graph: Any, precision: str, streams: int) -> Any:
+    """Compile a graph that `streams` cores run at the same time, each on its own inputs."""
+    dequantize_weights(graph)
     hints = {
         "INFERENCE_PRECISION_HINT": precision,
-        "NUM_STREAMS": lanes,
-        "INFERENCE_NUM_THREADS": lanes,
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": streams,
         "ENABLE_CPU_PINNING": False,  # several processes would pin themselves to the same cores
     }
     return load_core().compile_model(graph, "CPU", hints)
 
 
 def has_bf16() -> bool:
-    """Whether this CPU multiplies in bfloat16; where it does not, nothing is gained by it."""
+    """Whether this CPU multiplies in bfloat16; on others bf16 is slower than f32."""
     return "BF16" in load_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def precision_here(chosen: str) -> str:
-    """bf16 was chosen where a graph was written; elsewhere it would only be slow."""
+    """The precision to run a graph with: bf16 only where it was chosen and this CPU has it."""
     return "bf16" if chosen == "bf16" and has_bf16() else "f32"

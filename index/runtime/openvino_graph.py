@@ -1,10 +1,9 @@
-"""The file that knows OpenVINO best: a torch module -> a graph on disk -> a function that runs.
+"""A torch module -> an OpenVINO graph on disk, or a function that runs it now.
 
-What a query needs of OpenVINO, without the converter, is in compiled.py.
-
-Graphs take uint8 pixels (n, s, s, 3). Weights are kept as float16, or as int8 with a scale an
-output channel, in convolutions one for 64 of its weights: little more than half the size, at a mean
-cosine of 0.9994 to the vectors before (the starter's frozen tower).
+Image graphs take pixels (n, s, s, 3) uint8. Weights are stored as float16, or as int8 with one
+scale per output channel (per 64 weights in convolutions). int8 takes little more than half the
+size; the vectors of the starter's frozen tower keep a mean cosine of 0.9994. compiled.py runs
+graphs without the converter.
 """
 
 import importlib
@@ -24,21 +23,21 @@ from unprompt.index.runtime.compiled import (
     load_core,
     load_openvino,
 )
-from unprompt.index.runtime.infer_pool import BATCH, CONVOLVED_BATCH, fill_up
+from unprompt.index.runtime.infer_pool import BATCH, CONVOLUTIONAL_BATCH, pad_batch
 
 GRAPH, WEIGHTS = "tower.xml", "tower.bin"
-SMALLEST_COMPRESSED = 16_384  # numbers; what the small first layers lose, all later ones inherit
-GROUP = 64  # weights of a convolution under one scale, at most
-MANY = 5  # convolutions: a transformer has one, for its patches
+MIN_QUANTIZED = 16_384  # numbers; errors of the small first layers spread to all later ones
+GROUP = 64  # weights of a convolution per scale, at most
+MIN_CONVOLUTIONS = 5  # of a convolutional network; a transformer has one, for its patches
 Storage = Literal["f16", "int8"]
 
 
 def compile_module(
     module: Any, image_size: int, batch: int = 8
 ) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """A torch module over uint8 pixels (n, s, s, 3) as a function that OpenVINO runs on the CPU.
+    """A torch module over pixels (n, s, s, 3) uint8 -> a function that OpenVINO runs in f32.
 
-    Several times as fast as torch's own convolutions there; f32, one array for each output.
+    It returns one array per output, several times faster than torch's convolutions on a CPU.
     """
     graph = _convert(module, image_size)
     graph.reshape([batch, image_size, image_size, 3])  # fixed shapes run fastest
@@ -49,7 +48,7 @@ def compile_module(
         blocks: list[list[np.ndarray]] = [[] for _ in outputs]
         for start in range(0, len(pixels), batch):
             part = pixels[start : start + batch]
-            found = compiled(fill_up(part, batch))
+            found = compiled(pad_batch(part, batch))
             for number in outputs:
                 blocks[number].append(np.array(found[number][: len(part)]))
         return [np.concatenate(block) for block in blocks]
@@ -58,21 +57,22 @@ def compile_module(
 
 
 def save_module(module: Any, image_size: int, folder: Path, storage: Storage) -> int:
-    """Write a torch module over uint8 pixels as `tower.xml` and `tower.bin`.
+    """Write a torch module over pixels (n, s, s, 3) uint8 as `tower.xml` and `tower.bin`.
 
-    Returns how many pictures in a batch suit a core.
+    Returns the batch size that suits one core.
     """
     graph = _convert(module, image_size)
     save_graph(graph, folder, storage)
     kinds = [operation.get_type_name() for operation in graph.get_ordered_ops()]
-    return BATCH if sum(kind in CONVOLUTIONS for kind in kinds) < MANY else CONVOLVED_BATCH
+    convolutions = sum(kind in CONVOLUTIONS for kind in kinds)
+    return BATCH if convolutions < MIN_CONVOLUTIONS else CONVOLUTIONAL_BATCH
 
 
 def save_graph(graph: Any, folder: Path, storage: Storage) -> None:
-    """Write a graph; the same graph gives the same bytes. Raises UnpromptError on a full disk."""
+    """Write a graph; equal graphs give equal bytes. Raises UnpromptError on a full disk."""
     if storage == "int8":
-        compress_weights(graph)
-    # OpenVINO numbers names through the life of a process; the same tower gives the same bytes
+        quantize_weights(graph)
+    # OpenVINO numbers its names per process: stable names keep the bytes equal
     graph.set_friendly_name("tower")
     for place, operation in enumerate(graph.get_ordered_ops()):
         operation.set_friendly_name(f"{operation.get_type_name()}_{place}")
@@ -93,7 +93,7 @@ def save_graph(graph: Any, folder: Path, storage: Storage) -> None:
 
 
 def save_text_module(module: Any, dim: int, folder: Path, storage: Storage) -> None:
-    """Write a torch module over words (n, t, dim) and mask (n, t) int64 as a tower's files."""
+    """Write a torch module over embeddings (n, t, dim) and mask (n, t) int64 as a graph."""
     torch = importlib.import_module("torch")
     words, mask = torch.zeros((2, 8, dim)), torch.ones((2, 8), dtype=torch.int64)
     with torch.inference_mode(), without_load_reports():
@@ -103,18 +103,18 @@ def save_text_module(module: Any, dim: int, folder: Path, storage: Storage) -> N
 
 
 class TextGraph:
-    """A saved graph over words and their mask."""
+    """A saved graph over token embeddings and their mask, for single queries."""
 
     def __init__(self, saved: SavedGraph):
         self._network = compile_graph(saved, None)
 
     def __call__(self, words: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Words (n, t, d) float32 and mask (n, t) int64 -> (n, d) float32."""
+        """Embeddings (n, t, d) float32 and mask (n, t) int64 -> vectors (n, d) float32."""
         return self._network(words, mask)[0]
 
 
-def compress_weights(graph: Any) -> int:
-    """Store the large weights as int8 with scales; returns how many were changed."""
+def quantize_weights(graph: Any) -> int:
+    """Replace the large weights of a graph by int8 with scales; returns their number."""
     changed = 0
     for operation in graph.get_ordered_ops():
         if operation.get_type_name() == "Constant" and _is_weight(operation):
@@ -129,7 +129,7 @@ def _is_weight(constant: Any) -> bool:
     return (
         constant.get_element_type() in kinds
         and len(shape) >= 2
-        and int(np.prod(shape)) >= SMALLEST_COMPRESSED
+        and int(np.prod(shape)) >= MIN_QUANTIZED
     )
 
 
@@ -137,7 +137,7 @@ def _compress(constant: Any) -> None:
     from openvino import opset13
 
     users = list(constant.output(0).get_target_inputs())
-    if users[0].get_node().get_type_name() == "Convert":  # of float16 that was stored before
+    if users[0].get_node().get_type_name() == "Convert":  # of weights that are stored as float16
         users = list(users[0].get_node().output(0).get_target_inputs())
     values = np.array(constant.get_data(), dtype=np.float32)
     reader = users[0].get_node()
@@ -155,7 +155,7 @@ def _compress(constant: Any) -> None:
 
 
 def _in_groups(values: np.ndarray) -> np.ndarray:
-    """Weights (outputs, ...) as (outputs, groups, size), the size as near to GROUP as divides."""
+    """Weights (outputs, ...) -> (outputs, groups, size), size the largest divisor up to GROUP."""
     width = values[0].size
     size = max(size for size in range(1, GROUP + 1) if width % size == 0)
     return values.reshape(len(values), -1, size)

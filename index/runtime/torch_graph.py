@@ -1,6 +1,6 @@
-"""A tower's torch graph as it runs: rounded to bf16, compiled, and still the one of fp32.
+"""A tower's torch graph -> a faster graph of the same vectors: rounded to bf16, compiled.
 
-Pixels (n, s, s, 3) uint8 -> unit vectors (n, d).
+Graphs take pixels (n, s, s, 3) uint8 and give unit vectors (n, d).
 """
 
 import importlib
@@ -11,16 +11,17 @@ import numpy as np
 
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import EncoderConfig
-from unprompt.index.runtime.self_check import CHECKED, FLOOR, compare, made_pictures
+from unprompt.index.runtime.self_check import CHECKED, FLOOR, compare, synthetic_pictures
 
-SLACK = 5e-4  # of cosine, which other sums of bf16 may lose
+SLACK = 5e-4  # of cosine, for sums of bf16 in another order
 
 
 def fast_graph(graph_in: Callable[[str], Any], config: EncoderConfig, size: int, batch: int) -> Any:
-    """What `graph_in` makes of a dtype's name, in the form that `config` asks for.
+    """The graph that runs fastest with the settings `config`; `graph_in` makes it for a dtype.
 
-    bf16 is taken on request, and on a GPU where it keeps the vectors; on a CPU the runtime openvino
-    is the fast one. Compiled graphs take whole batches. Raises ConfigError where compiling fails.
+    bf16 is used on request, and on a GPU where it keeps the vectors; on a CPU the runtime openvino
+    is faster. Compiled graphs take whole batches. Raises ConfigError where compiling fails or
+    changes the vectors.
     """
     torch = importlib.import_module("torch")
     exact = graph_in("float32")
@@ -36,7 +37,7 @@ def fast_graph(graph_in: Callable[[str], Any], config: EncoderConfig, size: int,
 
 
 def _compiled(graph: Any, exact: Any, size: int, batch: int) -> Any:
-    """Compiled for whole batches, which takes a minute or so; as near to fp32 as before."""
+    """Compile for whole batches, about a minute; raises ConfigError if it moves the vectors."""
     torch = importlib.import_module("torch")
     floor = FLOOR if graph is exact else _agreement(exact, graph, size, batch) - SLACK
     compiled = torch.compile(graph, dynamic=False)
@@ -57,9 +58,9 @@ def _compiled(graph: Any, exact: Any, size: int, batch: int) -> Any:
 
 
 def _agreement(one: Any, other: Any, size: int, batch: int) -> float:
-    """Mean cosine of the vectors of a batch of made pictures."""
+    """Mean cosine between the vectors of two graphs over a batch of synthetic pictures."""
     torch = importlib.import_module("torch")
-    pictures = made_pictures(min(batch, CHECKED), size)
+    pictures = synthetic_pictures(min(batch, CHECKED), size)
     pictures = np.resize(pictures, (batch, *pictures.shape[1:]))
     device = next(one.parameters()).device
     with torch.inference_mode():

@@ -23,7 +23,7 @@ from unprompt.index.base.settings import write_settings
 from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.prompt_encoders.minilm import INSTALL
-from unprompt.index.runtime.infer_pool import fill_up
+from unprompt.index.runtime.infer_pool import pad_batch
 from unprompt.index.runtime.torch_graph import fast_graph
 from unprompt.index.towers.features import OUTPUT_FORMS
 from unprompt.index.towers.image_graph import build_image_graph
@@ -56,7 +56,7 @@ class Clip:
         self.device = next(model.parameters()).device
         on_gpu = self.device.type == "cuda"
         self.batch_size = config.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
-        self.lanes = own_cores()  # threads that decode; the tower runs one batch at a time
+        self.streams = own_cores()  # threads that decode; the tower runs one batch at a time
         self._one_batch = Lock()
         self.dim = self._measure_dim()
         self.space = digest_json(
@@ -86,7 +86,7 @@ class Clip:
         """Pixels (n, s, s, 3) uint8 -> unit vectors (n, d) float32."""
         torch, count = importlib.import_module("torch"), len(pixels)
         if self.config.compile:
-            pixels = fill_up(pixels, self.batch_size)
+            pixels = pad_batch(pixels, self.batch_size)
         with self._one_batch, torch.inference_mode():
             vectors = self._fast_graph(torch.from_numpy(pixels).to(self.device))
             found: np.ndarray = vectors.float().cpu().numpy()

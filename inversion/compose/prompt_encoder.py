@@ -21,7 +21,7 @@ def load_matching_encoder(
     Returns None if there is no encoder, or if another encoder made the targets.
     """
     from unprompt.index.prompt_encoders.target_encoder import (
-        load_prompt_runtime,
+        load_query_prompt_encoder,
         open_prompt_encoder,
     )
 
@@ -30,7 +30,7 @@ def load_matching_encoder(
         if carried is not None and carried.is_dir():
             encoder = open_prompt_encoder(carried, threads)
         else:
-            encoder = load_prompt_runtime(threads)
+            encoder = load_query_prompt_encoder(threads)
     except MissingDependencyError:
         return None
     if encoder.space != target_space:

@@ -161,7 +161,7 @@ def _time_embedding(tower: EncoderConfig, folder: Path, shards: Path, repeats: i
 def bench_prompts(bench: Bench) -> Iterator[Rate]:
     """all-MiniLM-L6-v2 as the stage corpus runs it, and in OpenVINO as a query runs it."""
     from unprompt.index.engines.devices import load_target_encoder
-    from unprompt.index.prompt_encoders.target_encoder import load_prompt_runtime
+    from unprompt.index.prompt_encoders.target_encoder import load_query_prompt_encoder
 
     prompts = bench.prompts
 
@@ -171,7 +171,7 @@ def bench_prompts(bench: Bench) -> Iterator[Rate]:
 
     yield bench.rate(Item("prompts", ENCODER), time_encoding(load_target_encoder()))
     in_openvino = Item("prompts", f"{ENCODER} in OpenVINO")
-    yield bench.rate(in_openvino, time_encoding(load_prompt_runtime()), bench.machine.cores)
+    yield bench.rate(in_openvino, time_encoding(load_query_prompt_encoder()), bench.machine.cores)
 
 
 def bench_search(bench: Bench) -> Iterator[Rate]:

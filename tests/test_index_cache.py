@@ -15,9 +15,15 @@ from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.exported import tower_cache
 from unprompt.index.exported.export import OpenVinoEncoder, export_encoder, load_encoder
 from unprompt.index.exported.tower_cache import cache_name
-from unprompt.index.prompt_encoders.word_vectors import WordVectors, save_words
-from unprompt.index.runtime.cache import can_keep, keep, let_go, read_kept, remembered_digest
-from unprompt.index.runtime.compiled import KEPT
+from unprompt.index.prompt_encoders.token_embeddings import TokenEmbeddings, save_token_embeddings
+from unprompt.index.runtime.cache import (
+    cached_digest,
+    drop_pages,
+    is_writable,
+    read_cached,
+    write_cached,
+)
+from unprompt.index.runtime.compiled import NETWORK_PREFIX
 from unprompt.index.runtime.openvino_graph import Storage
 from unprompt.index.towers import clip
 
@@ -32,29 +38,29 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_content_comes_back_and_only_the_latest_stay(cache: Path) -> None:
     content = bytes(range(256)) * 50
     for number in range(4):
-        keep(f"thing-{number}", content, "thing-", 2)
+        write_cached(f"thing-{number}", content, "thing-", 2)
         os.utime(cache / f"thing-{number}", (number, number))
-    keep("other", b"x", "other", 1)
-    found = read_kept("thing-3")
+    write_cached("other", b"x", "other", 1)
+    found = read_cached("thing-3")
     assert found is not None and found.tobytes() == content
     assert sorted(path.name for path in cache.iterdir()) == ["other", "thing-2", "thing-3"]
 
 
 def test_content_that_was_let_go_is_read_again(cache: Path) -> None:
     content = np.random.default_rng(0).bytes(300_000)
-    keep("thing", content, "thing", 1)
-    found = read_kept("thing")
+    write_cached("thing", content, "thing", 1)
+    found = read_cached("thing")
     assert found is not None and found.tobytes() == content
-    let_go(found)
+    drop_pages(found)
     assert found.tobytes() == content
     found[:9] = 0  # a copy of this process
     assert (cache / "thing").read_bytes()[:9] == content[:9]
-    let_go(np.zeros(4, np.uint8))
+    drop_pages(np.zeros(4, np.uint8))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "longer", "empty", "gone"])
 def test_damaged_content_is_none(cache: Path, damage: str) -> None:
-    keep("thing", bytes(5000), "thing", 1)
+    write_cached("thing", bytes(5000), "thing", 1)
     path = cache / "thing"
     whole = path.read_bytes()
     changed = {
@@ -66,23 +72,23 @@ def test_damaged_content_is_none(cache: Path, damage: str) -> None:
     path.unlink()
     if damage in changed:
         path.write_bytes(changed[damage])
-    assert read_kept("thing") is None
+    assert read_cached("thing") is None
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    keep("thing", b"content", "thing", 1)
-    assert read_kept("thing") is None and not can_keep()
+    write_cached("thing", b"content", "thing", 1)
+    assert read_cached("thing") is None and not is_writable()
     (tmp_path / "weights").write_bytes(b"1")
-    assert remembered_digest(tmp_path / "weights") == digest_file(tmp_path / "weights")
+    assert cached_digest(tmp_path / "weights") == digest_file(tmp_path / "weights")
 
 
 def test_a_remembered_digest_follows_the_file(cache: Path, tmp_path: Path) -> None:
     path = tmp_path / "weights"
     for content in (b"one", b"two"):
         path.write_bytes(content)
-        assert remembered_digest(path) == remembered_digest(path) == digest_file(path)
+        assert cached_digest(path) == cached_digest(path) == digest_file(path)
     assert len(list(cache.iterdir())) == 2
 
 
@@ -93,11 +99,11 @@ def test_a_kept_network_answers_as_the_compiled_one_or_is_made_again(
     picture = Image.linear_gradient("L").convert("RGB")
     folder = tiny_run / "bundle" / "encoder"
     compiled = load_encoder(folder).encode([picture])
-    [kept] = cache.glob(f"{KEPT}*")
+    [kept] = cache.glob(f"{NETWORK_PREFIX}*")
     if damage == "cut":
         kept.write_bytes(kept.read_bytes()[:1000])
     if damage == "nonsense":  # whole, but no network
-        keep(kept.name, b"nonsense" * 1000, KEPT, 9)
+        write_cached(kept.name, b"nonsense" * 1000, NETWORK_PREFIX, 9)
     if damage == "unwritable":
         monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
     encoder = load_encoder(folder)
@@ -111,9 +117,9 @@ def test_a_kept_network_answers_as_the_compiled_one_or_is_made_again(
 @pytest.mark.parametrize(("storage", "apart"), [("f16", 0.002), ("int8", 0.02)])
 def test_words_are_read_one_by_one(tmp_path: Path, storage: Storage, apart: float) -> None:
     table = np.random.default_rng(0).normal(size=(50, 8))
-    save_words(tmp_path, table, storage)
+    save_token_embeddings(tmp_path, table, storage)
     ids = np.array([[3, 49, 0], [0, 3, 3]])
-    found = WordVectors(tmp_path)(ids)
+    found = TokenEmbeddings(tmp_path)(ids)
     assert found.dtype == np.float32 and found.shape == (2, 3, 8)
     assert 0 < np.abs(found - table[ids]).max() < apart
     np.testing.assert_array_equal(found[0, 0], found[1, 1])
@@ -150,7 +156,7 @@ def test_the_name_of_a_cached_tower_holds_all_that_decides_it(
     name = cache_name(SMALL)
     assert name is not None and name == cache_name(SMALL)
     changed: dict[str, Callable[..., object]] = {
-        "remembered_digest": lambda path: "other weights",
+        "cached_digest": lambda path: "other weights",
         "prompt_space": lambda folder: "another text tower",
         "_digest_code": lambda: "another exporter",
         "processor": lambda: ["another processor"],

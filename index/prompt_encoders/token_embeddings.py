@@ -1,7 +1,7 @@
-"""The words' own vectors of the prompt encoder, in files of which a query reads a few rows.
+"""The table of token embeddings of the prompt encoder, on disk: a query reads a few rows.
 
-FOLDER/words.npy    (w, d) float16, or int8
-FOLDER/scales.npy   (w, 1) float32, where they are int8
+FOLDER/words.npy    (tokens, d) float16 or int8
+FOLDER/scales.npy   (tokens, 1) float32, for int8
 """
 
 from pathlib import Path
@@ -16,8 +16,8 @@ WORDS, SCALES = "words.npy", "scales.npy"
 LARGEST = 127.0  # of int8
 
 
-def save_words(folder: Path, words: np.ndarray, storage: Storage) -> None:
-    """Write (w, d) vectors; int8 has a scale a word."""
+def save_token_embeddings(folder: Path, words: np.ndarray, storage: Storage) -> None:
+    """Write embeddings (tokens, d); int8 has one scale per token."""
     if storage == "f16":
         _save(folder / WORDS, words.astype(np.float16))
         return
@@ -26,10 +26,11 @@ def save_words(folder: Path, words: np.ndarray, storage: Storage) -> None:
     _save(folder / WORDS, np.round(words / scales).astype(np.int8))
 
 
-class WordVectors:
-    """What `save_words` wrote, read from the file word by word.
+class TokenEmbeddings:
+    """Embeddings of single tokens from the files of `save_token_embeddings`.
 
-    A memory map of it would bring sixteen pages into memory for each.
+    Rows are read from the file: a memory map would load sixteen pages per row. Threads may share
+    it.
     """
 
     def __init__(self, folder: Path):
@@ -42,7 +43,7 @@ class WordVectors:
         self._lock = Lock()
 
     def __call__(self, ids: np.ndarray) -> np.ndarray:
-        """Ids (n, t) -> (n, t, d) float32."""
+        """Token ids (n, t) -> embeddings (n, t, d) float32."""
         wanted, places = np.unique(ids, return_inverse=True)
         width, rows = self._dim * self._kind.itemsize, []
         with self._lock:

@@ -261,12 +261,11 @@ def test_an_output_that_cannot_be(
     assert found.code == 1 and f"cannot write {path}" in found.err
 
 
-def run_limited(arguments: list[object], limit_bytes: int | None) -> subprocess.CompletedProcess:
+def run_limited(arguments: list[object], limit_bytes: int) -> subprocess.CompletedProcess:
     """The command in a process whose files may not grow past a limit, as on a full disk."""
 
     def limit() -> None:
-        if limit_bytes is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 
     return subprocess.run(
         [sys.executable, "-B", "-m", "unprompt.ui.cli.main", *map(str, arguments)],
@@ -277,7 +276,7 @@ def run_limited(arguments: list[object], limit_bytes: int | None) -> subprocess.
     )
 
 
-def test_a_full_disk_and_the_same_command_again(bundle: Path, tmp_path: Path) -> None:
+def test_a_full_disk_and_the_same_command_again(cli: Cli, bundle: Path, tmp_path: Path) -> None:
     """The first part holds error messages and fits; the second holds answers and does not."""
     for place in range(PART):
         (tmp_path / f"{place:02d}.png").touch()
@@ -290,18 +289,18 @@ def test_a_full_disk_and_the_same_command_again(bundle: Path, tmp_path: Path) ->
     parts = output.with_name("out.parquet.parts")
     assert f"cannot write {parts / '00001.jsonl'}" in full.stderr and "free some" in full.stderr
     assert list(output.parent.rglob("*")) == [parts, parts / "00000.jsonl"]
-    again = run_limited(arguments, None)
-    assert f"going on after {PART} pictures" in again.stderr, again.stderr
+    again = cli(*arguments)
+    assert f"going on after {PART} pictures" in again.err, again.err
     table = pl.read_parquet(output)
     assert table["status"].to_list() == ["failed"] * PART + ["success"] * 26
     images = [Path(image).name for image in table["image"]]
     assert images == sorted(images) and len(set(images)) == PART + 26
-    assert again.returncode == 1 and os.listdir(output.parent) == ["out.parquet"]
+    assert again.code == 1 and os.listdir(output.parent) == ["out.parquet"]
 
 
 @pytest.mark.parametrize("stage,limit_bytes", [("index", 4000), ("index", 20_000), ("fit", 30_000)])
 def test_a_full_disk_while_building(
-    tiny_run: Path, tmp_path: Path, stage: str, limit_bytes: int
+    cli: Cli, tiny_run: Path, tmp_path: Path, stage: str, limit_bytes: int
 ) -> None:
     """FAISS, polars and safetensors each report a full disk in their own way."""
     run = tmp_path / "run"
@@ -312,8 +311,8 @@ def test_a_full_disk_while_building(
     assert full.returncode == 1 and "Traceback" not in full.stderr, full.stderr
     assert "cannot write" in full.stderr and "free some space" in full.stderr
     assert not list(run.rglob("*.tmp"))
-    again = run_limited(["build", "scenes-tiny", "-o", run], None)
-    assert again.returncode == 0, again.stderr
+    again = cli("build", "scenes-tiny", "-o", run)
+    assert again.code == 0, again.err
     assert {path: path.read_bytes() for path in whole} == whole
 
 

@@ -289,7 +289,7 @@ def test_a_tar_cut_anywhere_gives_what_is_whole_then_raises(tmp_path: Path) -> N
         path.write_bytes(content[:cut])
         found = []
         with pytest.raises(
-            DamagedFileError, match=r"00000\.tar .*unprompt build.*img2dataset delete"
+            DamagedFileError, match=r"00000\.tar .*unprompt build.*img2dataset, delete"
         ):
             for key, image in iterate_images(tmp_path, 0):
                 found.append((key, image))

@@ -58,7 +58,7 @@ ablation: $(STAMP)  ## Train every variant from three seeds (hours) and write do
 
 starter: $(STAMP)  ## Make the bundle that ships with the package again, from its fixed seed.
 	$(BIN)/unprompt build starter --stage corpus --stage images
-	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc_per_node 2 -m unprompt.ui.cli.main train head starter
+	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc_per_node 2 -m unprompt train head starter
 	$(BIN)/unprompt build starter
 	find inversion/starter -mindepth 1 ! -name __init__.py -delete
 	cp -r runs/starter/bundle/. inversion/starter/

@@ -59,8 +59,9 @@ class PromptIndex:
         self._gpu_scan: GpuScan | None = None
 
     @classmethod
-    def load(cls, folder: Path) -> "PromptIndex":
+    def load(cls, folder: Path | str) -> "PromptIndex":
         """Open the newest generation; raises DamagedFileError naming the file that is broken."""
+        folder = Path(folder)
         manifest = read_index_manifest(folder)
         while True:
             try:

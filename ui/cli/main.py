@@ -30,9 +30,8 @@ from unprompt.ui.cli.score import evaluate, tune
 from unprompt.ui.cli.sources import sources
 from unprompt.ui.cli.train import train_app
 
-GARBAGE = (
-    50_000  # new objects per collection: the 70,000 of the imports are scanned once, not 180 times
-)
+# New objects per garbage collection: the 70,000 of the imports are scanned once, not 180 times.
+GARBAGE = 50_000
 INTERRUPTED = 130  # exit code of typer for Ctrl-C
 EPILOG = "Every command has examples: unprompt COMMAND --help"
 

@@ -20,7 +20,7 @@ import polars as pl
 from unprompt.build.corpus.cleaning.clean_rows import Cleaner
 from unprompt.build.corpus.cleaning.clip_length import over_clip_tokens
 from unprompt.build.corpus.cleaning.config import PRESETS, CleanConfig
-from unprompt.build.corpus.sources.prompts import read_prompts
+from unprompt.build.corpus.sources.prompt_files import read_prompts
 from unprompt.build.scenes.grammar import sample_prompts
 
 ROUNDS = 3

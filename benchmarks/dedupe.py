@@ -30,12 +30,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unprompt.build.corpus.cleaning.inputs import PromptFiles
 from unprompt.build.corpus.dedupe import dedupe_by_words
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
 from unprompt.build.corpus.duplicates.cosine import drop_by_index
 from unprompt.build.corpus.duplicates.vectors import VectorFiles
-from unprompt.build.corpus.sources.prompts import read_prompts
+from unprompt.build.corpus.sources.prompt_files import PromptFiles, read_prompts
 from unprompt.build.scenes.grammar import sample_prompts
 
 ROWS_EACH = 25_000  # of a file

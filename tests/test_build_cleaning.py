@@ -14,10 +14,10 @@ from unprompt.build.corpus.cleaning.clean_rows import Cleaned, Cleaner, merge_ex
 from unprompt.build.corpus.cleaning.clean_shards import clean_shards, read_examples, sum_counts
 from unprompt.build.corpus.cleaning.clip_length import over_clip_tokens
 from unprompt.build.corpus.cleaning.config import CleanConfig
-from unprompt.build.corpus.cleaning.inputs import PromptFiles, read_nsfw
 from unprompt.build.corpus.cleaning.language import is_foreign, letter_shares
 from unprompt.build.corpus.cleaning.repeats import repeated_share
 from unprompt.build.corpus.config import CorpusConfig
+from unprompt.build.corpus.sources.prompt_files import PromptFiles, read_nsfw
 from unprompt.index.base.durable import digest_file
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.base.row_shards import RowShards
@@ -294,7 +294,11 @@ def test_files_are_read_with_their_scores(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_are_named_first(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a fox\n")
     (tmp_path / "numbers.parquet").write_bytes(b"PAR1")
-    for name, message in (("b.txt", "exists"), ("", "a prompt file"), ("x.docx", "exists")):
+    for name, message in (
+        ("b.txt", "there is no prompt file"),
+        ("", "is a folder, wanted a prompt file"),
+        ("x.docx", "there is no prompt file"),
+    ):
         with pytest.raises(CorpusError, match=message):
             PromptFiles([tmp_path / "a.txt", tmp_path / name])
     with pytest.raises(CorpusError, match="not a readable parquet file"):

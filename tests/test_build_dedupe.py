@@ -13,7 +13,7 @@ from unprompt.build.corpus.dedupe import DedupedByVectors, dedupe_by_vectors
 from unprompt.build.corpus.duplicates import cosine
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
 from unprompt.build.corpus.duplicates.vectors import VectorArray
-from unprompt.build.corpus.sources.prompts import read_prompts
+from unprompt.build.corpus.sources.prompt_files import read_prompts
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.base.tables import PROMPTS, check_schema

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unprompt.build.corpus.sources.prompts import read_prompts
+from unprompt.build.corpus.sources.prompt_files import read_prompts
 from unprompt.build.make.captions import (
     PromptVectors,
     cluster_count,

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unprompt.build.corpus.sources.prompts import read_prompts
+from unprompt.build.corpus.sources.prompt_files import read_prompts
 from unprompt.build.make.combine import CombineConfig, combine_terms, draw_combinations
 from unprompt.build.make.extract_terms import MIN_PROMPTS, extract_terms
 from unprompt.build.make.modify import ModifyConfig, find_modifiers, modify_captions

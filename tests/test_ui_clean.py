@@ -128,7 +128,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["missing.txt", "-o", "a.parquet"], "wanted a file that exists"),
+        (["missing.txt", "-o", "a.parquet"], "there is no prompt file missing.txt"),
         ([".", "-o", "a.parquet"], "wanted a prompt file"),
         (["prompts.txt", "-o", "a.csv"], "--output must end in .parquet"),
         (["prompts.txt", "-o", "a.parquet", "--set", "clean.tidy=1"], "clean.tidy"),

@@ -16,13 +16,13 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.build.corpus.cleaning.clean_rows import EXAMPLES
 from unprompt.build.corpus.cleaning.config import CleanConfig
-from unprompt.build.corpus.cleaning.inputs import PromptFiles
 from unprompt.build.corpus.dedupe import dedupe_by_vectors, dedupe_by_words, discard_work
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
 from unprompt.build.corpus.duplicates.duplicate_rows import DUPLICATES, resolve_duplicates
 from unprompt.build.corpus.duplicates.vectors import VectorFiles
 from unprompt.build.corpus.encode_prompts import encode_prompts
 from unprompt.build.corpus.folds import FoldsConfig, fold_prompts
+from unprompt.build.corpus.sources.prompt_files import PromptFiles
 from unprompt.index.base.durable import digest_file, digest_json, read_json, write_json
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.progress import SILENT, Progress

@@ -32,7 +32,7 @@ class CorpusConfig:
     column: str | None = None  # of the prompts in a csv, tsv, parquet or jsonl file
     collections: tuple[CollectionConfig, ...] = ()  # of the sources collections, pairs, embeddings
     dedupe_threshold: float | None = 0.8  # lowest MiniLM cosine to drop; none keeps all
-    leak_threshold: float = 0.8  # highest cosine of held-out prompts to all others
+    leak_threshold: float = 0.8  # held-out prompts have lower cosines to all others
     validation: int = 100
     test: int = 100
     max_train: int | None = None  # train prompts to keep after the leak filter; none keeps all

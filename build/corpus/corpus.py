@@ -1,6 +1,5 @@
 """The section `corpus:` -> RUN/corpus: prompts.parquet (n), targets.npy (n, d_prompt) fp16."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +7,6 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.corpus.cleaning.clean_rows import EXAMPLES
-from unprompt.build.corpus.cleaning.inputs import read_nsfw
 from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.corpus.config import CorpusConfig
 from unprompt.build.corpus.dedupe import (
@@ -22,7 +20,7 @@ from unprompt.build.corpus.duplicates.vectors import VectorArray, VectorFiles, w
 from unprompt.build.corpus.encode_prompts import encode_prompts
 from unprompt.build.corpus.folds import FOLDS, fold_prompts
 from unprompt.build.corpus.sources.collect import COLLECTED, collect
-from unprompt.build.corpus.sources.prompts import read_prompts
+from unprompt.build.corpus.sources.prompt_files import read_nsfw, read_prompts
 from unprompt.build.corpus.split import split_prompts
 from unprompt.index.base.durable import read_json, stable_id, write_atomically, write_json
 from unprompt.index.base.errors import CorpusError
@@ -144,8 +142,7 @@ def collect_prompts(
         raw, counts = collect(config.collections, cache, progress)
         report = {"collections": counts}
     elif config.source == "files":
-        read = read_prompts([Path(path) for path in config.paths], config.column)
-        raw, report = read.table, asdict(read.report)
+        raw, report = read_prompts([Path(path) for path in config.paths], config.column)
     elif config.source == "shards":
         rows = read_rows(Path(config.paths[0]))
         raw = rows.select("prompt", pl.lit(config.paths[0]).alias("source"))

@@ -25,8 +25,8 @@ from unprompt.build.corpus.duplicates.config import DuplicatesConfig
 from unprompt.build.corpus.duplicates.cosine import drop_by_index, drop_exactly
 from unprompt.build.corpus.duplicates.duplicate_rows import (
     DuplicateRows,
+    duplicate_rows,
     duplicates_table,
-    no_duplicates,
     without_duplicates,
 )
 from unprompt.build.corpus.duplicates.keys import drop_equal
@@ -78,7 +78,7 @@ def dedupe_by_words(
     equal = drop_equal(shards.column("key") if duplicates.exact else ids)
     same = ids[equal.rows] == ids[equal.kept]
     rows = without_duplicates(np.arange(shards.height, dtype=np.uint32), equal)
-    near = no_duplicates()
+    near = duplicate_rows()
     if duplicates.minhash is not None and len(rows):
         step = LexicalStep(
             folder / "minhash", shards, rows, duplicates.minhash, duplicates.permutations, progress
@@ -122,7 +122,7 @@ def dedupe_by_vectors(
     in_memory = None
     if table.height <= config.exact_rows:
         in_memory = unit_rows(vectors.take(every), "prompt vectors")
-    found = no_duplicates()
+    found = duplicate_rows()
     if threshold is not None and threshold < 1.0:
         found = (
             drop_by_index(folder / "cosine", vectors, threshold, config.probe, progress)

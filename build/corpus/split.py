@@ -1,7 +1,7 @@
 """PROMPTS and their vectors (n, d) -> the table with a split without leaks."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -55,8 +55,7 @@ class Split:
     report: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class _NearestHeldOut:
+class _NearestHeldOut(NamedTuple):
     """Per row, the nearest held-out row at or over the threshold, (n,) each; row -1 if none."""
 
     cosines: np.ndarray

@@ -11,7 +11,7 @@ import polars as pl
 
 from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.corpus.encode_prompts import encode_prompts
-from unprompt.build.corpus.sources.prompts import read_prompts
+from unprompt.build.corpus.sources.prompt_files import read_prompts
 from unprompt.index.base.durable import digest_bytes
 from unprompt.index.base.errors import ConfigError, DamagedFileError
 from unprompt.index.base.progress import SILENT, Progress

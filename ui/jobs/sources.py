@@ -1,10 +1,10 @@
 """`unprompt sources`: list the kinds of collections, explain one, preview one on disk."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
-import polars as pl
 import yaml
 
 from unprompt.build.corpus.formats.tally import Tally
@@ -64,7 +64,7 @@ def _preview(kind: Kind, config: CollectionConfig, limits: tuple[int, int]) -> d
     prompts: list[str] = []
     faults: list[bool] = []  # per pair: whether its picture is missing
     whole = True
-    for batch in _batches(kind, config, tally):
+    for batch in chain.from_iterable(kind.read(unit, config, tally) for unit in kind.units(config)):
         kept = keep_rows(batch, config, tally)
         prompts += kept["prompt"].head(head - len(prompts)).to_list()
         if "fault" in kept.columns:
@@ -86,11 +86,6 @@ def _preview(kind: Kind, config: CollectionConfig, limits: tuple[int, int]) -> d
         "faults": tally.faults,
         "prompts": prompts,
     }
-
-
-def _batches(kind: Kind, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
-    for unit in kind.units(config):
-        yield from kind.read(unit, config, tally)
 
 
 def _parse(setting: str) -> tuple[str, Any]:

@@ -103,7 +103,7 @@ def count_corpus(corpus: CorpusConfig, prompts: int | None) -> tuple[int, int | 
     if source == "scenes":
         return corpus.count, None
     if source == "files":
-        from unprompt.build.corpus.sources.prompts import read_prompts
+        from unprompt.build.corpus.sources.prompt_files import read_prompts
 
         return read_prompts([Path(path) for path in corpus.paths], corpus.column).table.height, None
     raise ConfigError(

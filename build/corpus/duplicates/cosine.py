@@ -15,6 +15,7 @@ import numpy as np
 from unprompt.build.corpus.duplicates.duplicate_rows import (
     DuplicateRows,
     concat_duplicates,
+    duplicate_rows,
     read_duplicates,
     write_duplicates,
 )
@@ -121,6 +122,4 @@ def _drop_within(
         cosines[nearer] = within[row, nearer]
         keepers[nearer] = rows[row]
     dropped = keepers >= 0
-    return DuplicateRows(
-        rows[dropped].astype(np.uint32), keepers[dropped].astype(np.uint32), cosines[dropped]
-    )
+    return duplicate_rows(rows[dropped], keepers[dropped], cosines[dropped])

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike
 
 from unprompt.index.base.tables import read_table, write_table
 
@@ -34,14 +35,18 @@ class DuplicateRows(NamedTuple):
         return DuplicateRows(rows[self.rows], rows[self.kept], self.similarity)
 
 
-def no_duplicates() -> DuplicateRows:
-    """The result of a step that drops nothing."""
-    return DuplicateRows(np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.float64))
+def duplicate_rows(
+    rows: ArrayLike = (), kept: ArrayLike = (), similarity: ArrayLike = ()
+) -> DuplicateRows:
+    """Convert three columns (k,) to a DuplicateRows; without arguments k is 0."""
+    return DuplicateRows(
+        np.asarray(rows, np.uint32), np.asarray(kept, np.uint32), np.asarray(similarity, np.float64)
+    )
 
 
 def concat_duplicates(parts: Sequence[DuplicateRows]) -> DuplicateRows:
     """Concatenate the parts of one step; they must be in ascending order."""
-    columns = zip(no_duplicates(), *parts, strict=True)
+    columns = zip(duplicate_rows(), *parts, strict=True)
     return DuplicateRows(*(np.concatenate(column) for column in columns))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from unprompt.build.corpus.duplicates.duplicate_rows import DuplicateRows
+from unprompt.build.corpus.duplicates.duplicate_rows import DuplicateRows, duplicate_rows
 from unprompt.index.base.durable import stable_id
 
 
@@ -26,4 +26,4 @@ def drop_equal(keys: np.ndarray) -> DuplicateRows:
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     kept = first[group]
     rows = np.flatnonzero(kept != np.arange(len(keys)))
-    return DuplicateRows(rows.astype(np.uint32), kept[rows].astype(np.uint32), np.ones(len(rows)))
+    return duplicate_rows(rows, kept[rows], np.ones(len(rows)))

@@ -21,6 +21,7 @@ from unprompt.build.corpus.duplicates.candidates import candidate_pairs, count_h
 from unprompt.build.corpus.duplicates.duplicate_rows import (
     DuplicateRows,
     concat_duplicates,
+    duplicate_rows,
     read_duplicates,
     write_duplicates,
 )
@@ -31,7 +32,9 @@ from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.row_shards import RowShards
 
 PAIRS_AT_ONCE = 500_000
-PathOf = Callable[[int], Path]
+# Files in the folder, by the number of a shard or band.
+SETS, PAIRS, DROPS = "sets/{:05d}.json", "pairs/{:02d}.npy", "drops/{:05d}.parquet"
+HASHES, OFFSETS, KEYS = (f"sets/{{:05d}}_{name}.npy" for name in ("hashes", "offsets", "bands"))
 
 
 class LexicalStep:
@@ -58,56 +61,56 @@ class LexicalStep:
     def run(self) -> DuplicateRows:
         """The duplicates, as positions in `rows`."""
         shards, bands = range(len(self._shards)), range(self._bands.number)
-        self._each(shards, "words", self._sets_path, self._make_sets)
-        self._each(bands, "candidates", self._pairs_path, self._find_pairs)
-        self._each(shards, "compare words", self._drops_path, self._compare)
-        return concat_duplicates([read_duplicates(self._drops_path(shard)) for shard in shards])
+        self._each(shards, "words", SETS, self._make_sets)
+        self._each(bands, "candidates", PAIRS, self._find_pairs)
+        self._each(shards, "compare words", DROPS, self._compare)
+        return concat_duplicates([read_duplicates(self._path(DROPS, shard)) for shard in shards])
 
-    def _each(self, numbers: range, label: str, path: PathOf, make: Callable[[int], None]) -> None:
-        left = [number for number in numbers if not path(number).is_file()]
+    def _each(self, numbers: range, label: str, name: str, make: Callable[[int], None]) -> None:
+        """Make the missing files `name` of all numbers."""
+        left = [number for number in numbers if not self._path(name, number).is_file()]
         for number in self._progress.track(left, label, len(numbers), len(numbers) - len(left)):
             make(number)
 
     def _make_sets(self, shard: int) -> None:
         rows = self._shards.rows(shard, self._rows)
         sets = shingle(self._shards.read(shard)["prompt"][rows])
-        parts = {"hashes": sets.hashes, "offsets": sets.offsets}
-        parts["bands"] = band_keys(sets, self._bands)
-        for name, array in parts.items():
-            _save(self._array_path(shard, name), array)
-        write_json(self._sets_path(shard), {"rows": len(rows)})
+        arrays = (sets.hashes, sets.offsets, band_keys(sets, self._bands))
+        for name, array in zip((HASHES, OFFSETS, KEYS), arrays, strict=True):
+            _save(self._path(name, shard), array)
+        write_json(self._path(SETS, shard), {"rows": len(rows)})
 
     def _find_pairs(self, band: int) -> None:
         shards = range(len(self._shards))
-        keys = [np.load(self._array_path(shard, "bands"), mmap_mode="r")[band] for shard in shards]
+        keys = [np.load(self._path(KEYS, shard), mmap_mode="r")[band] for shard in shards]
         pairs = candidate_pairs(
             np.concatenate([np.empty(0, np.uint64), *keys]),
             lambda rows: rarest(self._take(rows), self._counts, self._threshold),
         )
-        _save(self._pairs_path(band), pairs)
+        _save(self._path(PAIRS, band), pairs)
 
     def _compare(self, shard: int) -> None:
         pairs = self._pairs_of(shard)
         dropped = self._dropped_before(shard)
         later, earlier = _unpack(pairs)
-        possible = np.minimum(self._sizes[later], self._sizes[earlier]) >= self._threshold * (
-            np.maximum(self._sizes[later], self._sizes[earlier]) - 1e-6
-        )
+        smaller = np.minimum(self._sizes[later], self._sizes[earlier])
+        larger = np.maximum(self._sizes[later], self._sizes[earlier])
+        possible = smaller >= self._threshold * (larger - 1e-6)
         pairs = pairs[possible & ~dropped[earlier]]
-        parts = [
-            self._similarities(pairs[start : start + PAIRS_AT_ONCE])
-            for start in range(0, len(pairs), PAIRS_AT_ONCE)
-        ]
-        similarity = np.concatenate([np.empty(0), *parts])
+        similarity = np.empty(len(pairs))
+        for start in range(0, len(pairs), PAIRS_AT_ONCE):
+            span = slice(start, start + PAIRS_AT_ONCE)
+            later, earlier = _unpack(pairs[span])
+            similarity[span] = jaccards(self._take(later), self._take(earlier))
         near = similarity >= self._threshold
-        write_duplicates(self._drops_path(shard), _drop_in_order(pairs[near], similarity[near]))
+        write_duplicates(self._path(DROPS, shard), _drop_in_order(pairs[near], similarity[near]))
 
     def _pairs_of(self, shard: int) -> np.ndarray:
         """Candidate pairs whose later row lies in the shard, sorted, without repeats."""
         edges = self._starts[shard : shard + 2].astype(np.uint64) << np.uint64(32)
         found = []
         for band in range(self._bands.number):
-            pairs = np.load(self._pairs_path(band), mmap_mode="r")
+            pairs = np.load(self._path(PAIRS, band), mmap_mode="r")
             low, high = np.searchsorted(pairs, edges)
             found.append(np.array(pairs[low:high]))
         return np.unique(np.concatenate(found))
@@ -115,12 +118,8 @@ class LexicalStep:
     def _dropped_before(self, shard: int) -> np.ndarray:
         dropped = np.zeros(len(self._rows), bool)
         for earlier in range(shard):
-            dropped[read_duplicates(self._drops_path(earlier)).rows] = True
+            dropped[read_duplicates(self._path(DROPS, earlier)).rows] = True
         return dropped
-
-    def _similarities(self, pairs: np.ndarray) -> np.ndarray:
-        later, earlier = _unpack(pairs)
-        return jaccards(self._take(later), self._take(earlier))
 
     def _take(self, rows: np.ndarray) -> Shingles:
         """The word sets of `rows` (m,), in that order."""
@@ -148,20 +147,11 @@ class LexicalStep:
         return counts
 
     def _sets(self, shard: int) -> Shingles:
-        hashes, offsets = (self._array_path(shard, name) for name in ("hashes", "offsets"))
-        return Shingles(np.load(hashes, mmap_mode="r"), np.load(offsets))
+        hashes = np.load(self._path(HASHES, shard), mmap_mode="r")
+        return Shingles(hashes, np.load(self._path(OFFSETS, shard)))
 
-    def _array_path(self, shard: int, name: str) -> Path:
-        return self.folder / "sets" / f"{shard:05d}_{name}.npy"
-
-    def _sets_path(self, shard: int) -> Path:
-        return self.folder / "sets" / f"{shard:05d}.json"
-
-    def _pairs_path(self, band: int) -> Path:
-        return self.folder / "pairs" / f"{band:02d}.npy"
-
-    def _drops_path(self, shard: int) -> Path:
-        return self.folder / "drops" / f"{shard:05d}.parquet"
+    def _path(self, name: str, number: int) -> Path:
+        return self.folder / name.format(number)
 
 
 def _drop_in_order(pairs: np.ndarray, similarity: np.ndarray) -> DuplicateRows:
@@ -174,10 +164,7 @@ def _drop_in_order(pairs: np.ndarray, similarity: np.ndarray) -> DuplicateRows:
     ):
         if row not in dropped and other not in dropped:
             dropped[row] = (other, value)
-    kept, values = zip(*dropped.values(), strict=True) if dropped else ((), ())
-    return DuplicateRows(
-        np.array(list(dropped), np.uint32), np.array(kept, np.uint32), np.array(values, np.float64)
-    )
+    return duplicate_rows(list(dropped), *(zip(*dropped.values(), strict=True) if dropped else ()))
 
 
 def _unpack(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -27,13 +27,7 @@ ACCEPTED = f"accepted are {', '.join(READERS)}, all but parquet also as {GZIP}"
 
 def stream_table(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.DataFrame]:
     """Yield the picked columns of a file; raises CorpusError if the file cannot be read."""
-    if path.is_dir():
-        raise CorpusError(f"{path} is a folder, wanted a prompt file; {ACCEPTED}")
-    if not path.exists():
-        raise CorpusError(f"there is no prompt file {path}; {ACCEPTED}")
-    suffix = table_suffix(path)
-    if suffix not in READERS:
-        raise CorpusError(f"{path} has the unknown suffix {path.suffix!r}; {ACCEPTED}")
+    suffix = check_table_file(path)
     try:
         if path.stat().st_size == 0:
             raise CorpusError(f"{path} is empty; {ACCEPTED}")
@@ -42,10 +36,15 @@ def stream_table(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.Dat
         raise CorpusError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def table_suffix(path: Path) -> str:
-    """The suffix that names the format, in lower case, without .gz."""
+def check_table_file(path: Path) -> str:
+    """The suffix that names the format, without .gz; raises CorpusError if it has no reader."""
+    if path.is_dir():
+        raise CorpusError(f"{path} is a folder, wanted a prompt file; {ACCEPTED}")
+    if not path.exists():
+        raise CorpusError(f"there is no prompt file {path}; {ACCEPTED}")
     suffix = path.suffix.lower()
-    if suffix != GZIP:
-        return suffix
-    inner = path.with_suffix("").suffix.lower()
-    return inner if inner in COMPRESSED else suffix
+    if suffix == GZIP and path.with_suffix("").suffix.lower() in COMPRESSED:
+        return path.with_suffix("").suffix.lower()
+    if suffix not in READERS:
+        raise CorpusError(f"{path} has the unknown suffix {path.suffix!r}; {ACCEPTED}")
+    return suffix

@@ -9,9 +9,9 @@ from unprompt.build.corpus.sources.caption_json import (
     TEXTCAPS,
     VIZWIZ,
 )
+from unprompt.build.corpus.sources.caption_tsv import CC3M, CC12M, WIT
 from unprompt.build.corpus.sources.clip_retrieval import CLIP_RETRIEVAL
 from unprompt.build.corpus.sources.collection import CollectionConfig
-from unprompt.build.corpus.sources.conceptual_captions import CC3M, CC12M
 from unprompt.build.corpus.sources.diffusiondb import DIFFUSIONDB
 from unprompt.build.corpus.sources.flickr30k import FLICKR30K
 from unprompt.build.corpus.sources.hugging_face import HUGGINGFACE
@@ -20,7 +20,6 @@ from unprompt.build.corpus.sources.image_parquet import IMAGE_PARQUET
 from unprompt.build.corpus.sources.kind import EVERY_KIND, Kind
 from unprompt.build.corpus.sources.prompt_lists import FILE, GUSTAVOSTA, LEXICA, OPEN_PROMPTS
 from unprompt.build.corpus.sources.webdataset_tars import WEBDATASET
-from unprompt.build.corpus.sources.wit import WIT
 from unprompt.index.base.errors import ConfigError
 
 KINDS: dict[str, Kind] = {

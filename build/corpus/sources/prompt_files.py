@@ -1,22 +1,31 @@
-"""Prompt files -> batches with the columns prompt, source and, if requested, nsfw."""
+"""Prompt files -> one table of their prompts, or batches with scores; and counts of the rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.corpus.formats.rows import choose_column
-from unprompt.build.corpus.formats.tables import ACCEPTED, READERS, stream_table, table_suffix
-from unprompt.build.corpus.formats.tally import Tally
+from unprompt.build.corpus.formats.tables import ACCEPTED, check_table_file, stream_table
+from unprompt.build.corpus.formats.tally import BLANK, MALFORMED, Tally
 from unprompt.index.base.errors import CorpusError
 from unprompt.index.base.progress import SILENT, Progress
 
+RAW_PROMPTS = pl.Schema({"prompt": pl.String, "source": pl.String})
+
+
+class PromptsRead(NamedTuple):
+    """The prompts of all files, unchanged and in order, and the counts of their rows."""
+
+    table: pl.DataFrame  # RAW_PROMPTS
+    report: dict[str, Any]  # files, read, blank, undecodable, malformed, faults
+
 
 class PromptFiles:
-    """The batches of several files; every iteration gives the same batches."""
+    """The batches (prompt, source, perhaps nsfw) of several files, the same at every iteration."""
 
     def __init__(
         self,
@@ -27,9 +36,7 @@ class PromptFiles:
     ):
         """None as `nsfw_column` reads no scores. Raises CorpusError for a file it cannot read."""
         for path in paths:
-            if not path.is_file() or table_suffix(path) not in READERS:
-                wanted = "a prompt file" if path.exists() else "a file that exists"
-                raise CorpusError(f"{path}: wanted {wanted}; {ACCEPTED}")
+            check_table_file(path)
         self._paths, self._column = list(paths), column
         self._nsfw_column, self._progress = nsfw_column, progress
         self.report: dict[str, Any] = {}  # filled by an iteration
@@ -39,6 +46,33 @@ class PromptFiles:
         for path in self._progress.track(self._paths, "clean", len(self._paths)):
             yield from _batches(path, self._column, self._nsfw_column, tally)
         self.report = {"files": len(self._paths), **asdict(tally)}
+
+
+def read_prompts(paths: Sequence[Path], column: str | None = None) -> PromptsRead:
+    """Read every file by its suffix; raises CorpusError for a file without a prompt."""
+    if not paths:
+        raise CorpusError(f"no prompt file was named; {ACCEPTED}")
+    tables, total = [], Tally()
+    for path in paths:
+        tally, parts = Tally(), [pl.DataFrame(schema=RAW_PROMPTS)]
+        for batch in _batches(path, column, None, tally):
+            parts.append(batch.filter(pl.col("prompt").str.strip_chars().str.len_bytes() > 0))
+            tally.drop(BLANK, batch.height - parts[-1].height)
+        tables.append(pl.concat(parts))
+        if tables[-1].is_empty():
+            reason = tally.faults[0] if tally.faults else "every row is blank"
+            raise CorpusError(f"{path} holds no prompt ({reason}); {ACCEPTED}")
+        total.add(tally)
+    table = pl.concat(tables)
+    report = {
+        "files": len(paths),
+        "read": table.height,
+        "blank": total.dropped.get(BLANK, 0),
+        "undecodable": total.undecodable,
+        "malformed": total.dropped.get(MALFORMED, 0),
+        "faults": total.faults,
+    }
+    return PromptsRead(table, report)
 
 
 def read_nsfw(paths: Sequence[Path], column: str | None, nsfw_column: str) -> pl.DataFrame:

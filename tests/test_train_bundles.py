@@ -12,7 +12,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-import timm
 import torch
 import yaml
 from PIL import Image
@@ -69,6 +68,8 @@ def tower_of(family: str, folder: Path) -> dict[str, Any]:
         return {"model": f"blip2:{save_blip2(folder / 'blip2')}"}
     torch.manual_seed(0)
     path = folder / f"{family}.safetensors"
+    import timm
+
     save_file(timm.create_model(family).state_dict(), path)
     return {"model": f"timm:{family}", "pretrained": str(path), "image_size": 64}
 

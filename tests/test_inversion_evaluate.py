@@ -86,7 +86,7 @@ def test_a_text_bank_by_hand() -> None:
 
 
 @pytest.mark.slow
-def test_a_clip_is_scored_on_a_bank_of_prompts(tmp_path: Path, cli: Any) -> None:
+def test_a_clip_is_scored_on_a_bank_of_prompts(tiny_run: Path, tmp_path: Path, cli: Any) -> None:
     """The offline CLIP's text tower is MiniLM: its bank is the corpus' own target vectors."""
     small = (
         "--set",
@@ -104,8 +104,7 @@ def test_a_clip_is_scored_on_a_bank_of_prompts(tmp_path: Path, cli: Any) -> None
     assert "text bank" not in methods
     methods = [found["method"] for found in json.loads(cli(*run, "--text-bank").out)["methods"]]
     assert methods.index("text bank") == methods.index("knn") - 1
-    features = ("eval", "scenes-tiny", "-o", tmp_path / "other", *small, "--text-bank")
-    refused = cli(*features)
+    refused = cli("eval", "scenes-tiny", "-o", tiny_run, "--text-bank")
     assert refused.code == 1 and "encoder.output: embedding" in refused.err
 
 

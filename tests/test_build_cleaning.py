@@ -1,4 +1,4 @@
-"""Each rule on sentences by hand, the whole on any text, and shards that a kill cuts off."""
+"""Each rule on sample prompts, all rules on random text, and shards after a kill."""
 
 import random
 from collections.abc import Iterator
@@ -221,7 +221,7 @@ def test_presets_and_faults() -> None:
         ({"urls": "burn"}, "urls"),
         ({"min_words": 0}, "min_words must be >= 1"),
         ({"min_words": 9, "max_words": 4}, "max_words must be >= clean.min_words"),
-        ({"max_repeated_words": 1.5}, "max_repeated_words must lie above 0"),
+        ({"max_repeated_words": 1.5}, "max_repeated_words must be above 0"),
         ({"max_by": -1}, "max_by must be >= 0"),
         ({"max_tokens": 2}, "max_tokens must be >= 3"),
     ):

@@ -1,4 +1,4 @@
-"""Cleaning, and near-duplicate removal against the plain O(n^2) definition."""
+"""Normalization, and the exact cosine search against a naive O(n^2) loop."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def clustered(seed: int, n: int, d: int, spread: float) -> np.ndarray:
 
 
 def naive_keepers(vectors: np.ndarray, threshold: float) -> dict[int, tuple[int, float]]:
-    """Dropped row -> the nearest kept row before it and the cosine, by the definition."""
+    """Dropped row -> the nearest kept row before it and the cosine, by a naive loop."""
     wide, kept, dropped = vectors.astype(np.float64), [], {}
     for row in range(len(wide)):
         cosines = wide[kept] @ wide[row] if kept else np.empty(0)
@@ -81,7 +81,7 @@ def test_equals_the_definition_at_any_block_size(
 
 
 def test_a_chain_keeps_its_third_link() -> None:
-    # 0-1 and 1-2 are near (cosine 0.8), 0-2 is not (0.28): 1 falls to 0, and so 2 stays.
+    # 0-1 and 1-2 are near (cosine 0.8), 0-2 is not (0.28): 0 drops 1, so that 2 stays.
     vectors = np.array([[1, 0], [0.8, 0.6], [0.28, 0.96]], np.float32)
     table = prompts_table(3)
     result = dedupe(table, vectors, 0.79)

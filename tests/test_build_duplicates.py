@@ -1,4 +1,4 @@
-"""Near-duplicates by words and by vectors, against their plain definitions."""
+"""Near-duplicates by words and by vectors, against naive loops."""
 
 from collections.abc import Callable
 from functools import cache
@@ -37,7 +37,7 @@ Keepers = dict[int, tuple[int, float]]
 
 @cache
 def word_set(prompt: str) -> frozenset[str]:
-    """Words and pairs of words, by the definition."""
+    """The set of words and pairs of words."""
     words = "".join(c if c.isalnum() else " " for c in prompt.lower()).split()
     return frozenset(words) | {" ".join(pair) for pair in zip(words, words[1:], strict=False)}
 
@@ -47,12 +47,12 @@ def jaccard(left: str, right: str) -> float:
     return len(a & b) / len(a | b)
 
 
-def naive_keepers(n: int, alike: Callable[[int, int], float], threshold: float) -> Keepers:
+def naive_keepers(n: int, similarity: Callable[[int, int], float], threshold: float) -> Keepers:
     """Dropped row -> the most similar kept row before it and their similarity."""
     kept: list[int] = []
     dropped: Keepers = {}
     for row in range(n):
-        best = max(((alike(other, row), -other) for other in kept), default=(-1.0, 0))
+        best = max(((similarity(other, row), -other) for other in kept), default=(-1.0, 0))
         if best[0] >= threshold:
             dropped[row] = (-best[1], best[0])
         else:
@@ -61,7 +61,7 @@ def naive_keepers(n: int, alike: Callable[[int, int], float], threshold: float) 
 
 
 def some_prompts(count: int, seed: int) -> list[str]:
-    """Many subjects before one tail, and variants of earlier ones with a word more or less."""
+    """Many subjects with one tail, and copies of earlier prompts with one word more or less."""
     rng = np.random.default_rng(seed)
     prompts: list[str] = []
     for n in range(count):
@@ -106,7 +106,7 @@ def test_word_sets_are_those_of_the_definition(prompts: list[str]) -> None:
     np.testing.assert_allclose(found, [jaccard(prompts[a], prompts[b]) for a, b in pairs])
 
 
-def test_minhash_meets_as_often_as_the_sets_are_alike() -> None:
+def test_minhash_collides_as_often_as_the_jaccard_similarity() -> None:
     """Bands of one function each; datasketch estimates the same."""
     from datasketch import MinHash
 
@@ -130,25 +130,25 @@ def test_bands_miss_few_at_the_threshold(threshold: float) -> None:
     assert bands.size == 128 or (1 - threshold**wider.size) ** wider.number > 0.005
 
 
-def test_a_crowd_loses_no_pair_that_is_alike() -> None:
+def test_a_large_bucket_misses_no_similar_pair() -> None:
     prompts = some_prompts(300, 4)
     sets = shingle(pl.Series(prompts))
     counts = count_hashes(sets.hashes)
     one_bucket = np.zeros(len(prompts), np.uint64)
     pairs = candidate_pairs(one_bucket, lambda rows: rarest(sets.take(rows), counts, 0.8), 150)
     found = {(int(pair) & 0xFFFFFFFF, int(pair) >> 32) for pair in pairs}
-    alike = {
+    similar = {
         (a, b)
         for a, b in combinations(range(len(prompts)), 2)
         if jaccard(prompts[a], prompts[b]) >= 0.8
     }
-    assert len(alike) > 50 and alike <= found
-    assert len(found) < 300 * 299 / 2, "the crowd is not compared pair by pair"
+    assert len(similar) > 50 and similar <= found
+    assert len(found) < 300 * 299 / 2, "a large bucket is not compared pair by pair"
 
 
 def test_small_buckets_give_all_their_pairs() -> None:
     keys = np.array([7, 3, 7, 5, 3, 7], np.uint64)
-    pairs = candidate_pairs(keys, lambda rows: pytest.fail("no crowd here"), 3)
+    pairs = candidate_pairs(keys, lambda rows: pytest.fail("no bucket is large"), 3)
     found = [(int(pair) & 0xFFFFFFFF, int(pair) >> 32) for pair in pairs]
     assert found == [(0, 2), (1, 4), (0, 5), (2, 5)]
 
@@ -181,7 +181,7 @@ class Stop(Exception):
 
 
 class StopAfter:
-    """Progress of a run that is cut off after some items, without a chance to tidy up."""
+    """A progress that raises after some items, as a killed run stops."""
 
     def __init__(self, items: int):
         self.left = items
@@ -205,7 +205,7 @@ def files_under(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("stop", [2, 7, 21])
-def test_by_words_goes_on_where_it_stopped(tmp_path: Path, stop: int) -> None:
+def test_by_words_continues_after_a_stop(tmp_path: Path, stop: int) -> None:
     shards = write_rows(tmp_path / "rows", some_prompts(200, 3), 50)
     rows = np.arange(200, dtype=np.uint32)
     whole = LexicalStep(tmp_path / "whole", shards, rows, 0.8, 128).run()
@@ -267,9 +267,7 @@ def test_by_vectors_equals_the_definition(tmp_path: Path, monkeypatch: pytest.Mo
     )
 
 
-def test_by_vectors_goes_on_where_it_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_by_vectors_continues_after_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cosine, "ROWS_EACH", 150)
     files = write_parts(tmp_path / "parts", clustered(2, 600, 16), 600)
     whole = drop_by_index(tmp_path / "whole", files, 0.85, 32)
@@ -288,16 +286,16 @@ def test_cells_grow_with_the_root_of_the_rows() -> None:
     ]  # fmt: skip
 
 
-def named(stage: str, **fell_for: int) -> pl.DataFrame:
-    ids = [int(name[1:]) for name in fell_for]
+def named(stage: str, **kept_by: int) -> pl.DataFrame:
+    ids = [int(name[1:]) for name in kept_by]
     dropped = pl.DataFrame(
         {"prompt_id": ids, "prompt": [f"prompt {id}" for id in ids]},
         schema={"prompt_id": pl.UInt64, "prompt": pl.String},
     )
-    return duplicates_table(stage, dropped, np.array(list(fell_for.values())), np.ones(len(ids)))
+    return duplicates_table(stage, dropped, np.array(list(kept_by.values())), np.ones(len(ids)))
 
 
-def test_a_prompt_that_fell_later_is_followed_to_the_kept_one() -> None:
+def test_a_chain_of_drops_resolves_to_the_kept_prompt() -> None:
     steps = [named("exact", p5=4, p9=8), named("minhash", p4=3), named("cosine", p3=1)]
     whole = resolve_duplicates(steps)
     assert whole.schema == DUPLICATES
@@ -314,7 +312,7 @@ def test_presets_and_faults() -> None:
     assert not DuplicatesConfig().by_words and strict.by_words
     for fault, message in (
         ({"preset": "kaggle-2nd"}, "kaggle-1st, kaggle-5th"),
-        ({"minhash": 0.2}, "minhash must lie in 0.5 to 1"),
+        ({"minhash": 0.2}, "minhash must be from 0.5 to 1"),
         ({"cosine": 0.0}, "cosine must be over 0"),
         ({"permutations": 3}, "permutations must be >= 16"),
         ({"probe": 0}, "probe must be >= 1"),
@@ -324,7 +322,7 @@ def test_presets_and_faults() -> None:
 
 
 def test_the_stage_is_bounded_by_its_chunks(tmp_path: Path) -> None:
-    """Pairs are compared a few at a time and come out the same."""
+    """The number of pairs per comparison does not change the result."""
     prompts = some_prompts(200, 6)
     shards = write_rows(tmp_path / "rows", prompts, 200)
     rows = np.arange(200, dtype=np.uint32)

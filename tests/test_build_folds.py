@@ -25,7 +25,7 @@ from unprompt.ui.jobs.config import load_config
 
 
 def chained(n: int, seed: int) -> np.ndarray:
-    """Points along arcs of a sphere: neighbours are near, the ends of an arc are not."""
+    """Points along arcs of a sphere: neighbors are near, the ends of an arc are not."""
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(n, 16))
     for row in range(1, n):
@@ -104,7 +104,7 @@ def test_folds_know_ids_and_seed_and_no_order() -> None:
 
 
 class WordEncoder:
-    """A prompt -> the unit mean of its words' vectors, each drawn by the word alone."""
+    """A prompt -> the unit mean of its words' vectors, each drawn by a hash of the word."""
 
     space, dim = "words", 48
 
@@ -139,7 +139,7 @@ def corpus_of(folder: Path, **settings: Any) -> Corpus:
     return make_corpus(folder / "corpus", config, WordEncoder())
 
 
-THINNED: dict[str, Any] = {
+DEDUPED: dict[str, Any] = {
     "clean": {"preset": "light", "language": "english"},
     "duplicates": {"preset": "kaggle-5th", "cosine": 0.99},
     "folds": {"count": 4, "threshold": 0.9},
@@ -147,8 +147,8 @@ THINNED: dict[str, Any] = {
 
 
 def test_a_fold_is_the_validation_split(tmp_path: Path) -> None:
-    first = corpus_of(tmp_path / "a", **THINNED, fold=0)
-    second = corpus_of(tmp_path / "b", **THINNED, fold=1)
+    first = corpus_of(tmp_path / "a", **DEDUPED, fold=0)
+    second = corpus_of(tmp_path / "b", **DEDUPED, fold=1)
     held = []
     for fold, corpus in ((0, first), (1, second)):
         folds = read_table(tmp_path / "ab"[fold] / "corpus" / "folds.parquet", FOLDS)
@@ -170,22 +170,22 @@ def test_a_fold_is_the_validation_split(tmp_path: Path) -> None:
 
 
 def test_a_corpus_reports_what_cleaning_did(tmp_path: Path) -> None:
-    corpus = corpus_of(tmp_path / "run", **THINNED)
+    corpus = corpus_of(tmp_path / "run", **DEDUPED)
     report = json.loads((tmp_path / "run" / "corpus" / "report.json").read_text())
     assert report["cleaned"]["drop"]["language"] == 1
     assert report["cleaned"]["rewrite"]["tags"] == 1
     assert report["duplicates"] == {"identical": 1, "exact": 1, "minhash": 0}
     assert report["kept"]["validation"] == 30, "without `fold` validation is drawn"
-    fell = pl.read_parquet(tmp_path / "run" / "corpus" / "duplicates.parquet")
-    [first] = fell.filter(stage="exact").rows(named=True)
+    dropped = pl.read_parquet(tmp_path / "run" / "corpus" / "duplicates.parquet")
+    [first] = dropped.filter(stage="exact").rows(named=True)
     kept = corpus.prompts.filter(prompt_id=first["kept_prompt_id"])["prompt"].to_list()
     assert (first["prompt"], kept) == (NOISE[0], [PROMPTS[0]])
     assert not (tmp_path / "run" / "corpus" / "thinned").exists()
 
 
 def test_large_corpora_come_out_like_small_ones(tmp_path: Path) -> None:
-    """Above `exact_rows` an index proposes neighbours and vectors stay on disk."""
-    settings = {**THINNED, "dedupe_threshold": 0.74, "folds": {"count": 4, "threshold": 0.72}}
+    """Above `exact_rows` an index gives candidates and vectors stay on disk."""
+    settings = {**DEDUPED, "dedupe_threshold": 0.74, "folds": {"count": 4, "threshold": 0.72}}
     duplicates = {"exact": True, "minhash": 0.9, "probe": 1000}
     small = corpus_of(tmp_path / "small", **{**settings, "duplicates": duplicates}, fold=2)
     large = corpus_of(
@@ -202,8 +202,8 @@ def test_large_corpora_come_out_like_small_ones(tmp_path: Path) -> None:
     assert large.report["split"] == pytest.approx(small.report["split"], abs=1e-6)
 
 
-def test_new_settings_leave_old_digests_alone() -> None:
-    """The shipped starter records the corpus that its tower has seen."""
+def test_unused_optional_settings_do_not_change_the_digest() -> None:
+    """The shipped starter records the digest of the corpus that its tower was trained on."""
     starter = load_config("starter").build.corpus
     assert trained_on(STARTER / "encoder") == starter.held_out_digest
     assert not {"clean", "duplicates", "folds", "fold"} & set(starter.written)
@@ -228,8 +228,8 @@ def test_new_settings_leave_old_digests_alone() -> None:
     [
         ({"fold": 0}, "corpus.fold must be one of corpus.folds.count = 0 folds, got 0"),
         ({"folds": {"count": 3}, "fold": 3}, "one of corpus.folds.count = 3"),
-        ({"folds": {"count": 1}}, "folds.count must lie in 2 to 1000"),
-        ({"folds": {"threshold": 1.0}}, "folds.threshold must lie between 0 and 1"),
+        ({"folds": {"count": 1}}, "folds.count must be from 2 to 1000"),
+        ({"folds": {"threshold": 1.0}}, "folds.threshold must be between 0 and 1"),
         ({"source": "shards", "paths": ["x"], "clean": {}}, "can only drop prompts"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Readers of prompt files: every format, and every way in which a file can be wrong."""
+"""Readers of prompt files: every format, and every fault of a file."""
 
 import json
 from pathlib import Path

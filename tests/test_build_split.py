@@ -1,4 +1,4 @@
-"""The leak-free split: by hand, as a property against plain numpy, and its independent check."""
+"""The split without leaks: fixed cases, random cases against numpy, and its independent check."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Every kind of collection in the layout it ships in; sampling, the cache, damaged files."""
+"""Every kind of collection in its published layout; sampling, the cache, damaged files."""
 
 import gzip
 import json
@@ -247,7 +247,7 @@ def test_a_killed_collection_reads_no_finished_group_twice(tmp_path: Path) -> No
     assert prompts_of(config, cache) == ["x" * stat.st_size]
 
 
-def test_a_half_written_cache_is_not_believed(tmp_path: Path) -> None:
+def test_a_half_written_cache_is_ignored(tmp_path: Path) -> None:
     path, cache = table_of(tmp_path, 10), tmp_path / "cache"
     config = CollectionConfig("file", str(path))
     whole = prompts_of(config, cache)
@@ -258,7 +258,7 @@ def test_a_half_written_cache_is_not_believed(tmp_path: Path) -> None:
     assert prompts_of(config, cache) == whole
 
 
-def test_all_collections_are_looked_for_before_the_first_is_read(tmp_path: Path) -> None:
+def test_all_collections_are_searched_before_the_first_is_read(tmp_path: Path) -> None:
     path, cache = table_of(tmp_path, 10), tmp_path / "cache"
     missing = CollectionConfig("coco", str(tmp_path / "none"))
     with pytest.raises(CorpusError, match=r"there is no .*none; the kind coco wants captions_"):
@@ -294,7 +294,7 @@ def write_parquet(path: Path, **columns: Any) -> Path:
         ("file", lambda d: write(d / "a.csv", "n,m\n1,2\n"), "no column prompt or caption or text"),
         ("file", lambda d: write(d / "a.txt", " \n"), "gives no prompt: 1 rows read, dropped 1 bl"),
         ("file", lambda d: write(d / "a.doc", "x"), "unknown suffix '.doc'"),
-        ("file", lambda d: cut(write(d / "a.txt.gz", "abc\n" * 99)), "not a whole .gz file"),
+        ("file", lambda d: cut(write(d / "a.txt.gz", "abc\n" * 99)), "not a complete .gz file"),
         ("file", lambda d: write(d / "a.parquet", "no"), "not a readable parquet"),
         ("file", lambda d: d, "holds none of the files"),
         (
@@ -402,13 +402,13 @@ def test_without_datasets_the_install_line_is_given(
 
 
 def test_the_hub_is_reached_only_by_name(tmp_path: Path) -> None:
-    """Offline, as the tests run: a name is asked for and refused, a folder is read."""
+    """The tests run offline: a name on the hub fails, a folder is read."""
     with pytest.raises(CorpusError, match="hub:nobody/nothing .*without a network, name a `path`"):
         collect([CollectionConfig("huggingface", hub="nobody/nothing")], tmp_path / "cache")
 
 
-def test_held_out_prompts_of_older_corpora_keep_their_name() -> None:
-    """The starter's tower names the corpus it was trained on by this digest."""
+def test_the_digest_of_the_starter_corpus_is_stable() -> None:
+    """The starter's tower records this digest of the corpus that it was trained on."""
     from unprompt.ui.jobs.config import load_config
 
     digest = load_config("starter").build.corpus.held_out_digest

@@ -1,4 +1,4 @@
-"""`unprompt sources`: the list, a kind, a look into a collection on disk."""
+"""`unprompt sources`: the list of kinds, one kind, the preview of a collection."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_the_example_of_a_kind_is_a_config_that_loads(cli: Cli, name: str, tmp_p
     assert f"kind: {name}" in cli("sources", name).out
 
 
-def test_a_look_into_a_collection(cli: Cli, tmp_path: Path) -> None:
+def test_the_preview_of_a_collection(cli: Cli, tmp_path: Path) -> None:
     found = WRITERS["diffusiondb"](tmp_path)
     asked = ("sources", "diffusiondb", found.path, "--set", "max_prompt_nsfw=0.5")
     report = json.loads(cli(*asked, "--json").out)
@@ -51,7 +51,7 @@ def test_a_look_into_a_collection(cli: Cli, tmp_path: Path) -> None:
     assert "dropped 1: max_prompt_nsfw" in shown and "CC0" in shown
 
 
-def test_a_look_at_pairs_counts_their_pictures(cli: Cli, tmp_path: Path) -> None:
+def test_the_preview_of_pairs_counts_their_pictures(cli: Cli, tmp_path: Path) -> None:
     found = WRITERS["image_folder"](tmp_path)
     report = json.loads(cli("sources", "image_folder", found.path, "--json").out)
     assert (report["pictures"], report["missing_pictures"]) == (2, 2)
@@ -59,7 +59,7 @@ def test_a_look_at_pairs_counts_their_pictures(cli: Cli, tmp_path: Path) -> None
     assert "pictures 2, missing 2" in cli("sources", "image_folder", found.path).out
 
 
-def test_a_look_stops_after_the_rows_that_were_asked_for(cli: Cli, tmp_path: Path) -> None:
+def test_the_preview_stops_after_the_requested_rows(cli: Cli, tmp_path: Path) -> None:
     for number in range(5):
         write(tmp_path / f"{number}.txt", "a\nb\n")
     asked = ("sources", "file", tmp_path, "--json", "--rows")
@@ -78,6 +78,6 @@ def test_a_look_stops_after_the_rows_that_were_asked_for(cli: Cli, tmp_path: Pat
         (["coco", "x", "--set", "max_rows"], "--set takes name=value"),
     ],
 )
-def test_what_cannot_work_is_said(cli: Cli, arguments: list[str], said: str) -> None:
+def test_bad_arguments_are_errors(cli: Cli, arguments: list[str], said: str) -> None:
     answer = cli("sources", *arguments)
     assert answer.code == 1 and said in answer.err

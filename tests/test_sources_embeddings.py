@@ -1,4 +1,4 @@
-"""clip-retrieval's folders: theirs become an index of ours, ours hold to the rules of theirs."""
+"""Folders of clip-retrieval: theirs become an index, and ours follow their layout."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ PROMPTS = sample_prompts(60, 5)
 
 
 class Stated:
-    """An encoder that only says what it is."""
+    """An encoder with a space and a dimension, but without vectors."""
 
     space = "stated"
     dim = 8
@@ -69,7 +69,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
 
 @pytest.fixture(scope="module")
 def foreign(clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `clip-retrieval inference --enable_text True` leaves, in two parts."""
+    """Two parts, as `clip-retrieval inference --enable_text True` writes them."""
     folder = tmp_path_factory.mktemp("foreign")
     images = clip.encode([Image.fromarray(noise(number)) for number in range(len(PROMPTS))])
     texts = ClipTextEncoder(clip).encode(PROMPTS)
@@ -220,7 +220,7 @@ def test_our_embeddings_hold_to_the_rules_of_theirs(clip: Clip, tmp_path: Path) 
 
 
 def write_images(folder: Path, shard: int, pictures: Sequence[np.ndarray]) -> None:
-    """A shard of ours; without a picture, a shard whose one row failed."""
+    """One of our shards; without a picture, a shard with one failed row."""
     count = max(1, len(pictures))
     failed = not pictures
     texts = [f"p{shard * 3 + row}" for row in range(count)]

@@ -1,4 +1,4 @@
-"""Collections with pictures: copied as they are into shards, and built into bundles that answer."""
+"""Collections with pictures: copied unchanged into shards, and built into working bundles."""
 
 import json
 import subprocess
@@ -48,7 +48,7 @@ from unprompt.ui.jobs.config import load_config
 
 
 def make_plan(folder: Path, configs: Sequence[CollectionConfig], per_shard: int = 3) -> CopyPlan:
-    """Everything the collections hold, nothing held out."""
+    """A plan with all prompts of the collections and no split."""
     raw, _ = collect(configs, folder / "cache")
     return CopyPlan(make_prompts_table(raw), tuple(configs), per_shard)
 
@@ -143,8 +143,8 @@ def test_damaged_pictures_are_failed_rows(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, [CollectionConfig("diffusiondb", str(tmp_path / "in"))])
     assert copy_alone(tmp_path / "images", plan).failed == 3
     assert list(by_prompt(tmp_path / "images")) == ["prompt a.png"]
-    told = failed_rows(tmp_path / "images").sort("prompt")["error_message"].to_list()
-    assert "cut short" in told[0] and "not a picture" in told[1] and "is empty" in told[2]
+    errors = failed_rows(tmp_path / "images").sort("prompt")["error_message"].to_list()
+    assert "cut short" in errors[0] and "not a picture" in errors[1] and "is empty" in errors[2]
 
 
 def test_seed_and_settings_of_a_part_are_kept(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_blurred_pictures_are_left_out_where_the_metadata_tells(tmp_path: Path) 
 
 
 def test_a_part_that_is_zipped_and_unpacked_counts_once(tmp_path: Path) -> None:
-    """Beside a part of the same number of DiffusionDB Large, which is another one."""
+    """DiffusionDB Large has a part with the same number beside it."""
     rows, contents = {"a.png": part_row("a fox")}, {"a.png": encoded()}
     for zipped in (True, False):
         diffusiondb_part(tmp_path / "in" / "images", 1, contents, rows, zipped)
@@ -307,7 +307,7 @@ def build(folder: Path, collection: dict[str, Any], *settings: str) -> Inverter:
 
 
 def check_answers(inverter: Inverter, renders: dict[str, bytes], run: Path) -> None:
-    """A picture of the index is its own nearest neighbour; a held-out one gets an answer too."""
+    """A picture of the index is its own nearest neighbor; a held-out one gets an answer too."""
     indexed = set(inverter.index.rows["prompt"])
     known = [prompt for prompt in renders if prompt in indexed][:5]
     answers = inverter.invert([open_picture(renders[prompt], prompt) for prompt in known])

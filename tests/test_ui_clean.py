@@ -1,4 +1,4 @@
-"""`unprompt clean`: what it prints and writes, that it goes on after a stop, and bad input."""
+"""`unprompt clean`: its output and files, continuing after a kill, and bad input."""
 
 import json
 import subprocess
@@ -51,9 +51,9 @@ def test_files_and_report(cli: Cli, prompt_file: Path, tmp_path: Path) -> None:
     table = pl.read_parquet(output)
     assert table.columns == ["prompt_id", "prompt", "source", "group_id"]
     assert table["prompt"].to_list() == [PROMPTS[0], PROMPTS[3], PROMPTS[6]]
-    fell = check_schema(pl.read_parquet(tmp_path / "cleaned.duplicates.parquet"), DUPLICATES, "")
+    dropped = check_schema(pl.read_parquet(tmp_path / "cleaned.duplicates.parquet"), DUPLICATES, "")
     by_id = dict(table.select("prompt_id", "prompt").iter_rows())
-    named = [(row["stage"], by_id[row["kept_prompt_id"]]) for row in fell.to_dicts()]
+    named = [(row["stage"], by_id[row["kept_prompt_id"]]) for row in dropped.to_dicts()]
     assert named == [("exact", PROMPTS[0]), ("minhash", PROMPTS[3])]
     examples = pl.read_parquet(tmp_path / "cleaned.examples.parquet")
     assert set(examples["rule"]) == {"weights", "flags", "language"}
@@ -82,8 +82,8 @@ def test_by_vectors_and_folds(cli: Cli, prompt_file: Path, tmp_path: Path) -> No
     assert report["duplicates"]["cosine"] == 1, "the other lighthouse"
     assert sum(report["folds"]["prompts"].values()) == report["kept"] == 4
     assert sorted(pl.read_parquet(output)["fold"].to_list()) in ([0, 0, 1, 2], [0, 1, 1, 2])
-    fell = pl.read_parquet(tmp_path / "cleaned.duplicates.parquet").filter(stage="cosine")
-    assert fell["prompt"].to_list() == [PROMPTS[4]] and fell["similarity"][0] >= 0.9
+    dropped = pl.read_parquet(tmp_path / "cleaned.duplicates.parquet").filter(stage="cosine")
+    assert dropped["prompt"].to_list() == [PROMPTS[4]] and dropped["similarity"][0] >= 0.9
 
 
 def test_other_settings_or_files_are_refused(cli: Cli, prompt_file: Path, tmp_path: Path) -> None:
@@ -97,8 +97,8 @@ def test_other_settings_or_files_are_refused(cli: Cli, prompt_file: Path, tmp_pa
     assert pl.read_parquet(tmp_path / "cleaned.parquet").height == 1
 
 
-def test_a_killed_run_goes_on(tmp_path: Path) -> None:
-    """SIGKILL between two files; what is finished is not made again."""
+def test_a_killed_run_continues(tmp_path: Path) -> None:
+    """SIGKILL between two files; finished shards are not written again."""
     files = [tmp_path / f"{number}.parquet" for number in range(2)]
     for number, path in enumerate(files):
         rows = [f"prompt {number} of {row}, (bold:1.1)" for row in range(100_000)]
@@ -133,7 +133,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
         (["prompts.txt", "-o", "a.csv"], "--output must end in .parquet"),
         (["prompts.txt", "-o", "a.parquet", "--set", "clean.tidy=1"], "clean.tidy"),
         (["prompts.txt", "-o", "a.parquet", "--set", "clean.preset=tidy"], "light, stable-diff"),
-        (["prompts.txt", "-o", "a.parquet", "--set", "clean.artists"], "section.key=value"),
+        (["prompts.txt", "-o", "a.parquet", "--set", "clean.artists"], "--set takes name=value"),
         (["empty.txt", "-o", "a.parquet"], "empty"),
     ],
 )

@@ -79,7 +79,7 @@ def test_usage_errors_exit_with_2(cli: Cli, arguments: list[str]) -> None:
             "'no-such-preset' is neither a preset (lcm, scenes-small, scenes-tiny, sd-turbo,",
         ),
         (["no-such.yaml"], "there is no config file no-such.yaml"),
-        (["scenes-tiny", "--set", "corpus.count"], "--set takes section.key=value"),
+        (["scenes-tiny", "--set", "corpus.count"], "--set takes name=value"),
         (["scenes-tiny", "--set", "corpus.cuont=3"], "corpus.cuont"),
         (["scenes-tiny", "--set", "corpus.count=few"], "corpus.count"),
         (["scenes-tiny", "--set", "corpus.count=[1"], "--set corpus.count=[1: the value"),

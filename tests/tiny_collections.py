@@ -1,4 +1,4 @@
-"""Tiny files in the layouts that public collections ship in, each with what a reader must find."""
+"""Tiny files in the published layouts of collections, each with the expected prompts."""
 
 import csv
 import gzip
@@ -18,7 +18,7 @@ USER = "c2f288a2ba9df65c38386ffaaf7749106fed29311835b63d578405db9dbcafdb"  # mus
 
 
 class Found(NamedTuple):
-    """What a collection must give."""
+    """The expected result of reading a collection."""
 
     settings: Mapping[str, Any]  # of its entry, without the path
     path: Path
@@ -33,7 +33,7 @@ def encoded(colour: str = "red", format: str = "PNG", size: int = 24) -> bytes:
 
 
 def write(path: Path, content: str | bytes) -> Path:
-    """Write a file, compressed where its name ends in .gz."""
+    """Write a file, compressed if its name ends in .gz."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
@@ -79,7 +79,7 @@ def diffusiondb_table(
 def diffusiondb_part(
     folder: Path, number: int, pictures: Mapping[str, bytes], rows: Mapping[str, Any], zipped: bool
 ) -> Path:
-    """One part as a zip of the hub or as the folder it unpacks to."""
+    """One part as a zip file or as the unpacked folder."""
     name = f"part-{number:06d}"
     files = {f"{name}.json": json.dumps(rows).encode(), **pictures}
     if zipped:

@@ -141,8 +141,8 @@ def dedupe_by_vectors(
 
 def discard_work(folder: Path) -> None:
     """Delete a work folder by a rename first, so that a kill leaves all of it or none of it."""
-    doomed = folder.with_name(folder.name + ".deleted")
-    shutil.rmtree(doomed, ignore_errors=True)
+    deleted = folder.with_name(folder.name + ".deleted")
+    shutil.rmtree(deleted, ignore_errors=True)
     if folder.is_dir():
-        os.replace(folder, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        os.replace(folder, deleted)
+        shutil.rmtree(deleted, ignore_errors=True)

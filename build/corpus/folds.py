@@ -1,6 +1,6 @@
 """Prompts with vectors (n, d) -> folds of similar size that keep near-duplicates together.
 
-Near-duplicates form groups, and a group lies in one fold, as with scikit-learn's GroupKFold. But
+Near-duplicates form groups, and a group stays in one fold, as with scikit-learn's GroupKFold. But
 here ids and seed decide, not the order of the rows.
 """
 
@@ -33,9 +33,9 @@ class FoldsConfig:
 
     def __post_init__(self) -> None:
         if not 2 <= self.count <= 1000:
-            raise ConfigError(f"folds.count must lie in 2 to 1000, got {self.count}")
+            raise ConfigError(f"folds.count must be from 2 to 1000, got {self.count}")
         if not 0.0 < self.threshold < 1.0:
-            raise ConfigError(f"folds.threshold must lie between 0 and 1, got {self.threshold}")
+            raise ConfigError(f"folds.threshold must be between 0 and 1, got {self.threshold}")
 
 
 def fold_prompts(

@@ -42,7 +42,7 @@ class SplitConfig:
             )
         if self.leak_threshold is not None and not 0.0 < self.leak_threshold < 1.0:
             raise ConfigError(
-                f"leak_threshold must lie between 0 and 1, or be none, got {self.leak_threshold}"
+                f"leak_threshold must be between 0 and 1, or none, got {self.leak_threshold}"
             )
 
 

@@ -111,7 +111,7 @@ def override_setting(content: dict[str, Any], override: str) -> None:
     """Set the value of `section.key=value` in `content`; raises ConfigError for a bad override."""
     name, separator, text = override.partition("=")
     if not separator:
-        raise ConfigError(f"--set takes section.key=value, got {override!r}")
+        raise ConfigError(f"--set takes name=value, got {override!r}")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -12,8 +12,8 @@ from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.filters import keep_rows
 from unprompt.build.corpus.sources.kind import EVERY_KIND, Kind
 from unprompt.build.corpus.sources.kinds import KINDS, check_collection, find_kind
-from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import read_settings
+from unprompt.ui.jobs.config import override_setting
 
 SHOWN_CHARACTERS = 160
 
@@ -52,7 +52,9 @@ def preview(
 
     `limits` are the prompts to print and the rows to read; 0 rows reads the whole collection.
     """
-    values = {"kind": name, "path": path, **dict(_parse(setting) for setting in settings)}
+    values: dict[str, Any] = {"kind": name, "path": path}
+    for setting in settings:
+        override_setting(values, setting)
     config = read_settings(CollectionConfig, values, "the collection")
     report = _preview(check_collection(config), config, limits)
     print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _text(report))
@@ -86,16 +88,6 @@ def _preview(kind: Kind, config: CollectionConfig, limits: tuple[int, int]) -> d
         "faults": tally.faults,
         "prompts": prompts,
     }
-
-
-def _parse(setting: str) -> tuple[str, Any]:
-    name, separator, text = setting.partition("=")
-    if not separator:
-        raise ConfigError(f"--set takes name=value, got {setting!r}")
-    try:
-        return name.strip(), yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {setting}: the value is not valid YAML: {error}") from error
 
 
 def _described(kind: Kind) -> dict[str, Any]:

@@ -62,20 +62,16 @@ class CleanConfig:
         return strips or self.tags or self.flags or self.weights or self.repeated_phrases
 
     def __post_init__(self) -> None:
-        if self.min_words < 1:
-            raise ConfigError(f"clean.min_words must be >= 1, got {self.min_words}")
         if self.max_words is not None and self.max_words < self.min_words:
             raise ConfigError(
                 f"clean.max_words must be >= clean.min_words, got {self.max_words} and "
                 f"{self.min_words}"
             )
-        if self.max_tokens is not None and self.max_tokens < 3:
-            raise ConfigError(f"clean.max_tokens must be >= 3, got {self.max_tokens}")
         for name in ("min_ascii_letters", "max_repeated_words"):
             share = getattr(self, name)
             if share is not None and not 0.0 < share <= 1.0:
-                raise ConfigError(f"clean.{name} must lie above 0 and up to 1, got {share}")
-        for name in ("max_dashes", "max_by"):
+                raise ConfigError(f"clean.{name} must be above 0 and at most 1, got {share}")
+        for name, least in (("min_words", 1), ("max_tokens", 3), ("max_dashes", 0), ("max_by", 0)):
             count = getattr(self, name)
-            if count is not None and count < 0:
-                raise ConfigError(f"clean.{name} must be >= 0, got {count}")
+            if count is not None and count < least:
+                raise ConfigError(f"clean.{name} must be >= {least}, got {count}")

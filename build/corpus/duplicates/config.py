@@ -40,7 +40,7 @@ class DuplicatesConfig:
 
     def __post_init__(self) -> None:
         if self.minhash is not None and not 0.5 <= self.minhash <= 1.0:
-            raise ConfigError(f"duplicates.minhash must lie in 0.5 to 1, got {self.minhash}")
+            raise ConfigError(f"duplicates.minhash must be from 0.5 to 1, got {self.minhash}")
         if self.cosine is not None and not self.cosine > 0.0:
             raise ConfigError(f"duplicates.cosine must be over 0, got {self.cosine}")
         for name, least in (("permutations", 16), ("exact_rows", 0), ("probe", 1)):

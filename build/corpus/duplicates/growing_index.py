@@ -53,9 +53,9 @@ class GrowingIndex:
         Missing candidates have the row -1 and the cosine -inf. The order is the index's.
         """
         _, found = self._index.search(block, k)
-        asked, place = np.nonzero(found >= 0)
+        queries, columns = np.nonzero(found >= 0)
         cosines = np.full(found.shape, -np.inf)
-        if len(asked):
-            other = self._vectors.take(found[asked, place])
-            cosines[asked, place] = exact_cosines(block[asked], other)
+        if len(queries):
+            others = self._vectors.take(found[queries, columns])
+            cosines[queries, columns] = exact_cosines(block[queries], others)
         return cosines, found

@@ -1,6 +1,6 @@
 """Vectors (n, d) in several .npy files or in an array -> any rows (m, d), unit length, float32.
 
-Each call maps the files anew, so that pages of earlier calls do not stay in memory.
+Each call opens new memory maps, so that pages of earlier calls do not stay in memory.
 """
 
 from collections.abc import Iterator, Sequence

@@ -46,15 +46,15 @@ def take_fields(
     wanted = max(places) + 1
     for batch in batches(records):
         tally.read += len(batch)
-        whole = []
+        complete = []
         for line, fields in batch:
             if len(fields) >= wanted:
-                whole.append(fields)
+                complete.append(fields)
             elif not fields:
                 tally.drop(BLANK)
             else:
                 tally.fault(f"{path}:{line}: {len(fields)} fields, wanted at least {wanted}")
-        yield text_frame(names, [[fields[place] for fields in whole] for place in places], tally)
+        yield text_frame(names, [[fields[place] for fields in complete] for place in places], tally)
 
 
 def read_records(path: Path, dialect: Dialect) -> Iterator[Record]:
@@ -70,7 +70,7 @@ def read_records(path: Path, dialect: Dialect) -> Iterator[Record]:
         except csv.Error as error:
             raise CorpusError(
                 f"{path}:{reader.line_num}: {error}; a field that holds a quote or a line break "
-                'must stand in double quotes, its own quotes doubled ("")'
+                'must be in double quotes, with its own quotes doubled ("")'
             ) from error
 
 

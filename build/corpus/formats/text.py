@@ -34,7 +34,7 @@ def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
         ) as text:
             yield text
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise CorpusError(f"{path} is not a whole .gz file ({error}); fetch it again") from error
+        raise CorpusError(f"{path} is not a complete .gz file ({error}); fetch it again") from error
 
 
 def stream_text(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.DataFrame]:

@@ -131,7 +131,7 @@ def _list_rows(unit: Path, tally: Tally) -> Iterator[pl.DataFrame]:
     unlisted = sorted(pictures - set(described))
     tally.read += len(unlisted)
     for name in unlisted:
-        tally.fault(f"{unit}: {name} stands in no row", UNLISTED)
+        tally.fault(f"{unit}: {name} is in no row", UNLISTED)
     columns = ("prompt", "picture", "seed", "settings", "fault")
     frame = pl.DataFrame(
         rows, schema=dict.fromkeys(columns, pl.String) | {"seed": pl.UInt64}, orient="row"

@@ -52,7 +52,7 @@ def list_folder(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[
     for picture in _pictures(unit):
         if picture not in listed:
             tally.read += 1
-            tally.fault(f"{unit / picture} stands in no row", UNLISTED)
+            tally.fault(f"{unit / picture} is in no row", UNLISTED)
 
 
 @contextmanager

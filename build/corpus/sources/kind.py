@@ -1,6 +1,6 @@
 """A kind of collection: its description, its reader, and the search for its files."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,23 +37,17 @@ class Kind:
         """The files or folders to read, in order; raises CorpusError if there is none."""
         if self.find is not None:
             return self.find(config)
-        if self.is_unit is not None and self.is_unit(Path(config.path or "")):
-            return [Path(config.path or "")]
-        return find_files(Path(config.path or ""), self.patterns, self)
-
-
-def find_files(path: Path, patterns: Sequence[Sequence[str]], kind: Kind) -> list[Path]:
-    """The file itself, or the matching files of a folder; raises CorpusError if there is none."""
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise CorpusError(f"there is no {path}; the kind {kind.name} wants {kind.files}")
-    for group in patterns:
-        found = sorted({file for name in group for file in path.rglob(name) if file.is_file()})
-        if found:
-            return found
-    names = ", ".join(name for group in patterns for name in group)
-    raise CorpusError(
-        f"{path} holds none of the files that the kind {kind.name} wants: {kind.files} "
-        f"(searched for {names})"
-    )
+        path = Path(config.path or "")
+        if path.is_file() or (self.is_unit is not None and self.is_unit(path)):
+            return [path]
+        if not path.is_dir():
+            raise CorpusError(f"there is no {path}; the kind {self.name} wants {self.files}")
+        for group in self.patterns:
+            found = sorted({file for name in group for file in path.rglob(name) if file.is_file()})
+            if found:
+                return found
+        names = ", ".join(name for group in self.patterns for name in group)
+        raise CorpusError(
+            f"{path} holds none of the files that the kind {self.name} wants: {self.files} "
+            f"(searched for {names})"
+        )

@@ -185,10 +185,10 @@ def test_text_vectors_of_the_same_model_pass(foreign: Path, clip: Clip) -> None:
     assert check_texts(entry(foreign), ClipTextEncoder(clip)) > 0.999
 
 
-def test_our_embeddings_hold_to_the_rules_of_theirs(clip: Clip, tmp_path: Path) -> None:
-    """Files in order of their names, row i beside vector i, fp16 of unit length, their columns.
+def test_our_embeddings_follow_their_layout(clip: Clip, tmp_path: Path) -> None:
+    """Files sort by name, row i belongs to vector i, vectors are fp16 of unit length.
 
-    So clip-retrieval and embedding-reader go about it: both lists sorted, zipped, concatenated.
+    clip-retrieval and embedding-reader sort both lists of files, zip them and concatenate the rows.
     """
     export_encoder(clip.config, tmp_path / "encoder")
     encoder = load_encoder(tmp_path / "encoder")

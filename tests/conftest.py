@@ -68,6 +68,12 @@ def build_once(tmp_path_factory: pytest.TempPathFactory) -> BuildOnce:
     return build
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules that need the tiny run come last: one worker builds it while the other has tests."""
+    needing = {item.path for item in items if "tiny_run" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in needing)
+
+
 @pytest.fixture(scope="session")
 def tiny_run(build_once: BuildOnce) -> Iterator[Path]:
     """The preset scenes-tiny, built for real. Copy it before changing it."""

@@ -162,8 +162,9 @@ def test_torch_is_loaded_before_a_gpu_faiss(tmp_path: Path, distribution: str, o
         "from unprompt.index.vectors.faiss_library import load_faiss; load_faiss()"
     )
     # -S keeps the installed packages out, so that the two stand-ins are all there is.
+    # The working folder would be searched too, and a checkout has a folder `unprompt`.
     done = subprocess.run(
-        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.split() == order.split()
 

@@ -29,10 +29,18 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a whole build, Ray or a browser as slow: `make test-fast` leaves it out."""
+    """Mark what needs a whole build, Ray or a browser as slow: `make test-fast` leaves it out.
+
+    Modules that need the tiny run come last: one worker builds it while the other has tests.
+    """
+    needing = set()
     for item in items:
-        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if SLOW_FIXTURES & fixtures:
             item.add_marker(pytest.mark.slow)
+        if "tiny_run" in fixtures:
+            needing.add(item.path)
+    items.sort(key=lambda item: item.path in needing)
 
 
 @pytest.fixture(scope="session")
@@ -66,12 +74,6 @@ def build_once(tmp_path_factory: pytest.TempPathFactory) -> BuildOnce:
         return folder
 
     return build
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules that need the tiny run come last: one worker builds it while the other has tests."""
-    needing = {item.path for item in items if "tiny_run" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: item.path in needing)
 
 
 @pytest.fixture(scope="session")

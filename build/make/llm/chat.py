@@ -28,6 +28,7 @@ RERUN = "the answers so far are kept, run the same command again to go on"
 # Headers that the client adds: the machine it runs on, and an account from the environment.
 UNSENT_HEADERS = ("x-stainless-", "openai-organization", "openai-project")
 RAW_RESPONSE = "x-stainless-raw-response"  # tells the client what to return
+RETRY_COUNT = "x-stainless-retry-count"
 
 
 class MalformedAnswer(EndpointError):
@@ -104,7 +105,7 @@ class ChatClient:
         logger.setLevel(logging.INFO)
 
     def stop(self) -> None:
-        """Make no further attempt. A request under way still gets its answer."""
+        """Make no retry. The first attempt of a call that was begun still gets its answer."""
         self._stopped.set()
 
     def ask(self, message: str) -> Answer:
@@ -141,7 +142,7 @@ class ChatClient:
         return f"{reason}{asked}; still busy with --retries {self.endpoint.retries}; {RERUN}"
 
     def _before_request(self, request: Any) -> None:
-        if self._stopped.is_set():
+        if self._stopped.is_set() and request.headers.get(RETRY_COUNT, "0") != "0":
             raise EndpointError("stopped before the next attempt")
         for name in list(request.headers):
             if name.startswith(self._unsent) and name != RAW_RESPONSE:

@@ -29,8 +29,8 @@ demo: $(DEMO_STAMP)  ## Install what the demo needs into .venv and open it on th
 test: $(STAMP)  ## Install into .venv and run all tests: ten minutes on two cores.
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-test-fast: $(STAMP)  ## The tests without builds, trainings and browsers: under a minute.
-	$(BIN)/python -m pytest -m "not slow"
+test-fast: $(STAMP)  ## The tests without builds, trainings and browsers: about a minute.
+	$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS)
 
 lint: $(STAMP)  ## Ruff: rules and format.
 	$(BIN)/ruff check .

@@ -25,6 +25,15 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 SLOW_FIXTURES = {"tiny_run", "build_once", "ray", "browser"}
+SLOW_MODULES = (  # they load torch, export towers, render many pictures or start processes
+    "test_train_", "test_engines", "test_kill", "test_index_bulk", "test_index_encoders",
+    "test_index_lean_vit", "test_index_torch_graph", "test_index_runtime", "test_index_minilm",
+    "test_index_cache", "test_index_filling", "test_index_factory",
+    "test_index_disk_lists", "test_index_update", "test_inversion_starter", "test_inversion_start",
+    "test_inversion_words", "test_inversion_trust", "test_build_diffusion", "test_build_images",
+    "test_build_pipeline", "test_build_duplicates", "test_build_dedupe", "test_build_folds",
+    "test_build_scenes", "test_sources_", "test_api", "test_ui_make", "test_build_make_llm",
+)  # fmt: skip
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -36,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needing = set()
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if SLOW_FIXTURES & fixtures:
+        if SLOW_FIXTURES & fixtures or item.path.name.startswith(SLOW_MODULES):
             item.add_marker(pytest.mark.slow)
         if "tiny_run" in fixtures:
             needing.add(item.path)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,12 @@ def place(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file, which several tests read."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def owned(path: Path, owners: set[str]) -> bool:
     """Whether a file is one of `owners`, or lies in a folder of theirs."""
     return any(
@@ -109,7 +116,7 @@ def test_every_product_file_is_read() -> None:
 def test_imports_run_one_way_and_owners_keep_their_libraries(path: Path) -> None:
     floor = place(path).split("/")[0]
     training = place(path).startswith(TRAINING) and path.name not in WITHOUT_TORCH
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     for module in imported(tree):
         assert not module.startswith("."), f"{path}: relative import {module}"
         top, *rest = module.split(".")
@@ -128,7 +135,7 @@ def test_imports_run_one_way_and_owners_keep_their_libraries(path: Path) -> None
 @pytest.mark.parametrize("path", FACE, ids=place)
 def test_the_public_face_imports_every_floor_and_no_library(path: Path) -> None:
     """Only `unprompt/__init__.py` imports `unprompt.api`; the floors may not, by the test above."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     for module in imported(tree):
         top, *rest = module.split(".")
         assert top not in {*FLOORS, *OWNERS}, f"{path} must not import {module}"
@@ -179,7 +186,7 @@ def test_one_file_parses_factory_strings() -> None:
     parsing = {
         place(path)
         for path in (*FILES, *(ROOT / "benchmarks").glob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if parses_factory(node)
     }
     assert parsing == {"index/search/factory_string.py"}
@@ -207,7 +214,7 @@ def links(folder: Path) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in folder.rglob("*.py"):
         source = path.relative_to(folder).with_suffix("").parts[0]
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ImportFrom):
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
             else:
@@ -243,7 +250,7 @@ def test_the_distribution_holds_every_folder() -> None:
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=place)
 def test_packages_do_nothing_when_imported(path: Path) -> None:
-    body = ast.parse(path.read_text(encoding="utf-8")).body
+    body = parsed(path).body
     assert all(isinstance(node, ast.Expr) for node in body), f"{path} holds more than a docstring"
 
 

@@ -32,7 +32,9 @@ class Inversion:
     candidates: tuple[Candidate, ...]  # highest score first
     neighbors: tuple[Candidate, ...]  # highest weight first
     expected_cosine: float | None = None  # of `vector` to the true prompt's; None: not calibrated
-    outside: bool = False  # unlike every picture of the index: ImageNet classes are the answer
+    outside: bool = False  # unlike what the bundle knows: no world expects to beat a constant
+    # answer, or, by `novelty`, ImageNet classes are the answer
+    world: str | None = None  # that answered; None: the bundle has one world, or a class answered
     novelty: float | None = None  # above 1 is outside; None: the bundle has no fallback
     phrases: tuple[Origin, ...] = ()  # of a composed prompt, in order, with their origins
     text_cosine: float | None = None  # of the composed prompt's vector to `vector`
@@ -47,6 +49,7 @@ class Inversion:
             "metadata_prompt": written and written._asdict(),
             "expected_cosine": self.expected_cosine,
             "outside": self.outside,
+            "world": self.world,
             "novelty": self.novelty,
             "phrases": [phrase._asdict() for phrase in self.phrases],
             "text_cosine": self.text_cosine,

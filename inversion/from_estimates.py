@@ -53,4 +53,5 @@ def answer_from_classes(
         neighbors=by_weight,
         expected_cosine=None,
         outside=True,
+        world=None,
     )

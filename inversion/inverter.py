@@ -1,7 +1,7 @@
 """Pictures -> inversions: a prompt vector, a readable prompt, candidates and evidence for each."""
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -12,20 +12,21 @@ import numpy as np
 from PIL import Image
 
 from unprompt.index.base.blas_threads import one_blas_thread
-from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, PHRASES, read_bundle
+from unprompt.index.bundle.bundle import ROUTER, read_bundle
 from unprompt.index.encoders.protocols import ImageEncoder
 from unprompt.index.exported.export import OpenVinoEncoder
 from unprompt.index.images.sources import PictureSource, is_one_picture
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.answer import Inversion
 from unprompt.inversion.compose.beam_search import Composer
-from unprompt.inversion.compose.phrases import load_bank
-from unprompt.inversion.compose.prompt_encoder import load_matching_encoder
-from unprompt.inversion.estimate.blend import Blend, load_blend
-from unprompt.inversion.estimate.confidence import Confidence, load_confidence
+from unprompt.inversion.composers import Composers
+from unprompt.inversion.estimate.blend import Blend
+from unprompt.inversion.estimate.confidence import Confidence
 from unprompt.inversion.estimate.fallback import Fallback, Screening, load_fallback
 from unprompt.inversion.estimate.head import RegressionHead
-from unprompt.inversion.estimate.member import Estimates, Member, estimate_prompts, load_members
+from unprompt.inversion.estimate.member import Encoders, Estimates, Member
+from unprompt.inversion.estimate.router import Router
+from unprompt.inversion.estimate.world import Asked, World, ask_worlds, load_worlds
 from unprompt.inversion.from_estimates import answer_from_classes, answer_from_neighbors
 from unprompt.inversion.opening import open_source
 from unprompt.inversion.query import Query
@@ -44,29 +45,43 @@ class Inverter:
 
     def __init__(
         self,
-        members: Sequence[Member],
-        blend: Blend,
-        confidence: Confidence | None = None,
+        worlds: Sequence[World],
+        router: Router | None = None,
         fallback: Fallback | None = None,
         folder: Path | None = None,
         threads: int | None = None,
         low_memory: bool = False,
     ):
-        self.members = tuple(members)
-        self.blend = blend
-        self.confidence = confidence
+        """`router` chooses between several worlds; `fallback` serves one world without a router.
+
+        `folder` is the bundle, which may carry the prompt encoder.
+        """
+        self.worlds = tuple(worlds)
+        self.router = router
         self.fallback = fallback
-        self._folder = folder
-        self._threads = threads
         self._low_memory = low_memory
-        self._composer: Future[Composer | None] | None = None
-        self._loading = Lock()
+        self._composers = Composers(self.worlds, folder, threads)
         self._inverting = Lock()
 
     @property
+    def members(self) -> tuple[Member, ...]:
+        """The members of the first world."""
+        return self.worlds[0].members
+
+    @property
+    def blend(self) -> Blend:
+        """The tuned settings of the first world."""
+        return self.worlds[0].blend
+
+    @property
+    def confidence(self) -> Confidence | None:
+        """The calibration of the first world on its own pictures."""
+        return self.worlds[0].confidence
+
+    @property
     def index(self) -> PromptIndex:
-        """The index that candidates and neighbors come from."""
-        return self.members[0].index
+        """The index of the first world; `world_of` finds that of an answer."""
+        return self.worlds[0].index
 
     @property
     def encoder(self) -> ImageEncoder:
@@ -76,7 +91,7 @@ class Inverter:
     @property
     def head(self) -> RegressionHead:
         """The regression head on the features of `encoder`."""
-        return self.members[0].head
+        return cast(RegressionHead, self.members[0].head)  # `main` always has one
 
     @classmethod
     def load(
@@ -94,45 +109,26 @@ class Inverter:
         """
         folder = STARTER if bundle is None else Path(bundle)
         read_bundle(folder)
-        blend = load_blend(folder / BLEND)
-        calibration = folder / CONFIDENCE
         towers = ThreadPoolExecutor(1)  # compiles the towers while this thread reads the rest
         try:
-            fallback = load_fallback(folder, threads, towers)
-            return cls(
-                load_members(folder, blend, threads, towers),
-                blend,
-                load_confidence(calibration) if calibration.is_file() else None,
-                fallback,
-                folder,
-                threads,
-                low_memory,
-            )
+            routed = (folder / ROUTER).is_file()
+            fallback = None if routed else load_fallback(folder, threads, towers)
+            worlds, router = load_worlds(folder, Encoders(threads, towers))
+            return cls(worlds, router, fallback, folder, threads, low_memory)
         finally:
             towers.shutdown(wait=False)
 
     @property
     def composer(self) -> Composer | None:
-        """Turns vectors into prompts; loaded on first use. None if the bundle has no phrases."""
-        return self._start_composer().result()
+        """Turns vectors into prompts of the first world; loaded on first use.
 
-    def _start_composer(self) -> Future[Composer | None]:
-        """Load the composer in another thread, so that it is ready when the towers are done."""
-        with self._loading:
-            if self._composer is None:
-                pool = ThreadPoolExecutor(1)
-                self._composer = pool.submit(self._load_composer)
-                pool.shutdown(wait=False)
-            return self._composer
+        None if the bundle has no phrases.
+        """
+        return self._composers.of(self.worlds[0])
 
-    def _load_composer(self) -> Composer | None:
-        if self._folder is None or not (self._folder / PHRASES).is_dir():
-            return None
-        from unprompt.index.towers.clip_tokens import fits_clip
-
-        target_space = self.index.manifest.target_space
-        encoder = load_matching_encoder(target_space, self._threads, self._folder)
-        return Composer(self.index, load_bank(self._folder / PHRASES), encoder, fits_clip)
+    def world_of(self, answer: Inversion) -> World:
+        """The world whose index holds the candidates and neighbors of an answer."""
+        return next((world for world in self.worlds if world.name == answer.world), self.worlds[0])
 
     @overload
     def invert(self, pictures: PictureSource, query: Query = ...) -> Inversion: ...  # type: ignore[overload-overlap]
@@ -199,35 +195,44 @@ class Inverter:
         if self.fallback is not None:
             screening = self.fallback.screen(self._encode(self.fallback.encoder, images))
         if query.compose and (screening is None or screening.novelty.min() <= 1.0):
-            self._start_composer()
-        keys = [self._encode(member.encoder, images) for member in self.members]
-        estimates = self.estimate(keys, query.blend)
-        expected = None
-        if self.confidence is not None:
-            expected = self.confidence(estimates.signals)
+            self._composers.begin()
+        found = self._ask_worlds(images, query)
         answers = []
         for place in range(len(images)):
-            answer = answer_from_neighbors(self.index, estimates, place, query)
-            if expected is not None:
-                answer = replace(answer, expected_cosine=float(expected[place]))
+            world = self.worlds[found.world[place]]
+            answer = answer_from_neighbors(
+                world.index, found.estimates[found.world[place]], place, query
+            )
+            if found.expected is not None:
+                answer = replace(answer, expected_cosine=float(found.expected[place]))
+            answer = replace(answer, world=world.name, outside=bool(found.outside[place]))
             answers.append(self._finish(answer, screening, place, query))
         return answers
+
+    def _ask_worlds(self, images: Sequence[Image.Image], query: Query) -> Asked:
+        """Every picture to every world; the router chooses. Each tower runs once."""
+        encoded: dict[int, np.ndarray] = {}
+        for member in (member for world in self.worlds for member in world.members):
+            if id(member.encoder) not in encoded:
+                encoded[id(member.encoder)] = self._encode(member.encoder, images)
+        keys = [[encoded[id(member.encoder)] for member in w.members] for w in self.worlds]
+        return ask_worlds(self.worlds, self.router, keys, query.blend)
 
     def use_gpus(self) -> None:
         """Search all keys of every index exactly, on the GPUs that FAISS finds.
 
         Raises ConfigError if there is no GPU, or if an index keeps no keys.
         """
-        for member in self.members:
-            member.index.use_gpus()
+        indexes = [member.index for world in self.worlds for member in world.members]
+        for index in {id(index): index for index in indexes}.values():
+            index.use_gpus()
 
     def estimate(self, keys: Sequence[np.ndarray], blend: Blend | None = None) -> Estimates:
-        """Keys of q pictures -> prompt vectors (q, d_prompt) by every method.
+        """Keys of q pictures -> prompt vectors (q, d_prompt) of the first world by every method.
 
         `keys` holds one array (q, d_image) per member, from that member's encoder.
         """
-        parts = [(member.index, member.head) for member in self.members]
-        return estimate_prompts(parts, keys, blend or self.blend)
+        return self.worlds[0].estimate(keys, blend)
 
     def _encode(self, encoder: ImageEncoder, images: Sequence[Image.Image]) -> np.ndarray:
         keys = encoder.encode(images)
@@ -244,13 +249,16 @@ class Inverter:
             if screening.novelty[place] > 1.0 and self.fallback is not None:
                 keys = screening.keys[place : place + 1]
                 return answer_from_classes(answer, self.fallback, keys, query)
-        if query.compose and self.composer is not None:
+        if not query.compose and not query.negative:
+            return answer
+        composer = self._composers.of(self.world_of(answer))
+        if query.compose and composer is not None:
             rows = [candidate.row for candidate in answer.candidates]
-            made = self.composer.compose(answer.vector, rows, query.words)
+            made = composer.compose(answer.vector, rows, query.words)
             answer = replace(
                 answer, prompt=made.text, phrases=made.phrases, text_cosine=made.cosine
             )
-        if query.negative and self.composer is not None:
-            negative = self.composer.negative(answer.vector, query.words)
+        if query.negative and composer is not None:
+            negative = composer.negative(answer.vector, query.words)
             answer = replace(answer, negative_prompt=negative)
         return answer

@@ -17,6 +17,7 @@ from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.estimate.head import HeadDescription, LinearHead
 from unprompt.inversion.estimate.knn import KnnConfig
 from unprompt.inversion.estimate.member import Member
+from unprompt.inversion.estimate.world import World
 from unprompt.inversion.inverter import BATCH, Inverter
 from unprompt.inversion.query import Query
 
@@ -32,7 +33,7 @@ def colours(tmp_path: Path, content: Any, make_index: Any, colour_encoder: Any) 
     head = LinearHead(np.zeros((3, 3), np.float32), AXES[2], description)
     blend = Blend(0.75, KnnConfig(k=3, temperature=0.5), 0.9, 3)
     member = Member("main", colour_encoder, PromptIndex.load(tmp_path / "index"), head)
-    return Inverter([member], blend)
+    return Inverter([World(None, (member,), blend)])
 
 
 def test_red_by_hand(colours: Inverter) -> None:

@@ -20,6 +20,7 @@ from unprompt.inversion.estimate.confidence import (
     save_confidence,
 )
 from unprompt.inversion.estimate.gate import SIGNALS
+from unprompt.inversion.estimate.world import World
 from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.query import Query
 
@@ -140,7 +141,7 @@ def test_scenes_are_not_outside(tiny_run: Path, tiny_pictures: list[Any]) -> Non
 
 def test_a_bundle_without_fallback_judges_nothing(tiny_run: Path) -> None:
     whole = Inverter.load(tiny_run / "bundle")
-    bare = Inverter(whole.members, whole.blend)
+    bare = Inverter([World(None, whole.members, whole.blend)])
     (answer,) = bare.invert([Image.effect_noise((64, 64), 80).convert("RGB")])
     assert (answer.outside, answer.novelty, answer.expected_cosine) == (False, None, None)
 

@@ -2,6 +2,7 @@
 
 encoder/   the image tower           index/       the prompt index
 head/      the regression head       blend.json   tuned weights      card.md   description
+worlds/NAME/   further worlds with the same layout      router.json   the choice between worlds
 
 `bundle.json` is written last and records every other file. It leaves out the files of the indexes:
 an index can change inside its bundle, and its own manifest records its files.
@@ -13,7 +14,7 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.base.durable import read_json, write_json
+from unprompt.index.base.durable import digest_json, read_json, write_json
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.settings import STRICT, read_settings, write_settings
 from unprompt.index.store.manifest import (
@@ -32,6 +33,8 @@ CONFIDENCE, PHRASES = (
 )  # calibration of the expected cosine; phrases of the corpus
 PROMPT_ENCODER = "prompt-encoder"  # all-MiniLM-L6-v2, where the bundle carries it
 FALLBACK = "fallback"  # answers for pictures unlike the corpus
+WORLDS = "worlds"  # the worlds after the first, one folder each
+ROUTER = "router.json"  # says which world answers
 MEMBERS = "members"  # the other encoders, indexes and heads of an ensemble, one folder each
 REMEDY = (
     "Build it again with `unprompt build CONFIG --stage encoder --stage index --stage fit`, or "
@@ -87,3 +90,13 @@ def read_bundle(folder: Path, verify: bool = False) -> BundleManifest:
         if verify:
             check_files(folder / place, files, REMEDY)
     return manifest
+
+
+def digest_bundle(folder: Path) -> str:
+    """The identity of all content of a bundle, from its records and those of its indexes."""
+    manifest = read_bundle(folder)
+    indexes = {place: read_index_manifest(folder / place).files for place in manifest.indexes}
+    records = {"": manifest.files, **indexes}
+    return digest_json(
+        {place: {name: one.sha256 for name, one in own.items()} for place, own in records.items()}
+    )

@@ -20,7 +20,7 @@ from unprompt.index.base.durable import (
 )
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.index.base.settings import write_settings
-from unprompt.index.bundle.bundle import BLEND, INDEX
+from unprompt.index.bundle.bundle import BLEND, INDEX, ROUTER, digest_bundle
 from unprompt.index.store.manifest import read_index_manifest
 from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.run import invert_pictures, printable
@@ -111,6 +111,8 @@ class InvertWork:
             "query": [query.candidates, query.compose, query.negative, query.metadata],
             "words": write_settings(query.words),
         }
+        if (self.bundle / ROUTER).is_file():
+            identity["worlds"] = digest_bundle(self.bundle)
         # An exact search finds other neighbors than the compressed codes now and then.
         return identity | ({"gpu_search": True} if self.gpu_search else {})
 

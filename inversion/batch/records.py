@@ -10,8 +10,8 @@ import numpy as np
 from unprompt.inversion.answer import Candidate, Inversion
 
 ANSWER_COLUMNS = (
-    "prompt", "negative_prompt", "metadata_prompt", "expected_cosine", "outside", "novelty",
-    "score", "alpha", "candidates", "neighbors", "vector",
+    "prompt", "negative_prompt", "metadata_prompt", "expected_cosine", "outside", "world",
+    "novelty", "score", "alpha", "candidates", "neighbors", "vector",
 )  # fmt: skip
 
 
@@ -41,8 +41,9 @@ class BatchRecord:
         best = answer.candidates[0].score if answer.candidates else None
         values = (
             answer.prompt, answer.negative_prompt, written and written.prompt,
-            _rounded(answer.expected_cosine), answer.outside, _rounded(answer.novelty), best,
-            answer.alpha, [_values(c, "score") for c in answer.candidates],
+            _rounded(answer.expected_cosine), answer.outside, answer.world,
+            _rounded(answer.novelty), best, answer.alpha,
+            [_values(c, "score") for c in answer.candidates],
             [_values(n, "similarity", "weight") for n in answer.neighbors],
             encode_vector(answer.vector),
         )  # fmt: skip

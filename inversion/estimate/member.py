@@ -8,14 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from unprompt.index.base.durable import digest_json, read_json
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.bundle.bundle import ENCODER, HEAD, INDEX, MEMBERS
 from unprompt.index.encoders.protocols import ImageEncoder, check_same_space
-from unprompt.index.exported.export import load_encoder
+from unprompt.index.exported.export import DESCRIPTION, load_encoder
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import MAIN, Blend, combine, mix, query_alpha
 from unprompt.inversion.estimate.gate import measure_signals
 from unprompt.inversion.estimate.head import RegressionHead, load_head
 from unprompt.inversion.estimate.knn import KnnEstimate, estimate
+
+PROMPT_KEYS = "prompt"  # manifest.keys of an index whose keys are prompt vectors
 
 
 class Estimates(NamedTuple):
@@ -31,29 +35,65 @@ class Estimates(NamedTuple):
 
 @dataclass(frozen=True)
 class Member:
-    """One encoder with its index and head; a blend weighs the members' estimates."""
+    """One encoder with its index and head; a blend weighs the members' estimates.
+
+    An index of prompt vectors (a bank, `keys: prompt` in its manifest) is searched with what the
+    head predicts, any other index with the keys of the encoder. Only `main` must have a head.
+    """
 
     name: str
     encoder: ImageEncoder
     index: PromptIndex
-    head: RegressionHead
+    head: RegressionHead | None
 
     def __post_init__(self) -> None:
-        self.index.check_encoder(self.encoder.space)
+        if self.head is None and (self.name == MAIN or holds_prompts(self.index)):
+            raise ConfigError(
+                f"the member {self.name} needs a head: `main` always does, and so does a search "
+                "among prompt vectors; fit one with `unprompt build CONFIG --stage fit`"
+            )
+        if self.head is not None and holds_prompts(self.index):
+            check_same_space(
+                self.index.manifest.space,
+                self.head.description.target_space,
+                f"the head of the member {self.name}",
+                "Build the bank and the head with the same prompt encoder.",
+            )
+        else:
+            self.index.check_encoder(self.encoder.space)
 
 
-def load_members(
-    bundle: Path, blend: Blend, threads: int | None = None, towers: Executor | None = None
-) -> tuple[Member, ...]:
-    """Load the members that the blend of a bundle names, `main` first.
+class Encoders:
+    """Loads image encoders of a bundle; a tower that several members use is loaded once."""
 
-    `towers` loads the towers in the background. Raises SpaceMismatchError if the members have
-    different target spaces.
+    def __init__(self, threads: int | None = None, towers: Executor | None = None):
+        self._threads = threads
+        self._towers = towers  # loads towers in the background
+        self._loaded: dict[str, ImageEncoder] = {}
+
+    def load(self, folder: Path) -> ImageEncoder:
+        """The encoder in `folder`, or the same one from another folder."""
+        identity = digest_json(read_json(folder / DESCRIPTION))
+        if identity not in self._loaded:
+            self._loaded[identity] = load_encoder(folder, self._threads, self._towers)
+        return self._loaded[identity]
+
+
+def load_members(bundle: Path, blend: Blend, encoders: Encoders) -> tuple[Member, ...]:
+    """Load the members that the blend of a world names, `main` first.
+
+    A member without an index of its own searches that of `main`. Raises SpaceMismatchError if the
+    members have different target spaces, and DamagedFileError if a head with a weight is missing.
     """
-    members = [
-        _load(share.name, member_folder(bundle, share.name), threads, towers)
-        for share in blend.shares
-    ]
+    members: list[Member] = []
+    for share in blend.shares:
+        folder = member_folder(bundle, share.name)
+        encoder = encoders.load(folder / ENCODER)
+        shared = members and not (folder / INDEX).is_dir()
+        index = members[0].index if shared else PromptIndex.load(folder / INDEX)
+        headless = members and share.head_weight == 0 and not (folder / HEAD).is_dir()
+        head = None if headless else load_head(folder / HEAD, encoder.space)
+        members.append(Member(share.name, encoder, index, head))
     target_space = members[0].index.manifest.target_space
     for member in members[1:]:
         check_same_space(
@@ -70,26 +110,48 @@ def member_folder(bundle: Path, name: str) -> Path:
     return bundle if name == MAIN else bundle / MEMBERS / name
 
 
-def _load(name: str, folder: Path, threads: int | None, towers: Executor | None) -> Member:
-    encoder = load_encoder(folder / ENCODER, threads, towers)
-    index = PromptIndex.load(folder / INDEX)
-    return Member(name, encoder, index, load_head(folder / HEAD, encoder.space))
+def holds_prompts(index: PromptIndex) -> bool:
+    """Whether the keys of an index are prompt vectors: those of a bank, which has no pictures."""
+    return index.manifest.keys == PROMPT_KEYS
+
+
+def search_keys(index: PromptIndex, keys: np.ndarray, regressed: np.ndarray | None) -> np.ndarray:
+    """What to search an index with: keys (q, d_image), or among prompts the head's (q, d_prompt).
+
+    Raises ConfigError without a head's estimate where the index needs it.
+    """
+    if not holds_prompts(index):
+        return keys
+    if regressed is None:
+        raise ConfigError(f"{index.folder} holds prompt vectors, so its search needs a head")
+    return regressed
 
 
 def estimate_prompts(
-    members: Sequence[tuple[PromptIndex, RegressionHead]],
+    members: Sequence[tuple[PromptIndex, RegressionHead | None]],
     keys: Sequence[np.ndarray],
     blend: Blend,
 ) -> Estimates:
-    """Keys (q, d_image) per member, in the order of the blend -> estimates by every method."""
-    shares = blend.shares
-    found = [
-        estimate(index, own, share.knn)
-        for (index, _), own, share in zip(members, keys, shares, strict=True)
+    """Keys (q, d_image) per member, in the order of the blend -> estimates by every method.
+
+    `main` comes first and has a head. An index without weight is not searched, except for main's.
+    """
+    regressed = [
+        None if head is None else head.predict(own)
+        for (_, head), own in zip(members, keys, strict=True)
     ]
-    heads = [head.predict(own) for (_, head), own in zip(members, keys, strict=True)]
-    knn = combine([part.vectors for part in found], [share.knn_weight for share in shares])
-    head = combine(heads, [share.head_weight for share in shares])
+    found: list[KnnEstimate] = []
+    heads: list[np.ndarray] = []
+    knn_weights, head_weights = [], []
+    for (index, _), own, guess, share in zip(members, keys, regressed, blend.shares, strict=True):
+        if not found or share.knn_weight > 0:
+            found.append(estimate(index, search_keys(index, own, guess), share.knn))
+            knn_weights.append(share.knn_weight)
+        if guess is not None:
+            heads.append(guess)
+            head_weights.append(share.head_weight)
+    knn = combine([part.vectors for part in found], knn_weights)
+    head = combine(heads, head_weights)
     signals = measure_signals(found[0], head)
     alpha = query_alpha(blend, signals)
     mean = members[0][0].mean_target if blend.prior else None

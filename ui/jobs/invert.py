@@ -117,11 +117,10 @@ def _as_text(record: BatchRecord) -> Iterator[str]:
 
 
 def _trust(answer: Inversion) -> str:
-    if answer.outside:
-        return "  [outside what this index knows]"
-    if answer.expected_cosine is None:
-        return ""
-    return f"  [expected cosine {answer.expected_cosine:.2f}]"
+    said = ["outside what this index knows"] if answer.outside else []
+    if answer.expected_cosine is not None:
+        said.append(f"expected cosine {answer.expected_cosine:.2f}")
+    return f"  [{', '.join(said)}]" if said else ""
 
 
 def _candidate_line(candidate: Candidate) -> str:

@@ -72,7 +72,7 @@ def _phrase(origin: Origin) -> str:
 
 
 def _confidence(inversion: Inversion) -> str:
-    if inversion.outside:
+    if inversion.outside and inversion.world is None:
         return (
             '<p class="up-confidence up-outside"><b>Outside the index.</b> No known picture is '
             "similar. The prompt names what an image classifier sees; it is not a recovered "
@@ -82,16 +82,23 @@ def _confidence(inversion: Inversion) -> str:
         return ""
     value = inversion.expected_cosine
     width = 100 * max(0.0, value)
+    warning = ""
+    if inversion.outside:
+        warning = (
+            '<p class="up-confidence up-outside"><b>Outside what this bundle knows.</b> The prompt '
+            "is a guess, no better than the mean of all known prompts.</p>"
+        )
     return (
-        '<div class="up-confidence" role="meter" aria-label="Expected cosine" aria-valuemin="0" '
-        f'aria-valuemax="1" aria-valuenow="{value:.2f}"><span>Expected cosine to the true prompt'
-        f'</span><b>{value:.2f}</b><i><u style="width:{width:.0f}%"></u></i></div>'
+        f'{warning}<div class="up-confidence" role="meter" aria-label="Expected cosine" '
+        f'aria-valuemin="0" aria-valuemax="1" aria-valuenow="{value:.2f}">'
+        f"<span>Expected cosine to the true prompt</span><b>{value:.2f}</b>"
+        f'<i><u style="width:{width:.0f}%"></u></i></div>'
     )
 
 
 def _weights(inversion: Inversion) -> str:
     """The weight of the kNN estimate and of the regression head, and a bar per neighbor."""
-    if inversion.outside:
+    if inversion.outside and inversion.world is None:
         return ""
     alpha = inversion.alpha
     largest = max((abs(n.weight) for n in inversion.neighbors), default=0.0) or 1.0

@@ -71,9 +71,10 @@ class Backend:
         )
 
     def _neighbors(self, inversion: Inversion) -> list[Any]:
-        if inversion.outside:
+        if inversion.outside and inversion.world is None:
             return []  # the fallback's neighbors are class names without pictures
-        rows = self.inverter.index.read_rows([near.row for near in inversion.neighbors])
+        index = self.inverter.world_of(inversion).index
+        rows = index.read_rows([near.row for near in inversion.neighbors])
         return [
             (neighbor, self.pictures.picture(row))
             for neighbor, row in zip(inversion.neighbors, rows.iter_rows(named=True), strict=True)

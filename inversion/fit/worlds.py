@@ -1,0 +1,74 @@
+"""Finished bundles of one world each, and a router -> one bundle that holds all of them."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from unprompt.index.base.errors import ConfigError
+from unprompt.index.bundle.bundle import (
+    BLEND,
+    CARD,
+    CONFIDENCE,
+    ENCODER,
+    HEAD,
+    INDEX,
+    MEMBERS,
+    PHRASES,
+    PROMPT_ENCODER,
+    ROUTER,
+    BundleManifest,
+    read_bundle,
+    seal_bundle,
+)
+from unprompt.inversion.estimate.router import Router
+from unprompt.inversion.estimate.world import world_folder
+
+PARTS = (ENCODER, INDEX, HEAD, BLEND, CONFIDENCE, PHRASES, MEMBERS)  # of a world
+
+
+def join_worlds(
+    bundles: Mapping[str, Path], router: Router, out: Path, name: str | None = None
+) -> BundleManifest:
+    """Write a bundle of several worlds into `out`; `bundles` holds the folder of each by its name.
+
+    The order is that of the router; the first world lies at the root. The bundle takes the first
+    prompt encoder and the first card that it finds. What a bundle says of pictures outside its
+    corpus stays behind, since the router says it. `name` is that of the new bundle, by default
+    that of its folder.
+
+    Raises ConfigError if the names are not those of the router, a bundle already has several
+    worlds or no calibration, or `out` is not empty.
+    """
+    names = [world.name for world in router.settings.worlds]
+    if list(bundles) != names:
+        raise ConfigError(f"the router chooses between {names}, got bundles of {list(bundles)}")
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out} is not empty; name another --output")
+    manifests = {world: read_bundle(folder) for world, folder in bundles.items()}
+    for world, folder in bundles.items():
+        if (folder / ROUTER).exists():
+            raise ConfigError(f"{folder} has several worlds; join the bundles that it was made of")
+        if not (folder / CONFIDENCE).is_file():
+            raise ConfigError(
+                f"{folder} has no {CONFIDENCE}, so nothing says when to trust the world {world}; "
+                "run `unprompt tune` on its run"
+            )
+    for world, folder in bundles.items():
+        for part in PARTS:
+            _copy(folder / part, world_folder(out, names, world) / part)
+    for part in (PROMPT_ENCODER, CARD):
+        holder = next((one for one in bundles.values() if (one / part).exists()), None)
+        if holder is not None:
+            _copy(holder / part, out / part)
+    router.save(out)
+    first = manifests[names[0]]
+    return seal_bundle(out, name or out.name, first.space, first.target_space)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file or a folder that may be missing."""
+    if source.is_dir():
+        shutil.copytree(source, target)
+    elif source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)

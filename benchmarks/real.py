@@ -1,0 +1,125 @@
+"""How well do predictors recover the prompts of real pictures of a collection they never saw?
+
+`python benchmarks/real.py --folder PAIRS` leaves one source out at a time and prints
+the mean cosine by source: averaged over the pictures of a prompt, then over prompts, and last over
+sources. Intervals resample prompts. `--methods` chooses predictors; `--output` keeps the features
+and gets real.json. A tuned model takes part as one more entry of PREDICTORS: a function
+(train rows, test rows) -> vectors (n, 384).
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from real_predictors import KernelRidge, Ready, Ridge, constant
+from real_rows import Predict, RealRows, folds, read_real
+
+from unprompt.index.base.durable import write_json
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.exported.bulk import encode_contents
+from unprompt.index.images.labelled_pairs import iterate_pictures
+from unprompt.inversion.estimate.fallback import load_fallback
+from unprompt.inversion.fit.by_prompt import PromptScore, score_prompts, score_sources
+from unprompt.inversion.inverter import STARTER
+
+LITE2, LITE0 = "efficientnet-lite2", "efficientnet-lite0"
+FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "real"
+PREDICTORS: dict[str, Predict] = {
+    "constant": constant,
+    "class": Ready("class"),
+    "classes": Ready("classes"),
+    "ridge": Ridge((LITE2,)),
+    "ridge-both": Ridge((LITE2, LITE0)),
+    "kernel": KernelRidge((LITE2,)),
+    "kernel-both": KernelRidge((LITE2, LITE0)),
+    "kernel-classes": KernelRidge((LITE2, LITE0), extra=(("classes", 0.7),)),
+}
+DEFAULT = ("constant", "class", "classes", "ridge")
+Cosines = dict[str, np.ndarray]  # by method, (n,)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="tars of real pairs, by kind")
+    parser.add_argument("--output", type=Path, default=Path("runs/real"))
+    parser.add_argument("--methods", nargs="+", choices=list(PREDICTORS), default=list(DEFAULT))
+    asked = parser.parse_args()
+    if not asked.folder.is_dir():
+        print(f"no real pairs in {asked.folder}: name their folder with --folder", file=sys.stderr)
+        return
+    both = any("both" in method or "kernel-classes" == method for method in asked.methods)
+    rows = read_real(asked.folder, asked.output, (LITE2, LITE0) if both else (LITE2,))
+    rows = with_classes(rows, asked.output)
+    report(measure(rows, {name: PREDICTORS[name] for name in asked.methods}), asked.output)
+
+
+def with_classes(rows: RealRows, cache: Path) -> RealRows:
+    """Add the starter's ImageNet answers as features.
+
+    `class` is the prompt of the best class, `classes` the mean over the best classes.
+    """
+    path = cache / "class-answers.npz"
+    if not path.is_file():
+        fallback = load_fallback(STARTER)
+        assert fallback is not None, "the starter has a class bank"
+        found = encode_contents(fallback.encoder, iterate_pictures(rows.table))
+        mixed = fallback.classify(np.stack([vector for _, vector in found]))
+        best = np.asarray(fallback.classes.targets[mixed.neighbors.rows[:, 0]], np.float32)
+        np.savez(path, **{"class": to_unit_length(best), "classes": mixed.vectors})
+    with np.load(path) as answers:
+        return RealRows(rows.table, rows.targets, {**rows.features, **answers})
+
+
+def measure(
+    rows: RealRows, predictors: Mapping[str, Predict], **settings: float
+) -> dict[str, list[PromptScore]]:
+    """The scores of each method by source, and `mean` last; `settings` go to `folds`."""
+    cosines: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
+    prompts, sources = [], []
+    for fold in folds(rows, **settings):  # type: ignore[arg-type]
+        for name, predict in predictors.items():
+            vectors = predict(fold.train, fold.test)
+            cosines[name].append(np.einsum("nd,nd->n", vectors, fold.test.targets))
+        prompts.append(fold.test.prompts)
+        sources.append(fold.source)
+        print(f"{fold.source}: {len(fold.test.targets)} pictures", file=sys.stderr)
+    return {name: _scores(name, found, prompts, sources) for name, found in cosines.items()}
+
+
+def _scores(
+    method: str,
+    cosines: Sequence[np.ndarray],
+    prompts: Sequence[np.ndarray],
+    sources: Sequence[str],
+) -> list[PromptScore]:
+    scores = [
+        score_prompts(source, found, own)
+        for source, found, own in zip(sources, cosines, prompts, strict=True)
+    ]
+    offsets = np.cumsum([0, *(own.max() + 1 for own in prompts)])
+    numbers = [own + start for own, start in zip(prompts, offsets, strict=False)]
+    labels = np.repeat(sources, [len(found) for found in cosines])
+    mean = score_sources("mean", np.concatenate(cosines), np.concatenate(numbers), labels)
+    return [*scores, mean]
+
+
+def report(scores: Mapping[str, Sequence[PromptScore]], output: Path) -> None:
+    """Print a Markdown table and write real.json."""
+    methods = list(scores)
+    print(f"| source | {' | '.join(methods)} | prompts | pictures |")
+    print(f"| --- |{' ---: |' * (len(methods) + 2)}")
+    for parts in zip(*scores.values(), strict=True):
+        cells = [f"{s.mean_cosine:.3f} ({s.ci95[0]:.3f}-{s.ci95[1]:.3f})" for s in parts]
+        first = parts[0]
+        print(f"| {first.name} | {' | '.join(cells)} | {first.prompts} | {first.pictures} |")
+    summary = {name: [score.as_json() for score in found] for name, found in scores.items()}
+    write_json(output / "real.json", summary)
+    means = {name: round(found[-1].mean_cosine, 4) for name, found in scores.items()}
+    print(json.dumps(means), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""A routing of labelled pictures -> cosines, the temperature that gains, and figures per class."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from unprompt.inversion.estimate.confidence import calibration_error, measure_reliability
+from unprompt.inversion.estimate.router import NEITHER, RoutedClass, Routing, softmax
+from unprompt.inversion.fit.logistic import balanced
+from unprompt.inversion.fit.views import Labels, RouterConfig, WorldView
+
+BINS = 10
+
+
+def with_temperature(routing: Routing, temperature: float | None) -> Routing:
+    """The same choice with the shares of a mix of that temperature; None: of the best alone."""
+    if temperature is None:
+        return routing._replace(shares=np.eye(routing.expected.shape[1])[routing.world])
+    return routing._replace(shares=softmax(routing.expected.astype(np.float64) / temperature))
+
+
+def routed_cosines(views: Sequence[WorldView], labels: Labels, routing: Routing) -> np.ndarray:
+    """Cosines (n,) of the answers to the truth; zero where no prompt is known."""
+    answers = routing.mix([view.answers for view in views])
+    return np.einsum("nd,nd->n", answers, labels.truth).astype(np.float64)
+
+
+def choose_temperature(
+    views: Sequence[WorldView], labels: Labels, routing: Routing, config: RouterConfig
+) -> float | None:
+    """The temperature of the mix, if it gains on halves that did not choose it; else None."""
+    weights = np.where(labels.known, balanced(labels.world, labels.classes(len(views))), 0.0)
+    alone = routed_cosines(views, labels, routing)
+    gains = {
+        temperature: routed_cosines(views, labels, with_temperature(routing, temperature)) - alone
+        for temperature in config.temperatures
+    }
+    if not gains:
+        return None
+
+    def best(rows: np.ndarray) -> float:
+        return max(gains, key=lambda one: float(weights[rows] @ gains[one][rows]))
+
+    even = np.arange(len(weights)) % 2 == 0
+    found = np.where(even, gains[best(~even)], gains[best(even)])
+    mean = float(weights @ found / weights.sum())
+    error = float(np.sqrt(weights**2 @ (found - mean) ** 2) / weights.sum())
+    kept = mean > max(error, config.smallest_gain)
+    return best(np.ones(len(weights), bool)) if kept else None
+
+
+def belonging_error(belonging: np.ndarray, labels: Labels) -> float:
+    """Mean difference between the probability of a class and its share, over bins of pictures.
+
+    `belonging` (n, c) holds the probabilities; all classes weigh the same.
+    """
+    classes = belonging.shape[1]
+    weights = balanced(labels.world, classes)
+    wrong = 0.0
+    for one in range(classes):
+        order = np.argsort(belonging[:, one], kind="stable")
+        for part in np.array_split(order, BINS):
+            hits = labels.world[part] == one
+            wrong += abs(float(weights[part] @ (belonging[part, one] - hits)))
+    return wrong / classes
+
+
+def report_classes(
+    views: Sequence[WorldView], labels: Labels, routing: Routing
+) -> tuple[RoutedClass, ...]:
+    """How the pictures of each class fared."""
+    found = []
+    cosines = routed_cosines(views, labels, routing)
+    right = np.argmax(routing.belonging, axis=1) == labels.world
+    for place in range(routing.belonging.shape[1]):
+        own = labels.world == place
+        known = own & labels.known
+        bins = measure_reliability(routing.best[known], cosines[known])
+        found.append(
+            RoutedClass(
+                views[place].name if place < len(views) else NEITHER,
+                int(own.sum()),
+                float(right[own].mean()),
+                float(routing.outside[own].mean()),
+                float(cosines[known].mean()) if known.any() else None,
+                calibration_error(bins) if known.any() else None,
+            )
+        )
+    return tuple(found)

@@ -35,6 +35,7 @@ class Inversion:
     outside: bool = False  # unlike what the bundle knows: no world expects to beat a constant
     # answer, or, by `novelty`, ImageNet classes are the answer
     world: str | None = None  # that answered; None: the bundle has one world, or a class answered
+    blank: bool = False  # nearly all of the picture has one color
     novelty: float | None = None  # above 1 is outside; None: the bundle has no fallback
     phrases: tuple[Origin, ...] = ()  # of a composed prompt, in order, with their origins
     text_cosine: float | None = None  # of the composed prompt's vector to `vector`
@@ -50,6 +51,7 @@ class Inversion:
             "expected_cosine": self.expected_cosine,
             "outside": self.outside,
             "world": self.world,
+            "blank": self.blank,
             "novelty": self.novelty,
             "phrases": [phrase._asdict() for phrase in self.phrases],
             "text_cosine": self.text_cosine,

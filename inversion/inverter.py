@@ -15,6 +15,7 @@ from unprompt.index.base.blas_threads import one_blas_thread
 from unprompt.index.bundle.bundle import ROUTER, read_bundle
 from unprompt.index.encoders.protocols import ImageEncoder
 from unprompt.index.exported.export import OpenVinoEncoder
+from unprompt.index.images.blank import is_blank
 from unprompt.index.images.sources import PictureSource, is_one_picture
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.answer import Inversion
@@ -198,14 +199,19 @@ class Inverter:
             self._composers.begin()
         found = self._ask_worlds(images, query)
         answers = []
-        for place in range(len(images)):
+        for place, image in enumerate(images):
             world = self.worlds[found.world[place]]
             answer = answer_from_neighbors(
                 world.index, found.estimates[found.world[place]], place, query
             )
             if found.expected is not None:
                 answer = replace(answer, expected_cosine=float(found.expected[place]))
-            answer = replace(answer, world=world.name, outside=bool(found.outside[place]))
+            answer = replace(
+                answer,
+                world=world.name,
+                outside=bool(found.outside[place]),
+                blank=is_blank(image),
+            )
             answers.append(self._finish(answer, screening, place, query))
         return answers
 

@@ -55,6 +55,14 @@ def test_red_by_hand(colours: Inverter) -> None:
     assert sum(c.weight for c in answer.neighbors) == pytest.approx(1.0)
 
 
+def test_a_picture_of_one_color_is_said_to_be_blank(colours: Inverter) -> None:
+    striped = Image.new("RGB", (64, 64), (200, 0, 0))
+    striped.paste((0, 0, 255), (0, 0, 64, 20))
+    plain, other = colours.invert([RED, striped], Query(compose=False))
+    assert (plain.blank, other.blank) == (True, False)
+    assert plain.prompt == "prompt 0" and plain.as_json()["blank"] is True
+
+
 def test_order_count_and_no_pictures(colours: Inverter) -> None:
     answers = colours.invert([BLUE, RED, BLUE], Query(candidates=2))
     assert [answer.prompt for answer in answers] == ["prompt 2", "prompt 0", "prompt 2"]

@@ -45,8 +45,8 @@ def test_parquet(tmp_path: Path) -> None:
     table = pl.read_parquet(output)
     assert table.columns == [
         "image", "image_id", "status", "error_message", "prompt", "negative_prompt",
-        "metadata_prompt", "expected_cosine", "outside", "world", "novelty", "score", "alpha",
-        "candidates", "neighbors", "vector",
+        "metadata_prompt", "expected_cosine", "outside", "world", "blank", "novelty", "score",
+        "alpha", "candidates", "neighbors", "vector",
     ]  # fmt: skip
     assert table.schema["vector"] == pl.Array(pl.Float32, 3)
     assert table["vector"][0].to_numpy().tobytes() == VECTOR.tobytes(), "exact"
@@ -66,11 +66,12 @@ def test_csv(tmp_path: Path) -> None:
     assert write(output, record("a"), record("b", failed=True)) == 2
     table = pl.read_csv(output)
     assert table.columns == [
-        "image", "prompt", "metadata_prompt", "expected_cosine", "outside", "world", "score",
-        "alpha", "negative_prompt", "status", "error_message",
+        "image", "prompt", "metadata_prompt", "expected_cosine", "outside", "world", "blank",
+        "score", "alpha", "negative_prompt", "status", "error_message",
     ]  # fmt: skip
-    assert table.row(0)[:8] == ("in/a.png", "a fox, №0", "a fox", 0.7, False, None, 0.9, 0.25)
-    assert table.row(0)[9:] == ("success", None)
+    assert table.row(0)[:5] == ("in/a.png", "a fox, №0", "a fox", 0.7, False)
+    assert table.row(0)[5:9] == (None, False, 0.9, 0.25)
+    assert table.row(0)[10:] == ("success", None)
     assert table["error_message"][1] == record("b", True).error_message
 
 

@@ -20,8 +20,8 @@ Rows = Callable[[], Iterator[dict[str, Any]]]  # every call starts at the first 
 
 ROWS_PER_BLOCK = 500  # rows that are Python values at the same time
 CSV_COLUMNS = (
-    "image", "prompt", "metadata_prompt", "expected_cosine", "outside", "world", "score",
-    "alpha", "negative_prompt", "status", "error_message",
+    "image", "prompt", "metadata_prompt", "expected_cosine", "outside", "world", "blank",
+    "score", "alpha", "negative_prompt", "status", "error_message",
 )  # fmt: skip
 
 
@@ -116,6 +116,7 @@ def _schema(dim: int) -> dict[str, Any]:
         "expected_cosine": pl.Float64,
         "outside": pl.Boolean,
         "world": pl.String,
+        "blank": pl.Boolean,
         "novelty": pl.Float64,
         "score": pl.Float64,
         "alpha": pl.Float64,

@@ -11,7 +11,7 @@ from unprompt.inversion.answer import Candidate, Inversion
 
 ANSWER_COLUMNS = (
     "prompt", "negative_prompt", "metadata_prompt", "expected_cosine", "outside", "world",
-    "novelty", "score", "alpha", "candidates", "neighbors", "vector",
+    "blank", "novelty", "score", "alpha", "candidates", "neighbors", "vector",
 )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ class BatchRecord:
         values = (
             answer.prompt, answer.negative_prompt, written and written.prompt,
             _rounded(answer.expected_cosine), answer.outside, answer.world,
-            _rounded(answer.novelty), best, answer.alpha,
+            answer.blank, _rounded(answer.novelty), best, answer.alpha,
             [_values(c, "score") for c in answer.candidates],
             [_values(n, "similarity", "weight") for n in answer.neighbors],
             encode_vector(answer.vector),

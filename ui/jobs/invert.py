@@ -117,7 +117,8 @@ def _as_text(record: BatchRecord) -> Iterator[str]:
 
 
 def _trust(answer: Inversion) -> str:
-    said = ["outside what this index knows"] if answer.outside else []
+    said = ["blank or nearly blank picture"] if answer.blank else []
+    said += ["outside what this index knows"] if answer.outside else []
     if answer.expected_cosine is not None:
         said.append(f"expected cosine {answer.expected_cosine:.2f}")
     return f"  [{', '.join(said)}]" if said else ""

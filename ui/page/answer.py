@@ -22,7 +22,7 @@ def write_answer(inversion: Inversion, truth: str | None = None) -> str:
         f"{_metadata_prompt(inversion)}<h2>Prompt</h2>"
         f'<div class="up-prompt" data-copied><p class="up-text">{_phrases(inversion)}</p>'
         f"{copy_button(inversion.prompt, 'Copy the prompt')}</div>"
-        f"{_confidence(inversion)}{true_prompt}{_weights(inversion)}"
+        f"{_blank(inversion)}{_confidence(inversion)}{true_prompt}{_weights(inversion)}"
         f'<h2>Candidates</h2><ol class="up-candidates">{rows}</ol>'
         '<p class="up-note">Score: cosine between the vector of the known prompt and the recovered '
         "vector. Weight: share of the known prompt in the kNN estimate; a negative weight counts "
@@ -68,6 +68,15 @@ def _phrase(origin: Origin) -> str:
     return (
         f'{escape(joint)}<span class="up-phrase up-{origin.source}" '
         f'title="{escape(sources[origin.source])}">{escape(origin.text[len(joint) :])}</span>'
+    )
+
+
+def _blank(inversion: Inversion) -> str:
+    if not inversion.blank:
+        return ""
+    return (
+        '<p class="up-confidence up-outside"><b>Blank or nearly blank picture.</b> Nearly all of '
+        "it has one color, so little can be recovered.</p>"
     )
 
 

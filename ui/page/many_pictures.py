@@ -98,6 +98,8 @@ def _row(record: BatchRecord) -> list[str]:
     notes = []
     if answer.metadata_prompt:
         notes.append(f"prompt in the file: {answer.metadata_prompt.prompt}")
+    if answer.blank:
+        notes.append("blank or nearly blank picture")
     if answer.outside:
         notes.append("outside the index")
     expected = "" if answer.expected_cosine is None else f"{answer.expected_cosine:.2f}"

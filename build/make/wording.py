@@ -11,7 +11,7 @@ FUNCTION_WORDS = ARTICLES | frozenset(
     "next behind beside inside out up down off through while".split()
 )
 _WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
-_VOWEL = re.compile(r"[aeiou]|hour|honest|heir", re.IGNORECASE)
+_VOWEL = re.compile(r"[aeiou]|hour|honest|heir|8|1[18]\b", re.IGNORECASE)
 # Vowels that sound like "you" or "won": a unicorn, a utensil, a European, a one-eyed cat.
 _NO_VOWEL = re.compile(r"uni[cfoqstv]|us[aeu]|ut[eio]|ukul|ura[ln]|e[uw]|one\b|once", re.IGNORECASE)
 

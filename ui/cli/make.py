@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from unprompt.ui.cli.make_bank import make_bank
 from unprompt.ui.cli.make_llm import make_llm
 from unprompt.ui.cli.options import (
     BanOption,
@@ -226,4 +227,5 @@ def make_mine(
     run_mine(PromptSource(candidates, column), KnownCosines(run, cosines), near_to, config, to)
 
 
+make_app.command("bank")(make_bank)
 make_app.command("llm")(make_llm)

@@ -66,10 +66,10 @@ class Destination:
 
     def encode(self, prompts: pl.DataFrame, progress: Progress) -> PromptVectors:
         """The vectors of a PROMPTS table, kept on disk for reruns and other commands."""
-        from unprompt.index.prompt_encoders.target_encoder import load_query_prompt_encoder
+        from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompt_encoder
 
         folder = self.vectors or self.path.with_name(f"{self.path.stem}.vectors")
-        return encode_captions(folder, prompts, load_query_prompt_encoder(), progress)
+        return encode_captions(folder, prompts, load_bulk_prompt_encoder(), progress)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""A bank of prompts of our own: word lists and forms -> prompts as people write them."""

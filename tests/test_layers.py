@@ -34,7 +34,7 @@ OWNERS = {  # library: the files, or the folders, that may import it
     "accelerate": {"inversion/train/loop/launch.py"},
     "matplotlib": {
         "inversion/train/loop/curves.py",
-        "ui/jobs/evaluation/report.py",
+        "ui/jobs/evaluation/plots.py",
         "ui/planning/plot.py",
     },
     "faiss": {"index/vectors/faiss_library.py"},

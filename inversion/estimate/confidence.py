@@ -82,10 +82,15 @@ def fit_confidence(signals: np.ndarray, cosines: np.ndarray) -> Confidence:
     )
 
 
-def measure_reliability(expected: np.ndarray, found: np.ndarray) -> tuple[Reliability, ...]:
-    """Sort pictures by expectation into bins of equal size, with the mean of both per bin."""
+def measure_reliability(
+    expected: np.ndarray, found: np.ndarray, bins: int = BINS
+) -> tuple[Reliability, ...]:
+    """Sort pictures by expectation into bins of equal size, with the mean of both per bin.
+
+    There are at most BINS of them.
+    """
     order = np.argsort(expected, kind="stable")
-    parts = np.array_split(order, min(BINS, max(1, len(order))))
+    parts = np.array_split(order, min(BINS, bins, max(1, len(order))))
     return tuple(
         Reliability(float(expected[part].mean()), float(found[part].mean()), len(part))
         for part in parts

@@ -5,19 +5,26 @@ from typing import Annotated
 
 import typer
 
-from unprompt.ui.cli.options import ConfigArgument, JsonOption, OutputRun, SetOption
+from unprompt.ui.cli.options import BundleOption, JsonOption, OutputRun, SetOption
 
 
 def evaluate(
-    config: ConfigArgument,
+    config: Annotated[
+        str | None, typer.Argument(help="Name of a preset, or a YAML file; none with --pairs.")
+    ] = None,
     output: OutputRun = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
     texts: Annotated[
-        int, typer.Option(min=0, help="Number of composed prompts to score as well.")
+        int,
+        typer.Option("--texts", "--text", min=0, help="Number of composed prompts to score, too."),
     ] = 0,
     report: Annotated[
-        bool, typer.Option("--report", help="Write RUN/report with plots, groups and cases.")
+        bool,
+        typer.Option(
+            "--report",
+            help="Write RUN/report with plots, groups and cases; with --pairs into --output.",
+        ),
     ] = False,
     text_bank: Annotated[
         bool,
@@ -30,20 +37,45 @@ def evaluate(
         Path | None,
         typer.Option(help="Score CONFIG, a submission csv, against this csv of imgId,prompt."),
     ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Score a bundle on these pairs: webdataset tars, a table, or pictures with .txt."
+        ),
+    ] = None,
+    bundle: BundleOption = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of pairs, chosen by a hash.")
+    ] = None,
 ) -> None:
     """Score every method on test pictures; builds what is missing first.
 
     The score is the mean cosine between the vectors of the recovered and the true prompts, with a
-    bootstrap 95% interval.
+    bootstrap 95% interval. With --pairs a bundle is scored on pictures and prompts of your own, by
+    source, generator and kind where they are known. With --output the answers are kept there, so
+    that a killed evaluation goes on.
 
     \b
     Examples:
       unprompt eval scenes-small
       unprompt eval scenes-tiny --texts 40 --report
       unprompt eval submission.csv --truth prompts.csv
+      unprompt eval --pairs shards/ --limit 500
+      unprompt eval --pairs pairs.csv --bundle runs/mine/bundle --report -o reports/mine --text 100
     """
-    from unprompt.ui.jobs.evaluation.evaluate import run_eval, score_submission
+    from unprompt.index.base.errors import ConfigError
+    from unprompt.ui.jobs.evaluation.evaluate import run_eval, run_pairs, score_submission
 
+    if pairs is not None:
+        if config is not None or truth is not None:
+            raise ConfigError("--pairs scores a bundle; leave CONFIG and --truth out")
+        folder = output or (Path("runs") / f"pairs-{pairs.resolve().stem}" if report else None)
+        run_pairs(pairs, bundle, folder, as_json, limit, texts)
+        return
+    if config is None:
+        raise ConfigError("name what to score: a preset or YAML file, or --pairs FOLDER")
+    if bundle is not None or limit is not None:
+        raise ConfigError("--bundle and --limit belong to --pairs")
     if truth is not None:
         score_submission(Path(config), truth, as_json)
         return

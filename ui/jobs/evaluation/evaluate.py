@@ -1,4 +1,4 @@
-"""`unprompt eval`: the name of a config, or a submission -> a table of scores, JSON or a report."""
+"""`unprompt eval`: a config, real pairs, or a submission -> a table of scores, JSON or a report."""
 
 import json
 import sys
@@ -15,6 +15,13 @@ from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
 from unprompt.ui.jobs.evaluation.cosines import write_cosines
 from unprompt.ui.jobs.evaluation.evaluate_run import evaluate_run
+from unprompt.ui.jobs.evaluation.pairs import UNKNOWN, evaluate_pairs
+from unprompt.ui.jobs.evaluation.pairs_report import (
+    group_table,
+    method_table,
+    summary_line,
+    write_pairs_report,
+)
 from unprompt.ui.jobs.evaluation.report import score_table, write_report
 from unprompt.ui.jobs.progress import choose_progress
 from unprompt.ui.jobs.run import make_run, run_folder
@@ -64,6 +71,31 @@ def run_eval(
     if found.compose_seconds is not None:
         print(f"composing a prompt: median {1000 * found.compose_seconds:.0f} ms", file=sys.stderr)
     print(leak_line(found.leaks), file=sys.stderr)
+
+
+def run_pairs(
+    pairs: Path,
+    bundle: Path | None,
+    folder: Path | None,
+    as_json: bool,
+    limit: int | None = None,
+    texts: int = 0,
+) -> None:
+    """Score a bundle on labelled pairs and print the scores; `folder` gets a report."""
+    progress = choose_progress()
+    found = evaluate_pairs(pairs, bundle, folder, limit, texts, progress)
+    if folder is not None:
+        name = "starter" if bundle is None else bundle.resolve().name
+        page = write_pairs_report(folder, f"{name} on {pairs.resolve().name}", found)
+        progress.note(f"report: {page}")
+    if as_json:
+        print(json.dumps(found.as_json(), indent=2))
+        return
+    print(method_table(found))
+    for label, groups in found.groups.items():
+        if [group.answer.name for group in groups] != [UNKNOWN]:
+            print(f"\n{group_table(groups, label)}")
+    print(summary_line(found), file=sys.stderr)
 
 
 def score_submission(submission: Path, truth: Path, as_json: bool) -> None:

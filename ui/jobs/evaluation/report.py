@@ -12,6 +12,7 @@ from unprompt.index.base.durable import write_atomically
 from unprompt.inversion.estimate.confidence import calibration_error, measure_reliability
 from unprompt.inversion.fit.evaluate import HeldOutPredictions, MethodScore, breakdown
 from unprompt.ui.jobs.evaluation.evaluate_run import Evaluation
+from unprompt.ui.jobs.evaluation.plots import Bar, plot_bars, plot_reliability
 
 CASES = 6
 LENGTHS = (5, 10, 15, 20)  # upper limits of the groups, in words
@@ -21,7 +22,8 @@ Pictures = Callable[[dict[str, Any]], Image.Image | None]
 def write_report(folder: Path, name: str, run: Evaluation, leaks: str, pictures: Pictures) -> Path:
     """Write report.md, its plots and its pictures into `folder`; returns the path of report.md."""
     folder.mkdir(parents=True, exist_ok=True)
-    _plot_methods(run.scores, folder / "methods.png")
+    bars = [Bar(score.method, score.mean_cosine, score.ci95) for score in run.scores]
+    plot_bars(bars, "mean cosine to the true prompt's vector", folder / "methods.png")
     parts = [
         f"# {name}",
         "",
@@ -77,15 +79,7 @@ def _trust(predictions: HeldOutPredictions, folder: Path) -> list[str]:
     if predictions.expected is None:
         return []
     bins = measure_reliability(predictions.expected, predictions.cosines)
-    figure, axes = _figure(5, 5)
-    found = [part.found for part in bins]
-    expected = [part.expected for part in bins]
-    limits = [min(found + expected) - 0.02, max(found + expected) + 0.02]
-    axes.plot(limits, limits, color="grey", linewidth=1)
-    axes.plot(expected, found, marker="o")
-    axes.set_xlabel("expected cosine")
-    axes.set_ylabel("mean cosine found")
-    _save(figure, folder / "reliability.png")
+    plot_reliability({"test pictures": bins}, folder / "reliability.png")
     return [
         "## Trust",
         "",
@@ -115,32 +109,3 @@ def _cases(predictions: HeldOutPredictions, folder: Path, pictures: Pictures) ->
             lines.append(f"| {shown} | {predictions.cosines[place]:.3f} | {prompt} |")
         lines.append("")
     return lines
-
-
-def _plot_methods(scores: Sequence[MethodScore], path: Path) -> None:
-    figure, axes = _figure(7, 0.5 * len(scores) + 1)
-    names = [score.method for score in scores][::-1]
-    values = [score.mean_cosine for score in scores][::-1]
-    errors = [
-        [s.mean_cosine - s.ci95[0] for s in scores][::-1],
-        [s.ci95[1] - s.mean_cosine for s in scores][::-1],
-    ]
-    axes.barh(names, values, xerr=errors, capsize=3)
-    axes.set_xlabel("mean cosine to the true prompt's vector")
-    _save(figure, path)
-
-
-def _figure(width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.grid(alpha=0.3)
-    return figure, axes
-
-
-def _save(figure: Any, path: Path) -> None:
-    with write_atomically(path) as temporary:
-        figure.canvas.print_figure(temporary, dpi=110, format="png")

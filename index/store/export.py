@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.store.manifest import PROMPT_KEYS
 from unprompt.index.store.rebuild import read_content
 from unprompt.index.vectors.embeddings import (
     METADATA,
@@ -26,7 +27,7 @@ def export_index(folder: Path, output: Path) -> int:
     if output.exists():
         raise ConfigError(f"{output} is there already; choose another output folder")
     content = read_content(folder)
-    keys: KeyKind = "text" if content.key_kind == "text" else "image"
+    keys: KeyKind = "text" if content.key_kind in ("text", PROMPT_KEYS) else "image"
     start_embeddings(output, EmbeddingsInfo(content.space, content.keys.shape[1], keys))
     rows = content.rows.select(
         pl.col("key").alias("image_path"),

@@ -19,6 +19,7 @@ MANIFEST, FORMAT = "manifest.json", 2
 VECTORS, LISTS = "index.faiss", "lists.ivfdata"
 ROWS_FILE, LOOKUP = "rows.parquet", "rows.sqlite"
 TARGETS, KEYS, LENGTHS, REMOVED = "targets.npy", "keys.npy", "lengths.npy", "removed.npy"
+PROMPT_KEYS = "prompt"  # kind of the keys that are prompt vectors: the codes hold the targets too
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -35,7 +36,7 @@ class Segment:
 
     count: int
     rows: str  # ROWS, .parquet
-    targets: str  # .npy (count, d_prompt) float16
+    targets: str | None  # .npy (count, d_prompt) float16; None: the keys are the targets
     keys: str | None  # .npy (count, d_image) float16, before transforms; None: not stored
     lookup: str | None = None  # .sqlite, the rows again, where there are many
     lengths: str | None = None  # .npy (count, 1) of FoldedTransforms.lengths, where they are used
@@ -43,8 +44,8 @@ class Segment:
     @property
     def files(self) -> tuple[str, ...]:
         """The names of all its files."""
-        optional = (name for name in (self.keys, self.lookup, self.lengths) if name is not None)
-        return (self.rows, self.targets, *optional)
+        named = (self.rows, self.targets, self.keys, self.lookup, self.lengths)
+        return tuple(name for name in named if name is not None)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -52,7 +53,7 @@ class IndexManifest:
     """What a reader must know before it trusts the other files of an index."""
 
     factory: str
-    keys: str  # image | text
+    keys: str  # image | text | class | prompt
     space: str  # of the encoder that made the keys
     target_space: str  # of the prompt encoder that made the targets
     dim: int  # d_image

@@ -11,12 +11,14 @@ from unprompt.index.search.faiss_files import read_vectors
 from unprompt.index.store.manifest import (
     KEYS,
     LENGTHS,
+    PROMPT_KEYS,
     TARGETS,
     VECTORS,
     IndexManifest,
     check_files,
 )
 from unprompt.index.store.rows import RowFiles
+from unprompt.index.vectors.decoded_rows import DecodedRows
 from unprompt.index.vectors.live_rows import LiveRows
 from unprompt.index.vectors.matrix import Matrix, join_rows, open_matrix
 
@@ -47,7 +49,7 @@ class OpenFiles:
                 manifest.stored,
                 None if removed is None else np.load(removed, allow_pickle=False),
             )
-            targets = [open_matrix(folder / segment.targets) for segment in segments]
+            targets = [open_matrix(folder / s.targets) for s in segments if s.targets is not None]
             keys = [open_matrix(folder / s.keys) for s in segments if s.keys is not None]
             lengths = [open_matrix(folder / s.lengths) for s in segments if s.lengths is not None]
             self.rows = RowFiles(
@@ -61,7 +63,11 @@ class OpenFiles:
                 f"an index file in {folder} is broken: {error}. {REMEDY}"
             ) from error
         self._check_sizes(targets, keys, lengths)
-        self.targets = join_rows(targets, self.live)
+        self.targets: Matrix = (
+            DecodedRows(self.vectors, self.live)
+            if manifest.keys == PROMPT_KEYS
+            else join_rows(targets, self.live)
+        )
         self.keys = self._if_complete(keys)  # (n, d_image), before transforms
         self.lengths = self._if_complete(lengths)  # (n, 1)
 
@@ -82,7 +88,11 @@ class OpenFiles:
         vectors = [(self.vectors.ntotal, self.vectors.d)]
         for name, got, wanted in (
             (VECTORS, vectors, [(manifest.stored, manifest.dim)]),
-            (TARGETS, shapes(targets), [(s.count, manifest.target_dim) for s in segments]),
+            (
+                TARGETS,
+                shapes(targets),
+                [(s.count, manifest.target_dim) for s in segments if s.targets],
+            ),
             (KEYS, shapes(keys), [(s.count, manifest.dim) for s in segments if s.keys]),
             (LENGTHS, shapes(lengths), [(s.count, 1) for s in segments if s.lengths]),
         ):

@@ -54,7 +54,7 @@ class PromptIndex:
         self._files = OpenFiles(folder, manifest, writable)
         self.live = self._files.live
         self.vectors = self._files.vectors
-        self.targets = self._files.targets  # (n, d_prompt) float16
+        self.targets = self._files.targets  # (n, d_prompt) float16, or float32 from codes
         self.keys = self._files.keys  # (n, d_image) float16, before transforms, or None
         self._gpu_scan: GpuScan | None = None
 

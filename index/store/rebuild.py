@@ -10,7 +10,7 @@ from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.generations import change_index
-from unprompt.index.store.manifest import write_manifest
+from unprompt.index.store.manifest import PROMPT_KEYS, write_manifest
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.update import IndexChange, add_rows
@@ -60,17 +60,21 @@ def rebuild_index(
 
 
 def read_content(folder: Path) -> IndexContent:
-    """Rows, keys and targets of an index; raises UnpromptError where it stores no keys."""
+    """Rows, keys and targets of an index; raises UnpromptError where it stores no keys.
+
+    The codes of prompt vectors serve as keys.
+    """
     index = PromptIndex.load(folder)
-    if index.keys is None:
+    manifest = index.manifest
+    keys = index.targets if manifest.keys == PROMPT_KEYS else index.keys
+    if keys is None:
         raise UnpromptError(
             f"{folder} stores no keys, which merging and rebuilding need; build it again with "
             "`--set index.keep_keys=true`"
         )
-    manifest = index.manifest
     return IndexContent(
         rows=index.rows,
-        keys=index.keys,
+        keys=keys,
         targets=index.targets,
         space=manifest.space,
         target_space=manifest.target_space,

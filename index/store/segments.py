@@ -13,6 +13,7 @@ from unprompt.index.store.manifest import (
     KEYS,
     LENGTHS,
     LOOKUP,
+    PROMPT_KEYS,
     ROWS_FILE,
     TARGETS,
     Segment,
@@ -32,19 +33,24 @@ class IndexContent(NamedTuple):
     targets: Matrix  # (n, d_prompt) unit length
     space: str  # of the encoder that made the keys
     target_space: str  # of the prompt encoder that made the targets
-    key_kind: str = "image"  # or text
+    key_kind: str = "image"  # or text, class; prompt: the keys are the targets
 
 
 def write_segment(folder: Path, content: IndexContent, generation: int, keep_keys: bool) -> Segment:
-    """Write the rows, targets and, if they are to be kept, keys that a generation adds."""
+    """Write the rows, targets and, if they are to be kept, keys that a generation adds.
+
+    Where the keys are prompt vectors, the codes hold the targets, and the rows have one file only.
+    """
     names = (ROWS_FILE, TARGETS, KEYS, LOOKUP)
     rows, targets, keys, lookup = (generation_name(name, generation) for name in names)
     write_table(folder / rows, content.rows, ROWS)
-    segment = Segment(content.rows.height, rows, targets, None)
-    if segment.count >= LOOKUP_ROWS:
+    of_prompts = content.key_kind == PROMPT_KEYS
+    segment = Segment(content.rows.height, rows, None if of_prompts else targets, None)
+    if segment.count >= LOOKUP_ROWS and not of_prompts:
         write_lookup(folder / lookup, content.rows)
         segment = replace(segment, lookup=lookup)
-    write_matrix(folder / targets, content.targets, np.float16)
+    if not of_prompts:
+        write_matrix(folder / targets, content.targets, np.float16)
     if keep_keys:
         write_matrix(folder / keys, content.keys, np.float16)
         segment = replace(segment, keys=keys)

@@ -11,6 +11,7 @@ import numpy as np
 from unprompt.index.base.durable import digest_file
 from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.encoders.protocols import check_same_space
 from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.index.search.build import build_index
 from unprompt.index.search.factory import IndexConfig, choose_index
@@ -22,6 +23,7 @@ from unprompt.index.store.manifest import (
     KEYS,
     LISTS,
     MANIFEST,
+    PROMPT_KEYS,
     VECTORS,
     IndexManifest,
     generation_name,
@@ -30,9 +32,11 @@ from unprompt.index.store.manifest import (
     write_manifest,
 )
 from unprompt.index.store.segments import IndexContent, write_lengths, write_segment
+from unprompt.index.vectors.decoded_rows import check_decodes
 from unprompt.index.vectors.matrix import Matrix, open_matrix, write_matrix
 from unprompt.index.vectors.transforms import check_keys, transforms
 
+SAMPLE = 100  # rows that are read back from the codes
 UNFINISHED = "unfinished"  # folder of work that a killed build leaves for the next one
 
 
@@ -59,6 +63,7 @@ def write_index(
             f"{count} rows, {len(content.keys)} keys, {len(content.targets)} targets"
         )
     check_keys(content.keys, "keys")
+    _check_prompt_keys(content)
     dim = content.keys.shape[1]
     check_keys(held_out, "held-out queries", dim)
     choices = choose_index(count, dim, config, len(held_out) > 0)
@@ -68,6 +73,8 @@ def write_index(
         on_disk = any(choice.on_disk for choice in choices)
         keys, parts = _keys_to_fill_from(folder, content.keys, segment.keys, engine, on_disk)
         built = build_index(choices, keys, held_out, config, progress, parts, folder / lists)
+        if content.key_kind == PROMPT_KEYS:
+            check_decodes(built.vectors, built.factory, content.keys[:SAMPLE])
     write_vectors(folder / vectors, built.vectors)
     folded = fold_transforms(transforms(built.vectors)) if built.effort.refine else None
     segment = write_lengths(folder, segment, generation, folded)
@@ -95,6 +102,17 @@ def write_index(
     delete_all_but(folder, manifest.files)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     return manifest
+
+
+def _check_prompt_keys(content: IndexContent) -> None:
+    """Refuse keys of another space than the targets where the keys are the targets."""
+    if content.key_kind == PROMPT_KEYS:
+        check_same_space(
+            content.target_space,
+            content.space,
+            "the keys of an index of prompts",
+            "Encode the prompts with the encoder of the targets.",
+        )
 
 
 def _keys_to_fill_from(

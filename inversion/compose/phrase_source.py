@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from unprompt.index.encoders.protocols import PromptEncoder
+from unprompt.index.store.manifest import PROMPT_KEYS
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.vectors.float16 import widen
 from unprompt.inversion.compose.ban_list import BanList
@@ -53,7 +54,10 @@ class PhraseSource:
 
         In a large index only the rows `neighbors` are compared.
         """
-        if len(self.index.targets) <= EXHAUSTIVE_ROWS:
+        if self.index.manifest.keys == PROMPT_KEYS:
+            rows = self.index.search(vector[None], 4 * START_PROMPTS).rows[0]
+            rows = rows[rows >= 0]
+        elif len(self.index.targets) <= EXHAUSTIVE_ROWS:
             scores = self._scores(vector)
             rows = np.argsort(-scores, kind="stable")[: 4 * START_PROMPTS]
         else:

@@ -13,13 +13,12 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.bundle.bundle import ENCODER, HEAD, INDEX, MEMBERS
 from unprompt.index.encoders.protocols import ImageEncoder, check_same_space
 from unprompt.index.exported.export import DESCRIPTION, load_encoder
+from unprompt.index.store.manifest import PROMPT_KEYS
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import MAIN, Blend, combine, mix, query_alpha
 from unprompt.inversion.estimate.gate import measure_signals
 from unprompt.inversion.estimate.head import RegressionHead, load_head
 from unprompt.inversion.estimate.knn import KnnEstimate, estimate
-
-PROMPT_KEYS = "prompt"  # manifest.keys of an index whose keys are prompt vectors
 
 
 class Estimates(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from unprompt.ui.cli.options import JsonOption, SetOption
+from unprompt.ui.cli.options import ColumnOption, JsonOption, PromptsArgument, SetOption
 
 index_app = typer.Typer(
     name="index",
@@ -27,6 +27,36 @@ def index_info(folder: FolderArgument, as_json: JsonOption = False) -> None:
     from unprompt.ui.jobs.index_reports import show_index
 
     show_index(folder, as_json)
+
+
+@index_app.command("prompts")
+def index_prompts(
+    prompts: PromptsArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    factory: Annotated[
+        str, typer.Option(help="FAISS factory string: SQ8, SQ6, SQ4, or PCA256,SQ8.")
+    ] = "SQ8",
+    phrases: Annotated[int, typer.Option(help="Number of phrases to compose prompts of.")] = 3000,
+    least_uses: Annotated[
+        int, typer.Option(help="Minimum number of prompts with the same phrase.")
+    ] = 3,
+    column: ColumnOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Index prompts by their own vectors, without pictures: a bank to search with a head.
+
+    The folder holds index/ and phrases/ as a bundle does. Every vector is stored once, as codes.
+
+    \b
+    Examples:
+      unprompt index prompts bank.parquet -o bank/
+      unprompt index prompts bank.parquet -o small/ --factory SQ4
+    """
+    from unprompt.ui.jobs.index_prompts import PromptIndexSettings, index_prompt_files
+    from unprompt.ui.jobs.make.make import PromptSource
+
+    settings = PromptIndexSettings(factory, phrases, least_uses)
+    index_prompt_files(PromptSource(prompts, column), output, settings, as_json)
 
 
 @index_app.command("verify")

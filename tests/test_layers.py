@@ -33,6 +33,7 @@ OWNERS = {  # library: the files, or the folders, that may import it
     "peft": {"inversion/train/model/adapters.py"},
     "accelerate": {"inversion/train/loop/launch.py"},
     "matplotlib": {
+        "build/kinds/fonts.py",  # its fonts
         "inversion/train/loop/curves.py",
         "ui/jobs/evaluation/plots.py",
         "ui/planning/plot.py",

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from unprompt.ui.cli.make_bank import make_bank
+from unprompt.ui.cli.make_kinds import make_kinds
 from unprompt.ui.cli.make_llm import make_llm
 from unprompt.ui.cli.options import (
     BanOption,
@@ -22,7 +23,8 @@ from unprompt.ui.cli.options import (
 
 make_app = typer.Typer(
     name="make",
-    help="Make prompts from captions, word lists or a language model; choose hard ones.",
+    help="Make prompts from captions, word lists or a language model; choose hard ones; "
+    "draw pictures that no generator made.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -228,4 +230,5 @@ def make_mine(
 
 
 make_app.command("bank")(make_bank)
+make_app.command("kinds")(make_kinds)
 make_app.command("llm")(make_llm)

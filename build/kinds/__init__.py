@@ -1,0 +1,1 @@
+"""Drawn pictures that no generator made: noise, blank frames, screens, drawings, maps."""

@@ -1,0 +1,1 @@
+"""Drawn screens: windows, pages, code, tables, chats and charts."""

@@ -14,10 +14,9 @@ from unprompt.index.base.durable import stable_id
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.tables import ROWS
 from unprompt.index.bundle.bundle import ENCODER, INDEX
-from unprompt.index.encoders.protocols import BulkEncoder, EncoderConfig, PromptEncoder
-from unprompt.index.exported.bulk import encode_contents
+from unprompt.index.encoders.protocols import EncoderConfig, PromptEncoder
 from unprompt.index.exported.export import export_encoder, load_encoder
-from unprompt.index.images.shards import done_shards, iterate_images, read_shard_rows
+from unprompt.index.exported.shard_keys import encode_chosen
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
@@ -43,7 +42,7 @@ def make_fallback(
     known, held_out = (
         _sample(embedded, split, config.novelty.sample) for split in ("train", "validation")
     )
-    keys = _encode(shards, known | held_out, encoder, progress)
+    keys = encode_chosen(shards, known | held_out, encoder, progress)
     novelty = fit_novelty(
         np.stack([keys[image] for image in sorted(known & set(keys))]),
         np.stack([keys[image] for image in sorted(held_out & set(keys))]),
@@ -83,19 +82,3 @@ def _sample(embedded: pl.DataFrame, split: str, count: int) -> set[int]:
     """Ids of at most `count` pictures of a split, chosen by a hash of their ids."""
     ids = embedded.filter(embedded["split"] == split)["image_id"].to_list()
     return set(sorted(ids, key=lambda image: stable_id("novelty", image))[:count])
-
-
-def _encode(
-    shards: Path, wanted: set[int], encoder: BulkEncoder, progress: Progress
-) -> dict[int, np.ndarray]:
-    """Keys (d_image,) of the wanted pictures by image id, without unreadable ones."""
-    found: dict[int, np.ndarray] = {}
-    numbers = done_shards(shards)
-    for number in progress.track(numbers, "encode known pictures", len(numbers), 0):
-        rows = read_shard_rows(shards, number).filter(pl.col("image_id").is_in(list(wanted)))
-        ids = dict(zip(rows["key"].to_list(), rows["image_id"].to_list(), strict=True))
-        contents = ((key, content) for key, content in iterate_images(shards, number) if key in ids)
-        for key, vector in encode_contents(encoder, contents):
-            if isinstance(vector, np.ndarray):
-                found[ids[key]] = vector
-    return found

@@ -12,7 +12,7 @@ from unprompt.index.base.durable import digest_json, read_json
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.bundle.bundle import ENCODER, HEAD, INDEX, MEMBERS
 from unprompt.index.encoders.protocols import ImageEncoder, check_same_space
-from unprompt.index.exported.export import DESCRIPTION, load_encoder
+from unprompt.index.exported.export import DESCRIPTION, load_encoder, read_identity
 from unprompt.index.store.manifest import PROMPT_KEYS
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import MAIN, Blend, combine, mix, query_alpha
@@ -102,6 +102,15 @@ def load_members(bundle: Path, blend: Blend, encoders: Encoders) -> tuple[Member
             "Build all members with the same prompt encoder.",
         )
     return tuple(members)
+
+
+def load_main(bundle: Path) -> tuple[PromptIndex, RegressionHead]:
+    """Index and head of the main member, without its tower.
+
+    Raises SpaceMismatchError if the head takes features of another tower.
+    """
+    space, _ = read_identity(bundle / ENCODER)
+    return PromptIndex.load(bundle / INDEX), load_head(bundle / HEAD, space)
 
 
 def member_folder(bundle: Path, name: str) -> Path:

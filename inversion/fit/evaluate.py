@@ -11,16 +11,20 @@ import polars as pl
 
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, ENCODER, HEAD, INDEX
+from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, ENCODER
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.exported.export import read_description
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.compose.beam_search import Composer
 from unprompt.inversion.estimate.blend import Blend, load_blend, mix
 from unprompt.inversion.estimate.confidence import load_confidence
-from unprompt.inversion.estimate.head import load_head
 from unprompt.inversion.estimate.knn import estimate
-from unprompt.inversion.estimate.member import Estimates, estimate_prompts
+from unprompt.inversion.estimate.member import (
+    Estimates,
+    estimate_prompts,
+    load_main,
+    search_keys,
+)
 from unprompt.inversion.estimate.text_bank import estimate_from_texts
 from unprompt.inversion.fit.fit import Targets, labelled_keys
 
@@ -73,8 +77,7 @@ def predict_held_out(
 
     A tower that predicts prompt vectors needs no bank: the vectors of the known prompts are one.
     """
-    index = PromptIndex.load(bundle / INDEX)
-    head = load_head(bundle / HEAD, index.manifest.space)
+    index, head = load_main(bundle)
     test = labelled_keys(embeddings, "test", targets)
     blend = load_blend(bundle / BLEND)
     if bank is None and read_description(bundle / ENCODER).output == "prediction":
@@ -143,7 +146,8 @@ def vectors_by_method(
     alone = blend.knn_alone or blend.knn
     # a search for another k may find other neighbors in an approximate index
     neighbors = estimates.knn.neighbors if alone.k == blend.knn.k else None
-    found |= {"knn": estimate(index, keys, alone, neighbors).vectors, "head": estimates.head}
+    searched = search_keys(index, keys, estimates.head)
+    found |= {"knn": estimate(index, searched, alone, neighbors).vectors, "head": estimates.head}
     if blend.gate is not None:
         mean = index.mean_target if blend.prior else None
         found["even blend"] = mix(

@@ -34,7 +34,7 @@ from unprompt.inversion.estimate.knn import (
     estimate_from_neighbors,
     find_prompts,
 )
-from unprompt.inversion.estimate.member import estimate_prompts
+from unprompt.inversion.estimate.member import estimate_prompts, search_keys
 from unprompt.inversion.fit.search import (
     ValidationSet,
     alpha_per_dimension,
@@ -75,7 +75,12 @@ class MemberKeys:
     name: str
     index: PromptIndex
     keys: np.ndarray  # (n, d_image)
-    regressed: np.ndarray  # (n, d_prompt) unit length: estimates of its head
+    regressed: np.ndarray | None  # (n, d_prompt) unit length, of its head; None: it has no head
+
+    @property
+    def searched(self) -> np.ndarray:
+        """What its index is searched with: the keys, or the head's estimates in a bank."""
+        return search_keys(self.index, self.keys, self.regressed)
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class TuningResult(NamedTuple):
 
 def tune_and_calibrate(
     members: Sequence[MemberKeys],
-    heads: Sequence[RegressionHead],
+    heads: Sequence[RegressionHead | None],
     truth: np.ndarray,
     config: FitConfig,
 ) -> TuningResult:
@@ -120,7 +125,8 @@ def tune_blend(members: Sequence[MemberKeys], truth: np.ndarray, config: FitConf
     main = choices[0]
     shares, trials = _share_members(members, choices, truth)
     knn = combine([c.estimate.vectors for c in choices], [s.knn_weight for s in shares])
-    head = combine([m.regressed for m in members], [s.head_weight for s in shares])
+    with_head = [place for place, member in enumerate(members) if member.regressed is not None]
+    head = combine(_heads(members), [shares[place].head_weight for place in with_head])
     alpha, cosine = choose_alpha(knn, head, truth)
     blend = Blend(
         alpha,
@@ -136,24 +142,38 @@ def tune_blend(members: Sequence[MemberKeys], truth: np.ndarray, config: FitConf
     return replace(blend, tried=(*main.trials, *trials, *more))
 
 
+def _heads(members: Sequence[MemberKeys]) -> list[np.ndarray]:
+    """The head estimates of the members that have a head; the first must be among them."""
+    if members[0].regressed is None:
+        raise ConfigError(f"the first member needs a head, {members[0].name} has none")
+    return [member.regressed for member in members if member.regressed is not None]
+
+
 def _choose_neighbors(member: MemberKeys, truth: np.ndarray, config: FitConfig) -> _Choice:
-    neighbors = find_prompts(member.index, member.keys, max((*config.neighbors, UNTUNED.k)))
+    neighbors = find_prompts(member.index, member.searched, max((*config.neighbors, UNTUNED.k)))
     ridge = bool(config.penalties)
     own = member.index.keys_of(neighbors.rows) if ridge else None
 
     def estimated(candidate: KnnConfig) -> KnnEstimate:
         return estimate_from_neighbors(neighbors, member.index.targets, candidate, own)
 
+    def together_with_head(vectors: np.ndarray) -> tuple[float, float]:
+        if member.regressed is None:
+            return 1.0, mean_cosine(vectors, truth)
+        return choose_alpha(vectors, member.regressed, truth)
+
     found = {}
     for candidate in _knn_candidates(config):
         vectors = estimated(candidate).vectors
         own_cosine = mean_cosine(vectors, truth)
-        found[candidate] = (own_cosine, *choose_alpha(vectors, member.regressed, truth))
+        found[candidate] = (own_cosine, *together_with_head(vectors))
     if not found:
         raise ConfigError("fit has no kNN setting to try")
     together = max(found, key=lambda candidate: found[candidate][2])
     alone = max(found, key=lambda candidate: found[candidate][0])
-    untuned = mean_cosine(mix(estimated(UNTUNED).vectors, member.regressed, 0.5), truth)
+    first = estimated(UNTUNED).vectors
+    first = first if member.regressed is None else mix(first, member.regressed, 0.5)
+    untuned = mean_cosine(first, truth)
     trials = [Trial("untuned: k 50, softmax 0.07, alpha 0.5", untuned, 0.0, False)]
     for weighting in dict.fromkeys(candidate.weighting for candidate in found):
         best = max(
@@ -173,14 +193,15 @@ def _share_members(
     """The weights of all members' estimates, searched together."""
     if len(members) == 1:
         return (MemberShare(MAIN, choices[0].together, 1.0, 1.0),), []
-    estimates = [choice.estimate.vectors for choice in choices]
-    estimates += [member.regressed for member in members]
-    first = mix(estimates[0], estimates[len(members)], choices[0].alpha)
-    weights, cosine = member_weights(estimates, truth)
-    knn, head = weights[: len(members)], weights[len(members) :]
-    knn, head = (
-        part / part.sum() if part.sum() > 0 else np.ones(len(part)) for part in (knn, head)
+    estimates, heads = [choice.estimate.vectors for choice in choices], _heads(members)
+    first = mix(estimates[0], heads[0], choices[0].alpha)
+    weights, cosine = member_weights([*estimates, *heads], truth)
+    knn, own = (
+        part / part.sum() if part.sum() > 0 else np.ones(len(part))
+        for part in (weights[: len(members)], weights[len(members) :])
     )
+    head = np.zeros(len(members))
+    head[[member.regressed is not None for member in members]] = own
     shares = tuple(
         MemberShare(member.name, choice.together, float(a), float(b))
         for member, choice, a, b in zip(members, choices, knn, head, strict=True)

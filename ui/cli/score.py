@@ -83,10 +83,10 @@ def evaluate(
 
 
 def tune(
-    runs: Annotated[list[Path], typer.Argument(help="Finished run folders over one corpus.")],
+    runs: Annotated[list[Path], typer.Argument(help="Finished run folders.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Bundle folder for the ensemble of several runs."),
+        typer.Option("--output", "-o", help="Bundle folder for several runs."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -97,7 +97,8 @@ def tune(
     """Tune neighbors, weights, prior and gate on validation; show what each choice gains.
 
     One run is tuned in place. Several runs over one corpus become an ensemble: a bundle with the
-    encoders, indexes and heads of all.
+    encoders, indexes and heads of all. Runs over different corpora become worlds, and a router
+    says which world answers a picture; or one ensemble, if that is better on pictures left out.
 
     \b
     Examples:

@@ -121,6 +121,7 @@ def _trust(answer: Inversion) -> str:
     said += ["outside what this index knows"] if answer.outside else []
     if answer.expected_cosine is not None:
         said.append(f"expected cosine {answer.expected_cosine:.2f}")
+    said += [f"world {answer.world}"] if answer.world else []
     return f"  [{', '.join(said)}]" if said else ""
 
 

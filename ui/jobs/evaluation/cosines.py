@@ -9,13 +9,11 @@ import polars as pl
 from unprompt.build.corpus.corpus import read_corpus
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.tables import COSINES, write_table
-from unprompt.index.bundle.bundle import BLEND, CONFIDENCE, HEAD
+from unprompt.index.bundle.bundle import BLEND, CONFIDENCE
 from unprompt.index.bundle.run_folder import RunFolder
-from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import load_blend
 from unprompt.inversion.estimate.confidence import load_confidence
-from unprompt.inversion.estimate.head import load_head
-from unprompt.inversion.estimate.member import estimate_prompts
+from unprompt.inversion.estimate.member import estimate_prompts, load_main
 from unprompt.inversion.fit.fit import LabelledKeys, labelled_keys
 
 FILE = "cosines.parquet"
@@ -42,9 +40,8 @@ def write_cosines(run: RunFolder, splits: Sequence[str] = HELD_OUT) -> Path:
 
 def _cosines_of(run: RunFolder, held_out: LabelledKeys) -> pl.DataFrame:
     """The COSINES rows of one split, from the blend."""
-    index, bundle = PromptIndex.load(run.index), run.bundle
-    head = load_head(bundle / HEAD, index.manifest.space)
-    estimates = estimate_prompts([(index, head)], [held_out.keys], load_blend(bundle / BLEND))
+    bundle = run.bundle
+    estimates = estimate_prompts([load_main(bundle)], [held_out.keys], load_blend(bundle / BLEND))
     cosines = np.einsum("nd,nd->n", estimates.blend, held_out.truth).astype(np.float64)
     expected = pl.Series([None] * len(cosines), dtype=pl.Float64)
     if (bundle / CONFIDENCE).is_file():

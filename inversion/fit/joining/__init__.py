@@ -1,0 +1,1 @@
+"""Runs over different corpora in one bundle."""

@@ -1,4 +1,4 @@
-"""An index of prompts by their own vectors: no second copy, decoded targets, changes, the command."""
+"""An index of prompts by their own vectors: one copy, decoded targets, changes, the command."""
 
 import json
 from pathlib import Path

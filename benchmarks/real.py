@@ -3,11 +3,13 @@
 `python benchmarks/real.py --folder PAIRS` leaves one source out at a time and prints
 the mean cosine by source: averaged over the pictures of a prompt, then over prompts, and last over
 sources. Intervals resample prompts. `--methods` chooses predictors; `--output` keeps the features
-and gets real.json. A tuned model takes part as one more entry of PREDICTORS: a function
-(train rows, test rows) -> vectors (n, 384).
+and gets real.json. A tuned model takes part with `--add NAME=FILE.py:FUNCTION`: a function
+(train rows, test rows) -> vectors (n, 384) of the test rows, as those in real_predictors.py; the
+rows are `RealRows`. `--only` measures some of the sources.
 """
 
 import argparse
+import importlib.util
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -46,6 +48,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="tars of real pairs, by kind")
     parser.add_argument("--output", type=Path, default=Path("runs/real"))
     parser.add_argument("--methods", nargs="+", choices=list(PREDICTORS), default=list(DEFAULT))
+    parser.add_argument("--add", nargs="+", default=[], metavar="NAME=FILE.py:FUNCTION")
+    parser.add_argument("--only", nargs="+", help="starts of names of test sources")
     asked = parser.parse_args()
     if not asked.folder.is_dir():
         print(f"no real pairs in {asked.folder}: name their folder with --folder", file=sys.stderr)
@@ -53,7 +57,22 @@ def main() -> None:
     both = any("both" in method or "kernel-classes" == method for method in asked.methods)
     rows = read_real(asked.folder, asked.output, (LITE2, LITE0) if both else (LITE2,))
     rows = with_classes(rows, asked.output)
-    report(measure(rows, {name: PREDICTORS[name] for name in asked.methods}), asked.output)
+    predictors = {name: PREDICTORS[name] for name in asked.methods}
+    predictors |= dict(map(load_predictor, asked.add))
+    report(measure(rows, predictors, tuple(asked.only or [""])), asked.output)
+
+
+def load_predictor(given: str) -> tuple[str, Predict]:
+    """`NAME=FILE.py:FUNCTION` -> the name and the function."""
+    name, _, place = given.partition("=")
+    path, _, function = place.rpartition(":")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    if spec is None or spec.loader is None or not Path(path).is_file():
+        raise SystemExit(f"--add wants NAME=FILE.py:FUNCTION, got {given!r}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return name, getattr(module, function)
 
 
 def with_classes(rows: RealRows, cache: Path) -> RealRows:
@@ -74,12 +93,20 @@ def with_classes(rows: RealRows, cache: Path) -> RealRows:
 
 
 def measure(
-    rows: RealRows, predictors: Mapping[str, Predict], **settings: float
+    rows: RealRows,
+    predictors: Mapping[str, Predict],
+    only: tuple[str, ...] = ("",),
+    **settings: float,
 ) -> dict[str, list[PromptScore]]:
-    """The scores of each method by source, and `mean` last; `settings` go to `folds`."""
+    """The scores of each method by source, and `mean` last; `settings` go to `folds`.
+
+    `only` holds the starts of the names of the sources to measure.
+    """
     cosines: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
     prompts, sources = [], []
     for fold in folds(rows, **settings):  # type: ignore[arg-type]
+        if not fold.source.startswith(only):
+            continue
         for name, predict in predictors.items():
             vectors = predict(fold.train, fold.test)
             cosines[name].append(np.einsum("nd,nd->n", vectors, fold.test.targets))

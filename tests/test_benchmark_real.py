@@ -116,3 +116,13 @@ def test_without_pairs_it_says_so(real: Any, monkeypatch: Any, tmp_path: Path, c
 def test_take_selects_rows_by_mask(rows: Any) -> None:
     taken = rows.take(np.array([True, False, True, False, False, False, False]))
     assert taken.table["name"].to_list() == ["0", "2"]
+
+
+def test_a_predictor_of_another_file_and_one_source(real: Any, rows: Any, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("def answer(train, test):\n    return test.targets\n", encoding="utf-8")
+    name, predict = real.load_predictor(f"mine={path}:answer")
+    scores = real.measure(rows, {name: predict}, only=("tw",), smallest=2)["mine"]
+    assert [(score.name, score.mean_cosine) for score in scores] == [("two", 1.0), ("mean", 1.0)]
+    with pytest.raises(SystemExit, match="--add wants"):
+        real.load_predictor("mine=none.py:answer")

@@ -58,6 +58,7 @@ def answers_of(
     columns = {
         "expected_cosine": expected,
         "outside": [False] * count,
+        "blank": [False] * count,
         "world": [None] * count,
         "prompt": ["an answer"] * count,
         "fault": [None] * count,
@@ -93,6 +94,7 @@ def test_scores_by_hand() -> None:
         AXES[[0, 1, 1, 0]],
         [0.9, 0.3, 0.8, None],
         outside=[False, False, False, True],
+        blank=[True, False, False, False],
         world=["one", "one", "two", "two"],
     )
     constants = {"one": AXES[0], "two": AXES[2]}
@@ -106,7 +108,7 @@ def test_scores_by_hand() -> None:
     over = {score.name: score for score in found.over_sources}
     assert over["answer"].mean_cosine == pytest.approx((0.5 + 0.5) / 2)
     assert found.worlds == {"one": 0.5, "two": 0.5}
-    assert found.overall.outside == 0.25
+    assert found.overall.outside == found.overall.blank == 0.25
     kinds = {group.answer.name: group for group in found.groups["kind"]}
     assert list(kinds) == ["drawn", "unknown"]
     # three pictures fill one bin: expected 2/3, found 2/3

@@ -5,6 +5,7 @@ pictures, so a killed evaluation goes on where it stopped, and changed labels co
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -31,6 +32,7 @@ CLASS_BANK = "class bank"
 METHODS = ("nearest prompt", "knn", "head", "answer")  # stored vectors, before the class bank
 CLASS_MEMBER = "classes"  # name of the member that searches the ImageNet classes
 ALL_CANDIDATES = 1000
+FORMAT = 2  # of a block
 FAST = Query(candidates=ALL_CANDIDATES, compose=False, metadata=False)
 Arrays = dict[str, np.ndarray]
 Pictures = Sequence[bytes | UnpromptError]
@@ -47,14 +49,14 @@ class PairAnswers(NamedTuple):
     """The answers of a bundle to n pictures."""
 
     vectors: dict[str, np.ndarray]  # by method: (n, d_prompt) float16, zero where it failed
-    table: pl.DataFrame  # expected_cosine, outside, world, prompt, fault; n rows
+    table: pl.DataFrame  # expected_cosine, outside, blank, world, prompt, fault
 
 
-def bundle_digest(bundle: Path) -> str:
-    """Digest of everything in a bundle: its seal, and the manifests of its indexes."""
+def answers_digest(bundle: Path) -> str:
+    """Digest of all that answers depend on: the bundle, its indexes, and the code's version."""
     folders = [bundle / name for name in read_bundle(bundle).indexes]
     digests = [digest_file(path) for path in (bundle / SEAL, *(f / MANIFEST for f in folders))]
-    return digest_bytes("".join(digests).encode())[:12]
+    return digest_bytes("".join([version("unprompt"), str(FORMAT), *digests]).encode())[:12]
 
 
 def find_class_bank(inverter: Inverter) -> ClassBank | None:
@@ -91,6 +93,7 @@ def answer_pairs(
         {
             "expected_cosine": np.concatenate([block["expected"] for block in found]),
             "outside": np.concatenate([block["outside"] for block in found]),
+            "blank": np.concatenate([block["blank"] for block in found]),
             "world": [name or None for name in worlds],
             "prompt": np.concatenate([block["prompt"] for block in found]).tolist(),
             "fault": [fault or None for fault in faults],
@@ -182,6 +185,7 @@ def _answer_block(inverter: Inverter, bank: ClassBank | None, pictures: Pictures
             dtype=np.float32,
         ),
         "outside": np.array([a is not None and a.outside for a in answers]),
+        "blank": np.array([a is not None and a.blank for a in answers]),
         "world": np.array([(a and a.world) or "" for a in answers]),
         "prompt": np.array([a.prompt if a else "" for a in answers]),
         "fault": np.array(faults),

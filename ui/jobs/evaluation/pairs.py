@@ -31,7 +31,7 @@ from unprompt.ui.jobs.evaluation.pair_answers import (
     CLASS_BANK,
     PairAnswers,
     answer_pairs,
-    bundle_digest,
+    answers_digest,
     compose_pairs,
 )
 
@@ -52,6 +52,7 @@ class GroupScore:
     calibration_error: float | None  # of the pictures with an expected cosine
     promised: float | None  # mean expected minus mean found cosine: above 0 promises too much
     outside: float  # share of pictures
+    blank: float  # share of pictures said to be of one color
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def evaluate_pairs(
     target_space = inverter.index.manifest.target_space
     encoder = _load_encoder(target_space, place)
     truth = encode_truth(rows, encoder)
-    cache = None if folder is None else folder / CACHE / bundle_digest(place)
+    cache = None if folder is None else folder / CACHE / answers_digest(place)
     found = answer_pairs(inverter, rows, cache, progress)
     constants = {world.name: world.index.mean_target for world in inverter.worlds}
     evaluation = score_answers(rows, truth, found, constants, listed.faulty.select("name", "fault"))
@@ -224,7 +225,8 @@ def score_group(name: str, table: pl.DataFrame) -> GroupScore:
         class_bank=classes,
         calibration_error=error,
         promised=promised,
-        outside=float(table["outside"].cast(pl.Float64).mean()),  # type: ignore[arg-type]
+        outside=float(table["outside"].to_numpy().mean()),
+        blank=float(table["blank"].to_numpy().mean()),
     )
 
 

@@ -72,7 +72,7 @@ def group_table(groups: Sequence[GroupScore], label: str) -> str:
     """The scores of groups as an aligned Markdown table."""
     head = [
         label, "mean cosine", "95% interval", f"above {SUCCESS}", "constant", "class bank",
-        "calibration error", "promised", "outside", "n",
+        "calibration error", "promised", "outside", "blank", "n",
     ]  # fmt: skip
     lines = [
         [
@@ -85,6 +85,7 @@ def group_table(groups: Sequence[GroupScore], label: str) -> str:
             _number(group.calibration_error),
             _number(group.promised, "+.4f"),
             f"{group.outside:.1%}",
+            f"{group.blank:.1%}",
             _count(group.answer),
         ]
         for group in groups

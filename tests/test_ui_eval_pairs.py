@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+import unprompt
 from unprompt.index.base.errors import CorpusError
 from unprompt.index.images.labelled_pairs import open_labelled_pairs
 from unprompt.index.images.pair_tables import labelled_frame
@@ -203,7 +204,8 @@ def test_answers_are_cached_by_block(colours: Inverter, pairs: Path, tmp_path: P
 def test_the_report_shows_groups_and_cases(colours: Inverter, pairs: Path, tmp_path: Path) -> None:
     listed = open_labelled_pairs(pairs)
     rows = listed.whole.with_columns(
-        source=pl.Series(["x", "y"] * 20), kind=pl.Series(["drawn"] * 40)
+        source=pl.Series(["x", "y"] * 20),
+        kind=pl.Series(["drawn", "drawn", "painted", "drawn"] * 10),
     )
     found = score_answers(
         rows,
@@ -240,6 +242,10 @@ def test_the_command_scores_a_bundle(tiny_run: Path, tmp_path: Path, cli: Any) -
     assert shown["overall"]["answer"]["pictures"] == 12
     assert (report / "report.md").is_file()
     assert json.loads(cli(*arguments, *limits).out) == shown, "from the cache"
+    found = unprompt.evaluate_pairs(
+        tiny_run / "images", bundle=tiny_run / "bundle", answers=report, limit=12
+    )
+    assert [score.as_json() for score in found.methods] == shown["methods"][:-2]
 
 
 def test_the_command_explains_what_belongs_together(cli: Any, tmp_path: Path) -> None:

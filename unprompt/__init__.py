@@ -6,8 +6,9 @@
     answer.prompt, answer.vector, answer.expected_cosine, answer.candidates
 
 `load` opens a bundle, `build` makes one from prompts, `train` trains its tower, `evaluate` scores
-it. Every error that bad input or a broken file can cause is an UnpromptError. Each name is imported
-when it is first used, so that `import unprompt` takes no time.
+it, and `evaluate_pairs` scores any bundle on pictures with known prompts. Every error that bad
+input or a broken file can cause is an UnpromptError. Each name is imported when it is first used,
+so that `import unprompt` takes no time.
 """
 
 import importlib
@@ -33,12 +34,13 @@ __all__ = [
     "__version__",
     "build",
     "evaluate",
+    "evaluate_pairs",
     "load",
     "train",
 ]
 
 if TYPE_CHECKING:
-    from unprompt.api import build, evaluate, load, train
+    from unprompt.api import build, evaluate, evaluate_pairs, load, train
     from unprompt.index.base.errors import (
         ConfigError,
         CorpusError,
@@ -62,7 +64,7 @@ else:
         "Inverter": "unprompt.inversion.inverter",
         "PromptIndex": "unprompt.index.store.prompt_index",
         "Query": "unprompt.inversion.query",
-        **dict.fromkeys(("build", "evaluate", "load", "train"), "unprompt.api"),
+        **dict.fromkeys(("build", "evaluate", "evaluate_pairs", "load", "train"), "unprompt.api"),
     }
 
     # `build` is a folder of this package too. A later import of it would set the attribute `build`

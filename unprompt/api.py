@@ -1,4 +1,4 @@
-"""The functions of the library: load a bundle, build one, train a tower, evaluate a run.
+"""The functions of the library: load a bundle, build one, train a tower, evaluate.
 
 `build`, `train` and `evaluate` call what `unprompt build`, `unprompt train` and `unprompt eval`
 call, with the same configs and the same files. Only `unprompt/__init__.py` imports this module.
@@ -14,6 +14,7 @@ from unprompt.inversion.inverter import Inverter
 if TYPE_CHECKING:
     from unprompt.index.base.progress import Progress
     from unprompt.ui.jobs.evaluation.evaluate_run import Evaluation
+    from unprompt.ui.jobs.evaluation.pairs import PairsEvaluation
 
 AnyPath = str | os.PathLike[str]
 
@@ -157,6 +158,47 @@ def evaluate(
     folder = run_folder(None if output is None else Path(output), loaded)
     build_run(folder, loaded, progress=_progress(show_progress))
     return evaluate_run(folder, loaded, texts, text_bank)
+
+
+def evaluate_pairs(
+    pairs: AnyPath,
+    *,
+    bundle: AnyPath | None = None,
+    answers: AnyPath | None = None,
+    limit: int | None = None,
+    texts: int = 0,
+    show_progress: bool = False,
+) -> "PairsEvaluation":
+    """Score a bundle on pictures with known prompts, as `unprompt eval --pairs` does.
+
+        found = unprompt.evaluate_pairs("shards", bundle="runs/mine/bundle", limit=500)
+        for score in found.methods:
+            print(score.name, score.mean_cosine, score.ci95, score.success)
+
+    `methods` of the result holds one PromptScore per method, `groups` the scores by source,
+    generator and kind, and `table` one row per picture. Means and intervals count prompts, not
+    pictures.
+
+    pairs: a folder of webdataset tars, a table of paths and prompts, or a folder of pictures with
+        a .txt file each.
+    bundle: the bundle's folder; None is the starter.
+    answers: a folder for finished answers, so that a killed evaluation goes on; None keeps none.
+    limit: the maximum number of pictures, chosen by a hash; None takes all.
+    texts: the number of composed prompts to score as text, too.
+    show_progress: report progress on stderr.
+
+    Raises CorpusError where no pair can be read.
+    """
+    from unprompt.ui.jobs.evaluation.pairs import evaluate_pairs as evaluate_all
+
+    return evaluate_all(
+        Path(pairs),
+        None if bundle is None else Path(bundle),
+        None if answers is None else Path(answers),
+        limit,
+        texts,
+        _progress(show_progress),
+    )
 
 
 def _progress(shown: bool) -> "Progress":

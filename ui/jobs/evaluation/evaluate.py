@@ -15,7 +15,7 @@ from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
 from unprompt.ui.jobs.evaluation.cosines import write_cosines
 from unprompt.ui.jobs.evaluation.evaluate_run import evaluate_run
-from unprompt.ui.jobs.evaluation.pairs import UNKNOWN, evaluate_pairs
+from unprompt.ui.jobs.evaluation.pairs import evaluate_pairs
 from unprompt.ui.jobs.evaluation.pairs_report import (
     group_table,
     method_table,
@@ -93,7 +93,7 @@ def run_pairs(
         return
     print(method_table(found))
     for label, groups in found.groups.items():
-        if [group.answer.name for group in groups] != [UNKNOWN]:
+        if len(groups) > 1:
             print(f"\n{group_table(groups, label)}")
     print(summary_line(found), file=sys.stderr)
 

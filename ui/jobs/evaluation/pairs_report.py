@@ -17,7 +17,6 @@ from unprompt.inversion.fit.by_prompt import SUCCESS, PromptScore
 from unprompt.ui.jobs.evaluation.pairs import (
     LABELS,
     PICTURES_PER_BIN,
-    UNKNOWN,
     GroupScore,
     PairsEvaluation,
 )
@@ -144,7 +143,7 @@ def _bins(table: pl.DataFrame) -> tuple[Reliability, ...]:
 
 def _groups(found: PairsEvaluation, label: str, folder: Path) -> list[str]:
     groups = found.groups[label]
-    if [group.answer.name for group in groups] == [UNKNOWN]:
+    if len(groups) < 2:
         return []
     name = f"by-{label}.png"
     bars = [

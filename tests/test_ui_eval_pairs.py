@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from test_inversion_worlds import certain, make_router
 
 import unprompt
 from unprompt.index.base.errors import CorpusError
@@ -15,7 +16,7 @@ from unprompt.index.images.labelled_pairs import open_labelled_pairs
 from unprompt.index.images.pair_tables import labelled_frame
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import Blend
-from unprompt.inversion.estimate.head import HeadDescription, LinearHead
+from unprompt.inversion.estimate.head import EncoderHead, HeadDescription, LinearHead
 from unprompt.inversion.estimate.knn import KnnConfig
 from unprompt.inversion.estimate.member import Member
 from unprompt.inversion.estimate.world import World
@@ -201,6 +202,31 @@ def test_answers_are_cached_by_block(colours: Inverter, pairs: Path, tmp_path: P
     np.testing.assert_array_equal(again.vectors["answer"], first.vectors["answer"])
 
 
+def test_each_world_answers_with_its_own_index_and_constant(
+    pairs: Path, tmp_path: Path, content: Any, make_index: Any, colour_encoder: Any
+) -> None:
+    """Red is of the world warm, whose targets are the axes; lime is of neither, so cold answers."""
+    worlds = []
+    for number, name in enumerate(("warm", "cold")):
+        targets = np.roll(AXES, number, axis=0)  # cold has the first axis for lime
+        make_index(tmp_path / name, content(AXES, targets))
+        head = EncoderHead(HeadDescription("encoder", "colours", "words", None, 3, 1.0))
+        member = Member("main", colour_encoder, PromptIndex.load(tmp_path / name), head)
+        worlds.append(World(name, (member,), Blend(1.0, KnnConfig(k=1), 0.9, 3), certain(0.9)))
+    inverter = Inverter(worlds, make_router(neither=True))
+    rows = open_labelled_pairs(pairs).whole[:2]
+    found = answer_pairs(inverter, rows, None)
+    assert found.table["world"].to_list() == ["warm", "cold"]
+    assert found.table["outside"].to_list() == [False, True]
+    np.testing.assert_array_equal(found.vectors["nearest prompt"], AXES[[0, 0]])
+    np.testing.assert_array_equal(found.vectors["answer"], AXES[[0, 0]])
+    constants = {"warm": AXES[0], "cold": AXES[1]}
+    scored = score_answers(rows, encode_truth(rows, Letters()), found, constants, NONE)
+    assert scored.worlds == {"warm": 0.5, "cold": 0.5}
+    assert [score.mean_cosine for score in scored.methods if score.name == "constant"] == [1.0]
+    assert "50.0% answered by cold" in summary_line(scored)
+
+
 def test_the_report_shows_groups_and_cases(colours: Inverter, pairs: Path, tmp_path: Path) -> None:
     listed = open_labelled_pairs(pairs)
     rows = listed.whole.with_columns(
@@ -241,7 +267,10 @@ def test_the_command_scores_a_bundle(tiny_run: Path, tmp_path: Path, cli: Any) -
     assert by_name["answer"] > by_name["constant"]
     assert shown["overall"]["answer"]["pictures"] == 12
     assert (report / "report.md").is_file()
-    assert json.loads(cli(*arguments, *limits).out) == shown, "from the cache"
+    (report / "report.md").unlink()
+    again = cli(*arguments, *(part for part in limits if part != "--report"))
+    assert json.loads(again.out) == shown, "from the cache"
+    assert not (report / "report.md").exists()
     found = unprompt.evaluate_pairs(
         tiny_run / "images", bundle=tiny_run / "bundle", answers=report, limit=12
     )

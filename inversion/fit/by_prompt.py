@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 RESAMPLES = 2000
+LARGEST = 1_000_000  # numbers of the samples that are in memory together
 SUCCESS = 0.6  # cosine from which an inversion counts as a success
 
 
@@ -66,7 +67,12 @@ def resampled_means(means: np.ndarray, seed: int = 0) -> np.ndarray:
     """The mean of each of RESAMPLES samples of the prompts' means (m,), with replacement."""
     generator = np.random.default_rng(seed)
     count = len(means)
-    return np.array([means[generator.integers(0, count, count)].mean() for _ in range(RESAMPLES)])
+    at_once = max(1, LARGEST // count)
+    blocks = [
+        means[generator.integers(0, count, (min(at_once, RESAMPLES - start), count))].mean(axis=1)
+        for start in range(0, RESAMPLES, at_once)
+    ]
+    return np.concatenate(blocks)
 
 
 def score_sources(

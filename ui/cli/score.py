@@ -5,14 +5,19 @@ from typing import Annotated
 
 import typer
 
-from unprompt.ui.cli.options import BundleOption, JsonOption, OutputRun, SetOption
+from unprompt.ui.cli.options import BundleOption, JsonOption, SetOption
 
 
 def evaluate(
     config: Annotated[
         str | None, typer.Argument(help="Name of a preset, or a YAML file; none with --pairs.")
     ] = None,
-    output: OutputRun = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Run folder; with --pairs the folder for answers and report."
+        ),
+    ] = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
     texts: Annotated[
@@ -70,7 +75,7 @@ def evaluate(
         if config is not None or truth is not None:
             raise ConfigError("--pairs scores a bundle; leave CONFIG and --truth out")
         folder = output or (Path("runs") / f"pairs-{pairs.resolve().stem}" if report else None)
-        run_pairs(pairs, bundle, folder, as_json, limit, texts)
+        run_pairs(pairs, bundle, folder, report, as_json, limit, texts)
         return
     if config is None:
         raise ConfigError("name what to score: a preset or YAML file, or --pairs FOLDER")

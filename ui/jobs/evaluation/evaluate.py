@@ -77,14 +77,18 @@ def run_pairs(
     pairs: Path,
     bundle: Path | None,
     folder: Path | None,
+    report: bool,
     as_json: bool,
     limit: int | None = None,
     texts: int = 0,
 ) -> None:
-    """Score a bundle on labelled pairs and print the scores; `folder` gets a report."""
+    """Score a bundle on labelled pairs and print the scores.
+
+    `folder` keeps the answers; with `report` it gets a report.
+    """
     progress = choose_progress()
     found = evaluate_pairs(pairs, bundle, folder, limit, texts, progress)
-    if folder is not None:
+    if folder is not None and report:
         name = "starter" if bundle is None else bundle.resolve().name
         page = write_pairs_report(folder, f"{name} on {pairs.resolve().name}", found)
         progress.note(f"report: {page}")

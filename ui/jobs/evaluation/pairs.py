@@ -198,10 +198,11 @@ def _evaluation(
         over = [score_sources(name, table[name].to_numpy(), prompts, sources) for name in methods]
     groups = {}
     for label in LABELS:
-        counted = table[label].value_counts(sort=True, name="count")
-        names = counted.sort(["count", label], descending=[True, False])[label].to_list()
+        sizes = table[label].value_counts(name="count")
+        names = sizes.sort(["count", label], descending=[True, False])[label].to_list()
         groups[label] = [score_group(name, table.filter(pl.col(label) == name)) for name in names]
-    shares = table["world"].fill_null("-").value_counts(sort=True, normalize=True, name="share")
+    counted = table["world"].fill_null("-").value_counts(normalize=True, name="share")
+    shares = counted.sort(["share", "world"], descending=[True, False])
     worlds = dict(zip(shares["world"].to_list(), shares["share"].to_list(), strict=True))
     return PairsEvaluation(table, scores, over, groups, score_group("all", table), worlds, failed)
 

@@ -68,7 +68,7 @@ def test_pictures_go_to_their_world_and_expectations_hold() -> None:
     assert routing.best.mean() == pytest.approx(found.mean(), abs=0.03)
     assert not routing.outside.any()
     settings = router.settings
-    assert settings.names == ("warm", "cold") and not settings.neither
+    assert settings.names == ("warm", "cold")
     assert [known.pictures for known in settings.classes] == [300, 60]
     assert all(known.routed > 0.95 for known in settings.classes)
     assert (settings.belonging_error or 1.0) < 0.05
@@ -84,7 +84,7 @@ def test_the_same_router_twice() -> None:
 
 
 def test_what_belongs_to_neither_is_outside() -> None:
-    """Its answers are bad, and there is a class for it; its prompts need not be known."""
+    """There is a class for it. Where no prompt of it is known, no cosine is expected at all."""
     views, labels = make_views((100, 100, 50), spreads=(0.5, 4.0))
     truth = np.where((labels.world == 2)[:, None], 0.0, labels.truth)
     views = [replace(v, mean=mean) for v, mean in zip(views, np.eye(PROMPT)[:2], strict=True)]
@@ -94,8 +94,25 @@ def test_what_belongs_to_neither_is_outside() -> None:
     router = fit_router(views, Labels(labels.world, truth), QUICK)
     warm, cold, neither = router.settings.classes
     assert neither.name == "neither" and neither.cosine is None and neither.outside > 0.9
+    assert router.settings.worlds[0].kinds == (0.0,)
     assert router.settings.worlds[0].constant == pytest.approx(0.5, abs=1e-6)
     assert router.settings.names == ("warm", "cold", "neither") and neither.routed > 0.9
+
+
+def test_a_kind_with_known_prompts_has_its_own_expectation() -> None:
+    views, labels = make_views((100, 100, 50), spreads=(0.5, 4.0))
+    named = Labels(labels.world, labels.truth, kinds=("photographs",))
+    router = fit_router(views, named, QUICK)
+    (found,) = router.settings.worlds[0].kinds
+    own = named.world == 2
+    cosines = np.einsum("nd,nd->n", views[0].answers[own], named.truth[own])
+    assert found == pytest.approx(cosines.mean()) and router.settings.kinds == ("photographs",)
+    assert router.settings.worlds[0].foreign.pictures == 100, "the other world's alone"
+    routing = apply_router(router, [view.take(own) for view in views])
+    assert routing.best.mean() == pytest.approx(cosines.mean(), abs=0.1)
+    one = Labels(np.where(labels.world == 0, 0, 1), labels.truth)
+    alone = fit_router(views[:1], one, QUICK).settings
+    assert alone.names == ("warm", "neither") and alone.worlds[0].foreign.pictures == 150
 
 
 def test_a_mix_is_kept_only_where_it_gains() -> None:

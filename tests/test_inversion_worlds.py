@@ -62,10 +62,11 @@ def make_router(
     The class `neither` takes the green where there are two worlds.
     """
     names = NAMES[:count]
+    kinds = (("neither",), (0.1,)) if neither else ((), ())
     worlds = tuple(
-        RoutedWorld(name, "colours", 3, certain(ABROAD[name]), constant) for name in names
+        RoutedWorld(name, "colours", 3, certain(ABROAD[name]), constant, kinds[1]) for name in names
     )
-    settings = RouterSettings(worlds, neither, temperature=temperature)
+    settings = RouterSettings(worlds, kinds[0], temperature=temperature)
     weights = np.zeros((settings.columns, len(settings.names)), np.float32)
     for column, colour in zip(range(len(settings.names)), (0, 2, 1), strict=False):
         weights[colour, column] = STEEP
@@ -119,14 +120,16 @@ def test_the_higher_expectation_wins_not_the_higher_probability(worlds: list[Wor
 
 
 def test_outside_is_what_no_world_beats_its_constant_with(worlds: list[World]) -> None:
-    """Green belongs to neither: warm expects about 0.2, cold 0.3, and both constants are 0.5."""
+    """Green belongs to neither, where both worlds expect about 0.1; both constants are 0.5."""
     answers = Inverter(worlds[:2], make_router(neither=True)).invert([GREEN, RED])
-    p = (1 - share(0.0, 0.0)) / 2
+    neither = share(0.0, 0.0)
+    p = (1 - neither) / 2  # of either world
     assert answers[0].outside and answers[0].world == "cold"
-    assert answers[0].expected_cosine == pytest.approx(p * 0.8 + (1 - p) * 0.3, abs=1e-5)
+    expected = p * 0.8 + p * 0.3 + neither * 0.1
+    assert answers[0].expected_cosine == pytest.approx(expected, abs=1e-5)
     assert answers[0].prompt == "prompt 11", "answered all the same"
     assert not answers[1].outside
-    low = Inverter(worlds[:2], make_router(neither=True, constant=0.25)).invert(GREEN)
+    low = Inverter(worlds[:2], make_router(neither=True, constant=0.05)).invert(GREEN)
     assert not low.outside and low.world == "cold"
 
 

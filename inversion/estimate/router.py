@@ -2,8 +2,9 @@
 
 A picture belongs to world w with probability p_w, a multinomial logistic regression on the main
 keys of all worlds. Its cosine to expect there is p_w * own_w + (1 - p_w) * foreign_w: `own` is the
-confidence of the world on its own pictures, `foreign` that on pictures of other worlds. The world
-with the highest expectation answers.
+confidence of the world on its own pictures, `foreign` that on pictures of other worlds. Further
+classes, kinds of pictures that belong to no world, have one expectation each. The world with the
+highest expectation answers.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from unprompt.inversion.estimate.confidence import Confidence
 from unprompt.inversion.estimate.gate import SIGNALS
 
 TENSORS = "router.safetensors"
-NEITHER = "neither"  # the class of pictures that belong to no world, such as noise
+NEITHER = "neither"  # the usual name of a class of pictures that belong to no world
 REMEDY = "Join the bundles again: `unprompt tune RUN RUN --output BUNDLE`."
 
 
@@ -35,6 +36,7 @@ class RoutedWorld:
     dim: int  # d_w, the length of that encoder's keys
     foreign: Confidence  # of its answers to pictures of other worlds
     constant: float  # mean cosine of its mean target to the prompts of pictures of other worlds
+    kinds: tuple[float, ...] = ()  # mean cosine with each kind; 0 where no prompts are known
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -54,7 +56,7 @@ class RouterSettings:
     """The worlds in the order of their columns, the first at the root of the bundle."""
 
     worlds: tuple[RoutedWorld, ...]
-    neither: bool = False  # whether there is a class of pictures that belong to no world
+    kinds: tuple[str, ...] = ()  # classes of pictures that belong to no world, such as noise
     signals: bool = False  # whether the regression also reads the signals of the worlds
     temperature: float | None = None  # mixes the worlds' vectors; None: the best world alone
     penalty: float = 0.0  # on the squared weights of the regression
@@ -62,18 +64,19 @@ class RouterSettings:
     classes: tuple[RoutedClass, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [world.name for world in self.worlds]
-        if not names or len({*names, NEITHER}) != len(names) + 1:
+        if not self.worlds or len(set(self.names)) != len(self.names):
             raise ConfigError(
-                f"a router needs worlds with different names other than {NEITHER!r}, got {names}"
+                f"a router needs worlds and kinds with different names, got {self.names}"
             )
+        if any(len(world.kinds) != len(self.kinds) for world in self.worlds):
+            raise ConfigError(f"every world needs a cosine for each of the kinds {self.kinds}")
         if self.temperature is not None and self.temperature <= 0:
             raise ConfigError(f"router.temperature must be over 0, got {self.temperature}")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the classes: the worlds, then `neither` where there is that class."""
-        return (*(world.name for world in self.worlds), *([NEITHER] if self.neither else []))
+        """The names of the classes: the worlds, then the kinds that belong to none."""
+        return (*(world.name for world in self.worlds), *self.kinds)
 
     @property
     def columns(self) -> int:
@@ -156,7 +159,9 @@ class Router:
             [world.foreign(part) for world, part in zip(worlds, signals, strict=True)], axis=1
         )
         share = belonging[:, : len(worlds)]
-        expected = share * at_home + (1.0 - share) * abroad
+        nowhere = belonging[:, len(worlds) :]
+        expected = share * at_home + nowhere @ np.array([world.kinds for world in worlds]).T
+        expected += (1.0 - share - nowhere.sum(axis=1, keepdims=True)) * abroad
         best = np.argmax(expected, axis=1)
         constants = np.array([world.constant for world in worlds])
         outside = expected.max(axis=1) <= constants[best]

@@ -7,7 +7,7 @@ import numpy as np
 
 from unprompt.inversion.estimate.router import softmax
 
-ROUNDS = 300
+ROUNDS = 100
 
 
 class Line(NamedTuple):
@@ -49,6 +49,8 @@ def fit_logistic(examples: Examples, penalty: float, start: Line | None = None) 
     from scipy.optimize import minimize
 
     features, labels, weights, classes = examples
+    center = weights @ features  # the search converges sooner around it; the optimum is the same
+    features = features - center
     shape = (features.shape[1] + 1, classes)
     hits = np.eye(classes)[labels]
 
@@ -60,11 +62,13 @@ def fit_logistic(examples: Examples, penalty: float, start: Line | None = None) 
         slope = np.concatenate([features.T @ error + penalty * table[:-1], error.sum(axis=0)[None]])
         return value + penalty / 2 * float((table[:-1] ** 2).sum()), slope.ravel()
 
-    begin = np.zeros(shape) if start is None else np.concatenate([start[0], start[1][None]])
+    begin = np.zeros(shape)
+    if start is not None:
+        begin = np.concatenate([start.weights, (start.bias + center @ start.weights)[None]])
     found = minimize(
         loss, begin.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS}
     ).x.reshape(shape)
-    return Line(found[:-1], found[-1])
+    return Line(found[:-1], found[-1] - center @ found[:-1])
 
 
 def choose_penalty(

@@ -99,17 +99,28 @@ def _fit_once(
 ) -> Router:
     regression = _without_weights(views, signals)
     line = fit_logistic(_examples(regression, views, labels, classes), penalty)
+    count = len(views)
     worlds = []
     for place, view in enumerate(views):
-        foreign = labels.foreign(place)
+        foreign = labels.foreign(place, count)
         truth = labels.truth[foreign]
         cosines = np.einsum("nd,nd->n", view.answers[foreign], truth).astype(np.float64)
         confidence = fit_confidence(view.signals[foreign], cosines)
         constant = float((truth @ view.mean).mean())
-        worlds.append(RoutedWorld(view.name, view.space, view.keys.shape[1], confidence, constant))
-    settings = RouterSettings(tuple(worlds), classes > len(views), signals, penalty=penalty)
+        kinds = tuple(_mean_cosine(view, labels, kind) for kind in range(count, classes))
+        dim = view.keys.shape[1]
+        worlds.append(RoutedWorld(view.name, view.space, dim, confidence, constant, kinds))
+    names = labels.kinds[: classes - count]
+    settings = RouterSettings(tuple(worlds), names, signals, penalty=penalty)
     weights, bias = (part.astype(np.float32) for part in line)
     return Router(settings, regression._replace(weights=weights, bias=bias))
+
+
+def _mean_cosine(view: WorldView, labels: Labels, kind: int) -> float:
+    """Mean cosine of a world's answers to the pictures of a kind; 0 where no prompt is known."""
+    rows = labels.known & (labels.world == kind)
+    cosines = np.einsum("nd,nd->n", view.answers[rows], labels.truth[rows])
+    return float(cosines.mean()) if rows.any() else 0.0
 
 
 def _route_each_fold(

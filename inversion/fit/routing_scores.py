@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unprompt.inversion.estimate.confidence import calibration_error, measure_reliability
-from unprompt.inversion.estimate.router import NEITHER, RoutedClass, Routing, softmax
+from unprompt.inversion.estimate.router import RoutedClass, Routing, softmax
 from unprompt.inversion.fit.logistic import balanced
 from unprompt.inversion.fit.views import Labels, RouterConfig, WorldView
 
@@ -70,6 +70,7 @@ def report_classes(
 ) -> tuple[RoutedClass, ...]:
     """How the pictures of each class fared."""
     found = []
+    names = [*(view.name for view in views), *labels.kinds]
     cosines = routed_cosines(views, labels, routing)
     right = np.argmax(routing.belonging, axis=1) == labels.world
     for place in range(routing.belonging.shape[1]):
@@ -78,7 +79,7 @@ def report_classes(
         bins = measure_reliability(routing.best[known], cosines[known])
         found.append(
             RoutedClass(
-                views[place].name if place < len(views) else NEITHER,
+                names[place],
                 int(own.sum()),
                 float(right[own].mean()),
                 float(routing.outside[own].mean()),

@@ -58,9 +58,10 @@ class WorldView:
 class Labels:
     """What is known of n pictures."""
 
-    world: np.ndarray  # (n,) position of the world they belong to; the number of worlds: to none
+    world: np.ndarray  # (n,) position of the world they belong to; from the number of worlds: kind
     truth: np.ndarray  # (n, d_prompt) unit vectors of their prompts; zero where there is none
     group: np.ndarray | None = None  # (n,) pictures of a group, such as a prompt, stay together
+    kinds: tuple[str, ...] = (NEITHER,)  # names of the kinds that belong to no world
 
     @property
     def known(self) -> np.ndarray:
@@ -73,16 +74,17 @@ class Labels:
         return np.arange(len(self.world)) if self.group is None else self.group
 
     def classes(self, worlds: int) -> int:
-        """The worlds, and one more where pictures belong to none."""
-        return worlds + bool((self.world == worlds).any())
+        """The worlds, and the kinds up to the last that there is."""
+        return max(worlds, int(self.world.max(initial=0)) + 1)
 
-    def foreign(self, place: int) -> np.ndarray:
-        """Pictures of other worlds whose prompts are known, (n,) bool."""
-        return np.asarray(self.known & (self.world != place))
+    def foreign(self, place: int, worlds: int) -> np.ndarray:
+        """Pictures of other worlds, or of any kind where there is no other, with known prompts."""
+        other = self.world < worlds if worlds > 1 else self.world >= worlds
+        return np.asarray(self.known & other & (self.world != place))
 
     def take(self, rows: np.ndarray) -> "Labels":
         """The pictures at positions or under a mask `rows`."""
-        return Labels(self.world[rows], self.truth[rows], self.groups[rows])
+        return Labels(self.world[rows], self.truth[rows], self.groups[rows], self.kinds)
 
 
 def view_world(world: World, keys: Sequence[np.ndarray]) -> WorldView:
@@ -106,10 +108,11 @@ def view_world(world: World, keys: Sequence[np.ndarray]) -> WorldView:
 
 def check_views(views: Sequence[WorldView], labels: Labels) -> None:
     """Raise ConfigError where a class has too few pictures or groups, or a world too few others."""
-    names = [*(view.name for view in views), NEITHER]
-    if labels.world.max(initial=0) > len(views):
-        raise ConfigError(f"labels go from 0 to {len(views)}, got {labels.world.max()}")
-    for place, name in enumerate(names[: labels.classes(len(views))]):
+    names = [*(view.name for view in views), *labels.kinds]
+    classes = labels.classes(len(views))
+    if classes > len(names):
+        raise ConfigError(f"labels go from 0 to {len(names) - 1}, got {labels.world.max()}")
+    for place, name in enumerate(names[:classes]):
         own = labels.world == place
         if own.sum() < LEAST or len(np.unique(labels.groups[own])) < 2:
             raise ConfigError(
@@ -117,7 +120,7 @@ def check_views(views: Sequence[WorldView], labels: Labels) -> None:
                 f"{own.sum()} in {len(np.unique(labels.groups[own]))}"
             )
     for place, view in enumerate(views):
-        foreign = int(labels.foreign(place).sum())
+        foreign = int(labels.foreign(place, len(views)).sum())
         if foreign < LEAST:
             raise ConfigError(
                 f"the router needs {LEAST} pictures or more that are foreign to {view.name} and "

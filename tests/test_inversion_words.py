@@ -56,6 +56,14 @@ def test_where_phrases_begin() -> None:
     assert split_phrases(PROMPTS[0])[2] == Phrase(", ", "at", "golden hour")
 
 
+def test_sentences_are_phrases() -> None:
+    prose = "A fox by J. M. W. Turner, at f/1.4. In the background burns a fire! Soft light."
+    assert split_phrases(prose) == (
+        Phrase("", "", "A fox"), Phrase(" ", "by", "J. M. W. Turner"), Phrase(", ", "at", "f/1.4"),
+        Phrase(". ", "In", "the background burns a fire"), Phrase(". ", "", "Soft light"),
+    )  # fmt: skip
+
+
 class Letters:
     """A prompt encoder whose vectors count letters: close texts have close letters."""
 

@@ -1,7 +1,8 @@
 """A prompt vector (d_prompt,) -> a readable prompt whose own vector is as near as possible.
 
-The search starts from the known prompts with the nearest vectors. It then replaces, removes and
-adds phrases: a beam search in which phrase vectors propose changes and the prompt encoder decides.
+The search starts from the known prompts and the phrases with the nearest vectors. It then replaces,
+removes and adds phrases: a beam search in which phrase vectors propose changes and the prompt
+encoder decides.
 """
 
 from collections import ChainMap
@@ -101,7 +102,7 @@ class Composer:
         return ", ".join(bank.phrases[place].text for place in chosen)
 
     def _start(self, task: _Task, near: PhrasesByRow) -> list[Draft]:
-        """The nearest known prompts, without banned phrases and cut to length."""
+        """The nearest known prompts, without banned phrases and cut to length; short phrases."""
         unchanged: list[Draft] = []
         changed: list[SourcedPhrases] = []
         for row, phrases in near.items():
@@ -117,7 +118,18 @@ class Composer:
                 changed.append(allowed)
         if len(unchanged) < task.config.beam and changed:
             unchanged += self._encode(task, changed[: task.config.tried])
+        if self.encoder is not None:
+            unchanged += self._short(task)
         return sorted(unchanged, key=lambda draft: -draft.score)[: task.config.beam]
+
+    def _short(self, task: _Task) -> list[Draft]:
+        """Single phrases of the bank: to a vague vector they are nearer than most prompts."""
+        drafts: list[Draft] = []
+        for phrase, own in self._source.short_phrases(task.wanted, task.banned):
+            sourced = (SourcedPhrase(phrase, "corpus", None),)
+            if self._fits(sourced, task.config):
+                drafts.append(Draft(sourced, own, float(own @ task.wanted)))
+        return drafts
 
     def _improve(
         self, task: _Task, beam: list[Draft], pool: PhrasePool, known: Mapping[str, np.ndarray]

@@ -7,6 +7,7 @@ lacks are encoded, so that a corpus of rare phrases can be composed too.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from unprompt.inversion.compose.changes import PhrasePool
 from unprompt.inversion.compose.draft import SourcedPhrase, content_words
 from unprompt.inversion.compose.phrases import Phrase, PhraseBank, as_entry, split_phrases
 
+SHORT_STARTS = 6  # phrases of the bank that a text may grow from
 START_PROMPTS = 24  # known prompts whose phrases are considered
 EXHAUSTIVE_ROWS = 200_000  # up to this many rows, all known prompts are compared with the answer
 BLOCK = 2048  # rows compared at a time
@@ -67,6 +69,14 @@ class PhraseSource:
         nearest = rows[self.index.first_of_prompts(rows)][:START_PROMPTS].tolist()
         prompts = self.index.read_values(nearest, "prompt")["prompt"] if nearest else []
         return {row: split_phrases(prompt) for row, prompt in zip(nearest, prompts, strict=True)}
+
+    def short_phrases(self, vector: np.ndarray, banned: BanList) -> list[tuple[Phrase, np.ndarray]]:
+        """The bank's nearest phrases that can stand alone, with their vectors, best first."""
+        order = np.argsort(-(self.bank.vectors @ vector), kind="stable")
+        alone = (place for place in order.tolist() if not self.bank.phrases[place].connector)
+        allowed = (place for place in alone if not banned.hits(self.bank.phrases[place].text))
+        chosen = islice(allowed, SHORT_STARTS)
+        return [(self.bank.phrases[place], self.bank.vectors[place]) for place in chosen]
 
     def _scores(self, vector: np.ndarray) -> np.ndarray:
         """Scores of all targets (n,), one block at a time."""

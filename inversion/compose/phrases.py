@@ -1,7 +1,7 @@
 """Prompts -> their phrases, and a bank of the phrases of a corpus with their vectors.
 
-A phrase begins at a comma or at a connector ("in", "next to", "in the style of"). So phrases can be
-exchanged and the text remains readable.
+A phrase begins at a comma, at a sentence or at a connector ("in", "next to", "in the style of"). So
+phrases can be exchanged and the text remains readable.
 """
 
 import json
@@ -31,8 +31,11 @@ _CONNECTOR = (
     f"(?:(?:{'|'.join(POSES)}) )?(?:{'|'.join(re.escape(place) for place in PLACES)})" + r"(?=\s)"
 )
 _START = re.compile(_CONNECTOR, re.IGNORECASE)
+_SENTENCE = r"(?<!\b(?-i:[A-Z]))[.!?]\s+(?=(?-i:[A-Z]))"  # the initials "J. M. W." end none
 _BREAK = re.compile(
-    rf"(?P<comma>\s*,\s*)(?P<after>{_CONNECTOR})?|\s(?P<between>{_CONNECTOR})", re.IGNORECASE
+    rf"(?:(?P<comma>\s*,\s*)|(?P<stop>{_SENTENCE}))(?P<after>{_CONNECTOR})?"
+    rf"|\s(?P<between>{_CONNECTOR})",
+    re.IGNORECASE,
 )
 ARTICLES = ("A", "An", "The", "One", "Two", "Three", "Four", "Five", "Some", "Many")
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
@@ -41,7 +44,7 @@ _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 class Phrase(NamedTuple):
     """A part of a prompt: the joint to the text before it, its connector, and the rest."""
 
-    joint: str  # ", " or " "; "" at the start
+    joint: str  # ", ", ". " or " "; "" at the start
     connector: str  # "" if it has none
     body: str
 
@@ -62,7 +65,7 @@ def split_phrases(prompt: str) -> tuple[Phrase, ...]:
         if body or connector:
             phrases.append(Phrase(joint if phrases else "", connector, body))
         if match:
-            joint = ", " if match["comma"] else " "
+            joint = ", " if match["comma"] else ". " if match["stop"] else " "
             connector = match["after"] or match["between"] or ""
             start = match.end()
     return tuple(phrases)

@@ -15,6 +15,7 @@ from unprompt.inversion.compose.phrases import make_bank, save_bank
 from unprompt.ui.jobs.make.make import PromptSource
 from unprompt.ui.jobs.progress import choose_progress
 
+PROSE = r"[.:!?] "  # phrases come from prompts without sentences: they fit any other
 MADE = "made.json"  # what the folder was made of, written last
 
 
@@ -55,7 +56,8 @@ def index_prompt_files(
     encoded = EncodedPrompts(prompts, vectors, encoder.space)
     manifest = index_prompts(folder / INDEX, encoded, settings.factory, progress)
     if settings.phrases:
-        bank = make_bank(prompts["prompt"].sort(), encoder, settings.phrases, settings.least)
+        plain = prompts["prompt"].filter(~prompts["prompt"].str.contains(PROSE))
+        bank = make_bank(plain.sort(), encoder, settings.phrases, settings.least)
         (folder / PHRASES).mkdir(exist_ok=True)
         save_bank(folder / PHRASES, bank)
     write_json(folder / MADE, asked)

@@ -1,9 +1,7 @@
 """The bank of prompts: its grammar, drawing, choosing, and that no foreign text is in the tree."""
 
-import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from unprompt.build.make.bank.bank import BankConfig, draw_table, make_bank
 from unprompt.build.make.bank.choose import choose_rows, count_votes, without_near
 from unprompt.build.make.bank.expand import draw_prompts, finish_text, repeats_words
 from unprompt.build.make.bank.grammar import named_rules, read_grammar, shipped_grammar
+from unprompt.build.make.bank.held_texts import HeldTexts
 from unprompt.index.base.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -144,6 +143,9 @@ def test_a_bank_without_near_duplicates() -> None:
     examples = make_prompts_table(
         pl.DataFrame({"prompt": ["a red car", "a logo of a fox"], "source": "x"})
     )
+    long = next(text for text in prompts if len(text.split()) > 5)
+    known = make_prompts_table(pl.DataFrame({"prompt": [long], "source": "x"}))
+    assert long not in make_bank(grammar, config, encode, known).table["prompt"].to_list()
     near = make_bank(grammar, config, encode, examples).table["prompt"].to_list()
     asked = encode(examples)
     reached = (asked @ encoder.encode(near).T).max(axis=1)
@@ -161,48 +163,24 @@ def test_settings_and_the_table() -> None:
     assert clean["prompt"].equals(table["prompt"]), "already normalized"
 
 
-def words_of(text: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"[^\W_]+", text.casefold()))
-
-
-class RealPrompts:
-    """The prompts of real pictures with four words or more, as hashes by length."""
-
-    def __init__(self, folder: Path):
-        self.hashes: dict[int, set[str]] = {}
-        self.firsts: set[tuple[str, ...]] = set()
-        for path in sorted(folder.glob("*.parquet")):
-            column = pl.read_parquet(path)["prompt"]
-            for prompt in column.explode() if column.dtype == pl.List else column:
-                words = words_of(prompt)
-                if len(words) >= 4:
-                    self.hashes.setdefault(len(words), set()).add(self.hashed(words))
-                    self.firsts.add(words[:4])
-
-    @staticmethod
-    def hashed(words: Sequence[str]) -> str:
-        return hashlib.sha256(" ".join(words).encode()).hexdigest()
-
-    def within(self, text: str) -> str | None:
-        """The real prompt that a text holds, or None."""
-        words = words_of(text)
-        for start in range(len(words) - 3):
-            if words[start : start + 4] in self.firsts:
-                for length, hashes in self.hashes.items():
-                    found = words[start : start + length]
-                    if len(found) == length and self.hashed(found) in hashes:
-                        return " ".join(found)
-        return None
+def test_a_text_within_another_by_hand() -> None:
+    held = HeldTexts(["A red fox, sleeping!", "two words", "a red fox sleeping in snow"])
+    assert held.within("Photo of a RED fox sleeping in the sun") == "a red fox sleeping"
+    assert held.within("a red fox") is None and held.within("two words") is None
+    assert held.within("a red foxes sleeping") is None
 
 
 @pytest.fixture(scope="module")
-def real_prompts(shared_data: Path) -> RealPrompts:
+def real_prompts(shared_data: Path) -> HeldTexts:
+    """The prompts of real pictures and the captions of photographs."""
     if not (shared_data / "real").is_dir():
         pytest.skip(f"no {shared_data / 'real'}: real prompts are not part of this repository")
-    return RealPrompts(shared_data / "real")
+    columns = [pl.read_parquet(path)["prompt"] for path in (shared_data / "real").glob("*.parquet")]
+    lists = [column.explode() if column.dtype == pl.List else column for column in columns]
+    return HeldTexts(text for column in lists for text in column)
 
 
-def test_no_file_holds_a_real_prompt(real_prompts: RealPrompts) -> None:
+def test_no_file_holds_a_real_prompt(real_prompts: HeldTexts) -> None:
     kinds = {".py", ".md", ".txt", ".yaml", ".yml", ".json", ".toml", ".css", ".js"}
     tree = [path for path in ROOT.rglob("*") if path.suffix in kinds and path.is_file()]
     kept = [p for p in tree if not any(part.startswith(".") for part in p.relative_to(ROOT).parts)]
@@ -215,7 +193,7 @@ def test_no_file_holds_a_real_prompt(real_prompts: RealPrompts) -> None:
     assert len(kept) > 300 and not found, found
 
 
-def test_no_drawn_prompt_holds_a_real_one(real_prompts: RealPrompts) -> None:
+def test_no_drawn_prompt_holds_a_real_one(real_prompts: HeldTexts) -> None:
     drawn = [text for text, _ in islice(draw_prompts(shipped_grammar(), 0), 25_000)]
     found = {held for text in drawn if (held := real_prompts.within(text))}
     assert not found, found

@@ -12,6 +12,7 @@ from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.make.bank.choose import choose_rows, without_near
 from unprompt.build.make.bank.expand import draw_prompts
 from unprompt.build.make.bank.grammar import Grammar
+from unprompt.build.make.bank.held_texts import HeldTexts
 from unprompt.build.make.prompt_file import MADE_PROMPTS, MadePrompts
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT
@@ -43,11 +44,18 @@ class BankConfig:
 def make_bank(
     grammar: Grammar, config: BankConfig, encode: Encode, examples: pl.DataFrame | None = None
 ) -> MadePrompts:
-    """A bank in the order of drawing; with `examples` (PROMPTS) the rows nearest to them."""
+    """A bank in the order of drawing; with `examples` (PROMPTS) the rows nearest to them.
+
+    No row holds the text of an example of four words or more.
+    """
     drawn = draw_table(grammar, config, examples is not None)
     vectors = encode(make_prompts_table(drawn.with_columns(source=pl.lit(METHOD))))
-    wanted = None if examples is None else without_near(encode(examples), config.threshold)
-    rows = choose_rows(vectors, config.threshold, config.count, wanted)
+    own, wanted = np.arange(drawn.height), None
+    if examples is not None:
+        wanted = without_near(encode(examples), config.threshold)
+        foreign = HeldTexts(examples["prompt"])
+        own = own[[foreign.within(text) is None for text in drawn["prompt"]]]
+    rows = own[choose_rows(vectors[own], config.threshold, config.count, wanted)]
     kinds = Counter(drawn["kind"][rows])
     report = {"drawn": drawn.height, "kinds": {kind: kinds[kind] for kind in grammar.kinds}}
     return MadePrompts(drawn[rows], report)

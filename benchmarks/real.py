@@ -19,13 +19,15 @@ import numpy as np
 from real_predictors import KernelRidge, Ready, Ridge, constant
 from real_rows import Predict, RealRows, folds, read_real
 
-from unprompt.index.base.durable import write_json
+from unprompt.index.base.durable import digest_json, write_json
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.exported.bulk import encode_contents
 from unprompt.index.images.labelled_pairs import iterate_pictures
-from unprompt.inversion.estimate.fallback import load_fallback
+from unprompt.inversion.estimate.fallback import CLASSES
+from unprompt.inversion.estimate.knn import estimate
 from unprompt.inversion.fit.by_prompt import PromptScore, score_prompts, score_sources
-from unprompt.inversion.inverter import STARTER
+from unprompt.inversion.inverter import STARTER, Inverter
+from unprompt.ui.jobs.evaluation.pair_answers import answers_digest, find_class_bank
 
 LITE2, LITE0 = "efficientnet-lite2", "efficientnet-lite0"
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "real"
@@ -56,7 +58,8 @@ def main() -> None:
         return
     both = any("both" in method or "kernel-classes" == method for method in asked.methods)
     rows = read_real(asked.folder, asked.output, (LITE2, LITE0) if both else (LITE2,))
-    rows = with_classes(rows, asked.output)
+    if any("class" in method for method in asked.methods):
+        rows = with_classes(rows, asked.output)
     predictors = {name: PREDICTORS[name] for name in asked.methods}
     predictors |= dict(map(load_predictor, asked.add))
     report(measure(rows, predictors, tuple(asked.only or [""])), asked.output)
@@ -76,17 +79,19 @@ def load_predictor(given: str) -> tuple[str, Predict]:
 
 
 def with_classes(rows: RealRows, cache: Path) -> RealRows:
-    """Add the starter's ImageNet answers as features.
+    """Add the ImageNet answers of the starter's class bank as features.
 
     `class` is the prompt of the best class, `classes` the mean over the best classes.
     """
-    path = cache / "class-answers.npz"
+    identity = [answers_digest(STARTER), rows.table.select("name", "size").to_dicts()]
+    path = cache / f"class-answers-{digest_json(identity)[:12]}.npz"
     if not path.is_file():
-        fallback = load_fallback(STARTER)
-        assert fallback is not None, "the starter has a class bank"
-        found = encode_contents(fallback.encoder, iterate_pictures(rows.table))
-        mixed = fallback.classify(np.stack([vector for _, vector in found]))
-        best = np.asarray(fallback.classes.targets[mixed.neighbors.rows[:, 0]], np.float32)
+        bank = find_class_bank(Inverter.load(STARTER))
+        if bank is None:
+            raise SystemExit("the starter has no class bank; leave class and classes out")
+        found = encode_contents(bank.encoder, iterate_pictures(rows.table))  # type: ignore[arg-type]
+        mixed = estimate(bank.classes, np.stack([vector for _, vector in found]), CLASSES)
+        best = np.asarray(bank.classes.targets[mixed.neighbors.rows[:, 0]], np.float32)
         np.savez(path, **{"class": to_unit_length(best), "classes": mixed.vectors})
     with np.load(path) as answers:
         return RealRows(rows.table, rows.targets, {**rows.features, **answers})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from test_layers import loaded_after
 
 from unprompt.build.corpus.corpus import read_corpus
 from unprompt.build.pipeline import pictures_of
@@ -135,6 +136,18 @@ def test_the_joined_bundle_answers(
     index = inverter.world_of(known).index
     [row] = index.read_rows([known.candidates[0].row]).to_dicts()
     assert row["prompt"] == known.candidates[0].prompt
+
+
+def test_a_query_of_a_joined_bundle_loads_no_library_of_the_fit(
+    both: tuple[Path, dict[str, Any]],
+) -> None:
+    loaded = loaded_after(
+        "from PIL import Image\n"
+        "from unprompt.inversion.inverter import Inverter\n"
+        f"inverter = Inverter.load({str(both[0])!r})\n"
+        "assert inverter.invert(Image.new('RGB', (50, 40), 'red')).prompt\n"
+    )
+    assert not {"torch", "scipy", "sklearn", "pandas", "open_clip", "timm"} & loaded
 
 
 @pytest.mark.parametrize("better", ["worlds with a router", "one ensemble"])

@@ -19,7 +19,7 @@ LEAST = 8  # pictures of every class, and foreign pictures of every world
 class RouterConfig:
     """What the fit of a router tries; what is best on pictures left out is used."""
 
-    penalties: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2)  # on the squared weights
+    penalties: tuple[float, ...] = (1e-6, 1e-5, 1e-4, 1e-3)  # on the squared weights
     signals: bool = True  # also try the worlds' signals as features
     temperatures: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2)  # of a mix of the worlds' answers
     folds: int = 4

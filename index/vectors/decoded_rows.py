@@ -52,5 +52,5 @@ def check_decodes(vectors: Any, factory: str, keys: np.ndarray) -> None:
     if lowest < LEAST:
         raise ConfigError(
             f"index.factory {factory} does not give the vectors of prompts back (lowest cosine "
-            f"{lowest:.2f}, wanted {LEAST}); take SQ8, SQ6, SQ4 or PCA256,SQ8"
+            f"{lowest:.2f}, wanted {LEAST}); take SQ8, SQ6 or SQ4"
         )

@@ -34,7 +34,7 @@ def index_prompts(
     prompts: PromptsArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
     factory: Annotated[
-        str, typer.Option(help="FAISS factory string: SQ8, SQ6, SQ4, or PCA256,SQ8.")
+        str, typer.Option(help="FAISS factory string: SQ8, SQ6 or SQ4 for 8, 6 or 4 bits a number.")
     ] = "SQ8",
     phrases: Annotated[int, typer.Option(help="Number of phrases to compose prompts of.")] = 3000,
     least_uses: Annotated[

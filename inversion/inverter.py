@@ -125,7 +125,11 @@ class Inverter:
 
         None if the bundle has no phrases.
         """
-        return self._composers.of(self.worlds[0])
+        return self.composer_of(self.worlds[0])
+
+    def composer_of(self, world: World) -> Composer | None:
+        """Turns vectors into prompts of a world; loaded on first use. None without phrases."""
+        return self._composers.of(world)
 
     def world_of(self, answer: Inversion) -> World:
         """The world whose index holds the candidates and neighbors of an answer."""
@@ -257,7 +261,7 @@ class Inverter:
                 return answer_from_classes(answer, self.fallback, keys, query)
         if not query.compose and not query.negative:
             return answer
-        composer = self._composers.of(self.world_of(answer))
+        composer = self.composer_of(self.world_of(answer))
         if query.compose and composer is not None:
             rows = [candidate.row for candidate in answer.candidates]
             made = composer.compose(answer.vector, rows, query.words)

@@ -245,9 +245,11 @@ def test_invert_for_people_and_as_json(cli: Cli, tiny_run: Path, pictures: Path)
         assert "".join(phrase["text"] for phrase in line["phrases"]) == line["prompt"] != ""
         assert 0 < line["expected_cosine"] < 1 and line["outside"] is False
         assert np.linalg.norm(line["vector"]) == pytest.approx(1.0, abs=1e-4)
-    shown, trust = head.split(": ", 1)[1].split("  [expected cosine ")
+    shown, trust = head.split(": ", 1)[1].split("  [how sure: ")
     assert shown == lines[0]["prompt"]
-    assert float(trust.rstrip("]")) == pytest.approx(lines[0]["expected_cosine"], abs=0.01)
+    level, number = trust.rstrip("]").split(", about ")
+    assert level in ("good", "fair", "low")
+    assert float(number) == pytest.approx(lines[0]["expected_cosine"], abs=0.01)
 
 
 def test_invert_with_words_and_settings_of_the_users(

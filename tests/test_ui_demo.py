@@ -225,7 +225,8 @@ def test_a_known_picture_gives_its_prompt(visit: Visit, served: Served) -> None:
     visit.upload(served.picture)
     assert shared_words(visit.answer(), served.prompt) >= 0.5
     assert visit.page.inner_text(".up-candidates .up-text >> nth=0") == served.prompt
-    assert re.search(r"Expected cosine.*\n?0\.\d\d", visit.page.inner_text(".up-confidence"))
+    sure = visit.page.inner_text(".up-confidence")
+    assert re.search(r"How sure: (good|fair|low), about 0\.\d\d", sure)
     shares = visit.page.locator(".up-share span").all_inner_texts()
     assert re.fullmatch(r"neighbors \d+ %", shares[0]) and "regression" in shares[1]
     phrases = visit.page.locator(".up-prompt .up-phrase")

@@ -10,13 +10,14 @@ from typing import Any
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.bundle.bundle import BLEND, read_bundle
 from unprompt.index.engines.engine import LOCAL, EngineConfig
-from unprompt.inversion.answer import Candidate, Inversion
+from unprompt.inversion.answer import Candidate
 from unprompt.inversion.batch.inputs import PictureInput, find_pictures
 from unprompt.inversion.batch.records import BatchRecord
 from unprompt.inversion.batch.run import invert_pictures
 from unprompt.inversion.estimate.blend import Blend, load_blend
 from unprompt.inversion.inverter import BATCH, STARTER, Inverter
 from unprompt.inversion.query import Query
+from unprompt.inversion.trust import describe_trust
 from unprompt.ui.jobs.progress import choose_progress
 
 
@@ -110,19 +111,11 @@ def _as_text(record: BatchRecord) -> Iterator[str]:
     if answer.metadata_prompt:
         written = answer.metadata_prompt
         yield f"{record.image}: {written.prompt}  [written in the file by {written.generator}]"
-    yield f"{record.image}: {answer.prompt}{_trust(answer)}"
+    trust = str(describe_trust(answer))
+    yield f"{record.image}: {answer.prompt}" + (f"  [{trust}]" if trust else "")
     if answer.negative_prompt:
         yield f"  negative: {answer.negative_prompt}"
     yield from (_candidate_line(candidate) for candidate in answer.candidates)
-
-
-def _trust(answer: Inversion) -> str:
-    said = ["blank or nearly blank picture"] if answer.blank else []
-    said += ["outside what this index knows"] if answer.outside else []
-    if answer.expected_cosine is not None:
-        said.append(f"expected cosine {answer.expected_cosine:.2f}")
-    said += [f"world {answer.world}"] if answer.world else []
-    return f"  [{', '.join(said)}]" if said else ""
 
 
 def _candidate_line(candidate: Candidate) -> str:

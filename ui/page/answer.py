@@ -7,22 +7,23 @@ from PIL import Image
 
 from unprompt.inversion.answer import Candidate, Inversion
 from unprompt.inversion.compose.settings import Origin
+from unprompt.inversion.trust import describe_trust
 from unprompt.ui.page.html import copy_button, inline_picture, percent, weight
 
 
-def write_answer(inversion: Inversion, truth: str | None = None) -> str:
-    """The prompt, the expected cosine, the weights of the estimates, and the candidates.
+def write_answer(inversion: Inversion, note: str | None = None) -> str:
+    """The prompt, how sure it is, the weights of the estimates, and the candidates.
 
-    `truth` is the prompt that the picture was rendered from. The page knows it for its examples.
+    `note` says where an example comes from: the prompt it was rendered from, or its photographer.
     """
     rows = "".join(_candidate(rank, c) for rank, c in enumerate(inversion.candidates, 1))
-    true_prompt = f'<p class="up-truth">Rendered from: {escape(truth)}</p>' if truth else ""
+    about = f'<p class="up-truth">{escape(note)}</p>' if note else ""
     return (
         '<section class="up-answer" aria-live="polite">'
         f"{_metadata_prompt(inversion)}<h2>Prompt</h2>"
         f'<div class="up-prompt" data-copied><p class="up-text">{_phrases(inversion)}</p>'
         f"{copy_button(inversion.prompt, 'Copy the prompt')}</div>"
-        f"{_blank(inversion)}{_confidence(inversion)}{true_prompt}{_weights(inversion)}"
+        f"{_trust(inversion)}{about}{_weights(inversion)}"
         f'<h2>Candidates</h2><ol class="up-candidates">{rows}</ol>'
         '<p class="up-note">Score: cosine between the vector of the known prompt and the recovered '
         "vector. Weight: share of the known prompt in the kNN estimate; a negative weight counts "
@@ -71,37 +72,26 @@ def _phrase(origin: Origin) -> str:
     )
 
 
-def _blank(inversion: Inversion) -> str:
-    if not inversion.blank:
-        return ""
-    return (
-        '<p class="up-confidence up-outside"><b>Blank or nearly blank picture.</b> Nearly all of '
-        "it has one color, so little can be recovered.</p>"
+def _trust(inversion: Inversion) -> str:
+    """The warnings, how sure the answer is with the number behind, and the world it is from."""
+    trust = describe_trust(inversion)
+    warnings = "".join(
+        f'<p class="up-outside">{escape(f"{warning[:1].upper()}{warning[1:]}.")}</p>'
+        for warning in (trust.blank, trust.outside)
+        if warning
     )
-
-
-def _confidence(inversion: Inversion) -> str:
-    if inversion.outside and inversion.world is None:
-        return (
-            '<p class="up-confidence up-outside"><b>Outside the index.</b> No known picture is '
-            "similar. The prompt names what an image classifier sees; it is not a recovered "
-            "prompt.</p>"
-        )
-    if inversion.expected_cosine is None:
-        return ""
+    world = f"<span>{escape(trust.world)}</span>" if trust.world else ""
     value = inversion.expected_cosine
-    width = 100 * max(0.0, value)
-    warning = ""
-    if inversion.outside:
-        warning = (
-            '<p class="up-confidence up-outside"><b>Outside what this bundle knows.</b> The prompt '
-            "is a guess, no better than the mean of all known prompts.</p>"
-        )
+    if trust.sure is None or value is None:
+        return warnings
     return (
-        f'{warning}<div class="up-confidence" role="meter" aria-label="Expected cosine" '
-        f'aria-valuemin="0" aria-valuemax="1" aria-valuenow="{value:.2f}">'
-        f"<span>Expected cosine to the true prompt</span><b>{value:.2f}</b>"
-        f'<i><u style="width:{width:.0f}%"></u></i></div>'
+        f'{warnings}<div class="up-confidence" role="meter" aria-label="How sure" '
+        f'aria-valuemin="0" aria-valuemax="1" aria-valuenow="{value:.2f}" '
+        f'aria-valuetext="{escape(trust.sure)}">'
+        f"<span>How sure: <b>{escape(trust.sure)}</b></span>{world}"
+        f'<i><u style="width:{100 * max(0.0, value):.0f}%"></u></i>'
+        f"<small>{value:.2f} is the cosine to expect between the answer and the true prompt; "
+        "1 is the same meaning.</small></div>"
     )
 
 

@@ -8,19 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.index.base.errors import UnreadableImageError
-from unprompt.index.bundle.bundle import read_bundle
 from unprompt.index.images.pictures import open_picture
-from unprompt.index.vectors.transforms import sample_rows
 from unprompt.inversion.answer import Inversion
 from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.metadata.picture_metadata import read_metadata
 from unprompt.inversion.query import Query
 from unprompt.ui.page.answer import write_answer, write_neighbors
-from unprompt.ui.page.examples import Example, draw_examples
-from unprompt.ui.page.html import BundleSummary
-from unprompt.ui.page.neighbor_pictures import SCENES, NeighborPictures
-
-SAMPLED_ROWS = 1000  # evenly spaced; they show whether all pictures come from the scenes renderer
+from unprompt.ui.page.examples import Example, ExampleGroup, make_examples
+from unprompt.ui.page.neighbor_pictures import NeighborPictures
+from unprompt.ui.page.summary import BundleSummary, has_pictures, summarize
 
 
 @dataclass(frozen=True)
@@ -32,10 +28,15 @@ class Backend:
 
     inverter: Inverter
     bundle: BundleSummary
-    pictures: NeighborPictures
-    examples: Sequence[Example]
+    pictures: NeighborPictures  # of the neighbors
+    groups: Sequence[ExampleGroup]
     uploads: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def examples(self) -> list[Example]:
+        """The examples of all groups, in the order of their numbers on the page."""
+        return [example for group in self.groups for example in group.examples]
 
     def path(self, upload: dict[str, Any] | None) -> Path:
         """The path of an uploaded file; raises UnreadableImageError for any other file."""
@@ -65,7 +66,7 @@ class Backend:
         """The answer and the neighbors with their pictures, both as HTML."""
         inversion = self.invert(upload, query)
         path = self.path(upload)  # of an example, it is Gradio's copy
-        same = (e.prompt for e in self.examples if filecmp.cmp(path, e.path, shallow=False))
+        same = (e.note for e in self.examples if filecmp.cmp(path, e.path, shallow=False))
         return write_answer(inversion, next(same, None)), write_neighbors(
             self._neighbors(inversion)
         )
@@ -74,6 +75,8 @@ class Backend:
         if inversion.outside and inversion.world is None:
             return []  # the fallback's neighbors are class names without pictures
         index = self.inverter.world_of(inversion).index
+        if not has_pictures(index):
+            return []
         rows = index.read_rows([near.row for near in inversion.neighbors])
         return [
             (neighbor, self.pictures.picture(row))
@@ -83,17 +86,8 @@ class Backend:
 
 def make_backend(folder: Path, inverter: Inverter, uploads: Path) -> Backend:
     """The backend for a loaded bundle in `folder`; `uploads` is Gradio's folder of files."""
-    manifest = inverter.index.manifest
-    sample = inverter.index.read_rows(sample_rows(manifest.ntotal, SAMPLED_ROWS), "generator")
-    draws_scenes = bool(sample["generator"].str.starts_with(SCENES).all())
-    bundle = BundleSummary(
-        name=read_bundle(folder).name,
-        rows=manifest.ntotal,
-        prompts=manifest.prompts,
-        recall=manifest.recall,
-        draws_scenes=draws_scenes,
-    )
-    examples = draw_examples(uploads / "examples") if draws_scenes else []
+    bundle = summarize(folder, inverter)
+    examples = make_examples(uploads / "examples", bundle)
     return Backend(inverter, bundle, NeighborPictures(folder), examples, uploads)
 
 

@@ -1,11 +1,14 @@
-"""A folder -> example pictures, rendered into it; none without the extra `scenes`."""
+"""A bundle -> the example pictures of the page, in groups: photographs, and scenes drawn for it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
 from unprompt.index.base.errors import MissingDependencyError
+from unprompt.ui.page.photographs import find_photographs
+from unprompt.ui.page.summary import BundleSummary
 
 SIZE_PX = 256
 # From `sample_prompts(60, seed=2024)`. No corpus holds them: corpora use other seeds for prompts,
@@ -21,14 +24,38 @@ SCENES = (
 
 
 class Example(NamedTuple):
-    """A picture that a visitor can click, with its true prompt."""
+    """A picture that a visitor can click, and what the page says of it beside the answer."""
 
-    prompt: str
+    note: str
     picture: Image.Image
     path: Path
 
 
-def draw_examples(folder: Path) -> list[Example]:
+class ExampleGroup(NamedTuple):
+    """Examples of one kind."""
+
+    heading: str
+    examples: Sequence[Example]
+    credit: str = ""  # sources and licenses, shown below the pictures
+
+
+def make_examples(folder: Path, bundle: BundleSummary) -> list[ExampleGroup]:
+    """Write the examples for the worlds of a bundle into `folder`.
+
+    Photographs are for a bundle of several worlds, scenes for one that knows scenes. A group is
+    left out where no installed package has its pictures.
+    """
+    groups = []
+    if len(bundle.worlds) > 1 and not bundle.only_scenes:
+        groups.append(_photographs(folder))
+    if bundle.draws_scenes:
+        drawn = draw_scenes(folder)
+        other = "Or a scene, drawn from a prompt" if groups and groups[0].examples else ""
+        groups.append(ExampleGroup(other or "Or try one of these", drawn))
+    return [group for group in groups if group.examples]
+
+
+def draw_scenes(folder: Path) -> list[Example]:
     """Render SCENES into `folder` as PNG; an empty list without the extra `scenes`."""
     try:
         from unprompt.build.scenes.renderer import ScenesRenderer
@@ -36,10 +63,27 @@ def draw_examples(folder: Path) -> list[Example]:
         pictures = ScenesRenderer(SIZE_PX).render(*zip(*SCENES, strict=True))
     except (ImportError, MissingDependencyError):
         return []
-    folder.mkdir(parents=True, exist_ok=True)
-    examples = []
-    for place, ((prompt, _), drawn) in enumerate(zip(SCENES, pictures, strict=True), start=1):
-        path, picture = folder / f"example-{place}.png", Image.fromarray(drawn)
-        picture.save(path)
-        examples.append(Example(prompt, picture, path))
-    return examples
+    return [
+        _write(f"Rendered from: {prompt}", Image.fromarray(drawn), folder / f"example-{place}.png")
+        for place, ((prompt, _), drawn) in enumerate(zip(SCENES, pictures, strict=True), start=1)
+    ]
+
+
+def _photographs(folder: Path) -> ExampleGroup:
+    found = find_photographs()
+    examples = [
+        _write(
+            f"A photograph, made from no prompt: {one.title}; {one.credit}.",
+            picture,
+            folder / f"photograph-{place}.png",
+        )
+        for place, (one, picture) in enumerate(found, start=1)
+    ]
+    credit = "Photographs: " + "; ".join(f"{one.title}, {one.credit}" for one, _ in found) + "."
+    return ExampleGroup("Or try a photograph", examples, credit)
+
+
+def _write(note: str, picture: Image.Image, path: Path) -> Example:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path)
+    return Example(note, picture, path)

@@ -3,13 +3,14 @@
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
+from itertools import count
 
 from PIL import Image
 
-from unprompt.index.search.effort import Recall
+from unprompt.ui.page.examples import Example, ExampleGroup
+from unprompt.ui.page.summary import BundleSummary, WorldSummary
 
 TILE_PX = 320
 TILE_QUALITY = 85
@@ -19,23 +20,9 @@ EXAMPLES = "listenForExamples(element, trigger)"
 PASTE = "listenForPaste()"
 
 
-@dataclass(frozen=True)
-class BundleSummary:
-    """The facts about the loaded bundle that the page shows."""
-
-    name: str
-    rows: int
-    prompts: int
-    recall: Recall | None
-    draws_scenes: bool  # all its pictures come from the scenes renderer
-
-
 def write_header(bundle: BundleSummary) -> str:
     """The name of the product, its purpose, and the loaded bundle."""
-    facts = [f"{bundle.rows:,} {_plural('picture', bundle.rows)}"]
-    facts.append(f"{bundle.prompts:,} {_plural('prompt', bundle.prompts)}")
-    if bundle.recall:
-        facts.append(f"index recall@{bundle.recall.k} {bundle.recall.value:.3f}")
+    facts = [_facts(world) for world in bundle.worlds]
     return (
         '<header class="up-head"><h1>unprompt</h1>'
         '<p class="up-lead">Recover the prompt behind a generated picture.</p>'
@@ -47,10 +34,16 @@ def write_header(bundle: BundleSummary) -> str:
 def write_footer(bundle: BundleSummary) -> str:
     """The limits of the bundle, the privacy of uploads, and the license of the drawings."""
     lines = []
-    if bundle.draws_scenes:
+    if bundle.only_scenes:
         lines.append(
             "This bundle covers the drawn scenes world only, a stand-in for Stable Diffusion "
             "pictures. The page marks any other picture as outside the index."
+        )
+    elif len(bundle.worlds) > 1:
+        names = escape(", ".join(world.name for world in bundle.worlds))
+        lines.append(
+            f"This bundle knows {len(bundle.worlds)} worlds: {names}. An answer says which of them "
+            "it is from and how sure it is."
         )
     lines.append("Uploaded pictures stay on this machine. The server deletes them when it stops.")
     if bundle.draws_scenes:
@@ -63,14 +56,18 @@ def write_placeholder() -> str:
     return '<div class="up-empty">The prompt appears here.</div>'
 
 
-def write_examples(pictures: Sequence[Image.Image]) -> str:
-    """One button per example; `listenForExamples` reports the number of the clicked one."""
-    tiles = "".join(
-        f'<button type="button" data-example="{number}" aria-label="Example {number + 1}">'
-        f'<img src="{inline_picture(picture)}" alt=""></button>'
-        for number, picture in enumerate(pictures)
+def write_examples(groups: Sequence[ExampleGroup]) -> str:
+    """One button per example, numbered through all groups.
+
+    `listenForExamples` reports the number of the clicked one.
+    """
+    number = count()
+    return "".join(
+        f'<div class="up-examples"><h2>{escape(group.heading)}</h2><div>'
+        + "".join(_example_button(next(number), example) for example in group.examples)
+        + f"</div>{f'<p>{escape(group.credit)}</p>' if group.credit else ''}</div>"
+        for group in groups
     )
-    return f'<div class="up-examples"><h2>Or try one of these</h2><div>{tiles}</div></div>'
 
 
 def write_error(message: str) -> str:
@@ -112,6 +109,23 @@ def read_asset(name: str) -> str:
 def script(call: str) -> str:
     """The functions of scripts.js and one call: the `js_on_load` of a component."""
     return f"{read_asset('scripts.js')}\n{call};"
+
+
+def _facts(world: WorldSummary) -> str:
+    facts = [f"{world.rows:,} {_plural('picture', world.rows)}"] if world.has_pictures else []
+    facts.append(f"{world.prompts:,} {_plural('prompt', world.prompts)}")
+    if world.name:
+        return f"{escape(world.name)}: {', '.join(facts)}"
+    if world.recall:
+        facts.append(f"index recall@{world.recall.k} {world.recall.value:.3f}")
+    return " · ".join(facts)
+
+
+def _example_button(number: int, example: Example) -> str:
+    return (
+        f'<button type="button" data-example="{number}" aria-label="Example {number + 1}">'
+        f'<img src="{inline_picture(example.picture)}" alt=""></button>'
+    )
 
 
 def _plural(noun: str, count: int) -> str:

@@ -12,11 +12,12 @@ from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.records import BatchRecord
 from unprompt.inversion.batch.run import invert_pictures
 from unprompt.inversion.query import Query
+from unprompt.inversion.trust import describe_trust
 from unprompt.ui.page.backend import Backend, original_name
 from unprompt.ui.page.one_picture import RAW
 
 MAX_FILES = 500
-COLUMNS = ["file", "prompt", "expected cosine", "note"]
+COLUMNS = ["file", "prompt", "how sure", "note"]
 BATCH = 8  # pictures; the other tabs wait for one batch at most
 
 
@@ -98,12 +99,10 @@ def _row(record: BatchRecord) -> list[str]:
     notes = []
     if answer.metadata_prompt:
         notes.append(f"prompt in the file: {answer.metadata_prompt.prompt}")
-    if answer.blank:
-        notes.append("blank or nearly blank picture")
-    if answer.outside:
-        notes.append("outside the index")
-    expected = "" if answer.expected_cosine is None else f"{answer.expected_cosine:.2f}"
-    return [record.image, answer.prompt, expected, "; ".join(notes)]
+    trust = describe_trust(answer)
+    notes += [note for note in (trust.blank, trust.outside) if note]
+    notes += [f"world: {trust.world}"] if trust.world else []
+    return [record.image, answer.prompt, trust.sure or "", "; ".join(notes)]
 
 
 def _write(uploads: Path, records: Sequence[BatchRecord]) -> list[Path]:

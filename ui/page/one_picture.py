@@ -41,10 +41,9 @@ def add_one_picture(gr: Any, backend: Backend) -> None:
             picture = _add_picture(gr)
             # Gradio deletes every other file of its folder some time after its use.
             picture.keep_in_cache.update(str(example.path) for example in backend.examples)
-            pictures = [example.picture for example in backend.examples]
-            examples = (
-                gr.HTML(write_examples(pictures), js_on_load=script(EXAMPLES)) if pictures else None
-            )
+            examples = None
+            if backend.groups:
+                examples = gr.HTML(write_examples(backend.groups), js_on_load=script(EXAMPLES))
             settings = add_settings(gr, backend.inverter.blend)
         with gr.Column(scale=3, min_width=300):
             answer = gr.HTML(write_placeholder(), js_on_load=script(COPY))

@@ -32,7 +32,8 @@ def run_demo(bundle: Path | None, port: int, open_browser: bool, auth: str | Non
     load_gradio()
     folder = STARTER if bundle is None else bundle
     inverter = Inverter.load(folder)
-    _ = inverter.composer  # loaded before the first visitor comes
+    for world in inverter.worlds:
+        inverter.composer_of(world)  # loaded before the first visitor comes
     # Every uploaded picture lies in this folder, and its removal at the end deletes them all.
     with TemporaryDirectory(prefix="unprompt-demo-", ignore_cleanup_errors=True) as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads

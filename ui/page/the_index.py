@@ -1,16 +1,20 @@
 """The tab for the index: its facts, and a search by text for known prompts; and `/search`."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
 
 from unprompt.index.base.errors import MissingDependencyError, UnpromptError
-from unprompt.index.store.manifest import IndexManifest
+from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.vectors.float16 import widen
+from unprompt.inversion.estimate.world import World
 from unprompt.inversion.inverter import Inverter
+from unprompt.inversion.trust import name_world
 from unprompt.ui.page.backend import Backend
 from unprompt.ui.page.html import write_error
+from unprompt.ui.page.summary import has_pictures
 
 MAX_RESULTS = 50
 BLOCK = 65_536  # target vectors converted to float32 at a time
@@ -18,8 +22,7 @@ BLOCK = 65_536  # target vectors converted to float32 at a time
 
 def add_the_index(gr: Any, backend: Backend) -> None:
     """Add the facts, the search field and its results, and the endpoint `/search`."""
-    manifest = backend.inverter.index.manifest
-    gr.HTML(write_facts(manifest))
+    gr.HTML(write_facts(backend.inverter.worlds))
     with gr.Row():
         text = gr.Textbox(
             label="Search known prompts by meaning", placeholder="a fox in the snow", scale=4,
@@ -29,7 +32,10 @@ def add_the_index(gr: Any, backend: Backend) -> None:
     found = gr.HTML(elem_id="up-found")
 
     def search(text: str, count: int = 10) -> list[dict[str, Any]]:
-        """Known prompts nearest in meaning to a text: prompt, score (cosine) and row_id of each."""
+        """Known prompts nearest in meaning to a text: prompt, score (cosine) and row_id of each.
+
+        In a bundle of several worlds also the world of each.
+        """
         try:
             return search_prompts(backend.inverter, text, int(count))
         except UnpromptError as error:
@@ -52,16 +58,27 @@ def add_the_index(gr: Any, backend: Backend) -> None:
 def search_prompts(inverter: Inverter, text: str, count: int) -> list[dict[str, Any]]:
     """The `count` known prompts, 1 to MAX_RESULTS, whose vectors have the largest cosine to a text.
 
-    Each distinct prompt appears once. Raises MissingDependencyError without a prompt encoder.
+    All worlds are searched; a result of several worlds names its own. Each distinct prompt of a
+    world appears once. Raises MissingDependencyError without a prompt encoder.
     """
-    composer = inverter.composer
-    if composer is None or composer.encoder is None:
+    composers = (inverter.composer_of(world) for world in inverter.worlds)
+    encoder = next((one.encoder for one in composers if one and one.encoder), None)
+    if encoder is None:
         raise MissingDependencyError(
             "a search by text needs the prompt encoder; use a bundle that contains it "
             "(`fit.carry_encoder: true`), or run `pip install 'unprompt[build,cpu]'`"
         )
-    [vector] = composer.encoder.encode([text])
-    index = inverter.index
+    [vector] = encoder.encode([text])
+    limit = min(max(count, 1), MAX_RESULTS)
+    found: list[dict[str, Any]] = []
+    for world in inverter.worlds:
+        named = {"world": world.name} if world.name else {}
+        found += [result | named for result in _search_index(world.index, vector, limit)]
+    return sorted(found, key=lambda result: -result["score"])[:limit]
+
+
+def _search_index(index: PromptIndex, vector: np.ndarray, limit: int) -> list[dict[str, Any]]:
+    """The `limit` prompts of one index that are nearest to a vector (d_prompt,), best first."""
     scores = np.concatenate(
         [
             widen(index.targets[start : start + BLOCK]) @ vector
@@ -69,7 +86,6 @@ def search_prompts(inverter: Inverter, text: str, count: int) -> list[dict[str, 
         ]
     )
     ranked = np.argsort(-scores, kind="stable")
-    limit = min(max(count, 1), MAX_RESULTS)
     results: dict[int, dict[str, Any]] = {}  # by prompt id
     for start in range(0, len(ranked), 2 * limit):
         rows = ranked[start : start + 2 * limit]
@@ -86,17 +102,26 @@ def write_results(results: list[dict[str, Any]]) -> str:
     """The results of `search_prompts` as HTML."""
     rows = "".join(
         f'<li><div><span class="up-text">{escape(row["prompt"])}</span>'
-        f"<small>score {row['score']:.3f}</small></div></li>"
+        f"<small>score {row['score']:.3f}{_of_world(row)}</small></div></li>"
         for row in results
     )
     return f'<ol class="up-candidates">{rows}</ol>'
 
 
-def write_facts(manifest: IndexManifest) -> str:
-    """The facts of a manifest as an HTML table."""
-    recall = manifest.recall
+def _of_world(result: dict[str, Any]) -> str:
+    return f" · {escape(name_world(result['world']))}" if "world" in result else ""
+
+
+def write_facts(worlds: Sequence[World]) -> str:
+    """The facts about the main index of each world as HTML tables."""
+    return "".join(_world_facts(world) for world in worlds)
+
+
+def _world_facts(world: World) -> str:
+    manifest, recall = world.index.manifest, world.index.manifest.recall
+    pictures = f"{manifest.ntotal:,} pictures of " if has_pictures(world.index) else ""
     facts = {
-        "Rows": f"{manifest.ntotal:,} pictures of {manifest.prompts:,} prompts",
+        "Rows": f"{pictures}{manifest.prompts:,} prompts",
         "Keys": f"{manifest.keys}, {manifest.dim} dimensions",
         "Factory string": manifest.factory,
         "Recall": f"recall@{recall.k} {recall.value} over {recall.queries:,} queries"
@@ -108,4 +133,5 @@ def write_facts(manifest: IndexManifest) -> str:
     rows = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items()
     )
-    return f'<table class="up-facts"><tbody>{rows}</tbody></table>'
+    heading = f"<h2>{escape(name_world(world.name))}</h2>" if world.name else ""
+    return f'{heading}<table class="up-facts"><tbody>{rows}</tbody></table>'

@@ -8,7 +8,7 @@ import pytest
 
 from unprompt.build.corpus.config import CorpusConfig
 from unprompt.build.corpus.corpus import collect_prompts
-from unprompt.ui.cli.make import make_app
+from unprompt.ui.cli.make.make import make_app
 
 COMMANDS = sorted(str(command.name) for command in make_app.registered_commands)
 

@@ -22,7 +22,7 @@ from unprompt.ui.cli.engine_options import (
 )
 from unprompt.ui.cli.index import index_app
 from unprompt.ui.cli.invert import invert
-from unprompt.ui.cli.make import make_app
+from unprompt.ui.cli.make.make import make_app
 from unprompt.ui.cli.options import BundleOption, ConfigArgument, OutputRun, SetOption
 from unprompt.ui.cli.plan import bench, plan
 from unprompt.ui.cli.rerender import rerender

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from unprompt.ui.cli.make_bank import make_bank
-from unprompt.ui.cli.make_kinds import make_kinds
-from unprompt.ui.cli.make_llm import make_llm
+from unprompt.ui.cli.make.bank import make_bank
+from unprompt.ui.cli.make.kinds import make_kinds
+from unprompt.ui.cli.make.llm import make_llm
 from unprompt.ui.cli.options import (
     BanOption,
     ColumnOption,

@@ -1,0 +1,1 @@
+"""`unprompt make`: its commands and their options."""

@@ -33,6 +33,7 @@ CONFIDENCE, PHRASES = (
 )  # calibration of the expected cosine; phrases of the corpus
 PROMPT_ENCODER = "prompt-encoder"  # all-MiniLM-L6-v2, where the bundle carries it
 FALLBACK = "fallback"  # answers for pictures unlike the corpus
+VALIDATION = "validation.npz"  # what a world said of its pairs without knowing them; not sealed
 WORLDS = "worlds"  # the worlds after the first, one folder each
 ROUTER = "router.json"  # says which world answers
 MEMBERS = "members"  # the other encoders, indexes and heads of an ensemble, one folder each
@@ -60,7 +61,7 @@ def seal_bundle(folder: Path, name: str, space: str, target_space: str) -> Bundl
     names = [
         path.relative_to(folder).as_posix()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != SEAL and path.suffix != ".tmp"
+        if path.is_file() and path.name not in (SEAL, VALIDATION) and path.suffix != ".tmp"
         if path.parent not in indexes
     ]
     manifest = BundleManifest(

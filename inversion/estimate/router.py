@@ -23,6 +23,7 @@ from unprompt.inversion.estimate.confidence import Confidence
 from unprompt.inversion.estimate.gate import SIGNALS
 
 TENSORS = "router.safetensors"
+STORED = {"weights": np.float16}  # on disk; all others are float32
 NEITHER = "neither"  # the usual name of a class of pictures that belong to no world
 REMEDY = "Join the bundles again: `unprompt tune RUN RUN --output BUNDLE`."
 
@@ -49,6 +50,7 @@ class RoutedClass:
     outside: float  # share said to be outside
     cosine: float | None  # mean, of the answers; None: no true prompt is known
     calibration_error: float | None  # of the expected cosine
+    promised: float | None = None  # mean expected minus mean found cosine: above 0 is too much
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -177,7 +179,7 @@ class Router:
         from safetensors.numpy import save
 
         tensors = {
-            name: np.ascontiguousarray(tensor, np.float32)
+            name: np.ascontiguousarray(tensor, STORED.get(name, np.float32))
             for name, tensor in self.regression._asdict().items()
         }
         with write_atomically(folder / TENSORS) as temporary:
@@ -193,7 +195,7 @@ def load_router(folder: Path) -> Router:
     try:
         settings = read_settings(RouterSettings, read_json(folder / ROUTER), str(folder / ROUTER))
         tensors = load_file(folder / TENSORS)
-        regression = Regression(*(tensors[name] for name in Regression._fields))
+        regression = Regression(*(tensors[n].astype(np.float32) for n in Regression._fields))
         return Router(settings, regression)
     except (SafetensorError, OSError, KeyError, ConfigError) as error:
         raise DamagedFileError(f"the router in {folder} is broken: {error}. {REMEDY}") from error

@@ -7,12 +7,14 @@ of pictures that its parts were fitted without.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from unprompt.inversion.estimate.confidence import fit_confidence
 from unprompt.inversion.estimate.gate import standardize
 from unprompt.inversion.estimate.router import (
+    STORED,
     Regression,
     RoutedWorld,
     Router,
@@ -27,6 +29,7 @@ from unprompt.inversion.fit.logistic import (
     fit_logistic,
     make_folds,
 )
+from unprompt.inversion.fit.principal_axes import PrincipalAxes, find_axes
 from unprompt.inversion.fit.routing_scores import (
     belonging_error,
     choose_temperature,
@@ -36,9 +39,23 @@ from unprompt.inversion.fit.routing_scores import (
 from unprompt.inversion.fit.views import DEFAULT, Labels, RouterConfig, WorldView, check_views
 
 
+class FittedRouter(NamedTuple):
+    """A router, and how it does with pictures that its parts were fitted without."""
+
+    router: Router
+    held_out: Routing  # of the same n pictures
+
+
 def fit_router(
     views: Sequence[WorldView], labels: Labels, config: RouterConfig = DEFAULT
 ) -> Router:
+    """Fit the router between worlds on the same n pictures; see `fit_and_route`."""
+    return fit_and_route(views, labels, config).router
+
+
+def fit_and_route(
+    views: Sequence[WorldView], labels: Labels, config: RouterConfig = DEFAULT
+) -> FittedRouter:
     """Fit the router between worlds on the same n pictures; deterministic.
 
     All classes weigh the same, whatever their number of pictures. Raises ConfigError where a class
@@ -47,26 +64,29 @@ def fit_router(
     check_views(views, labels)
     folds = make_folds(labels.groups, labels.world, config.folds)
     classes = labels.classes(len(views))
+    plain = _without_weights(views, False)
+    axes = find_axes(plain.features([v.keys for v in views], ()), config.components)
     tried = []
     for signals in (False, True) if config.signals else (False,):
-        examples = _examples(_without_weights(views, signals), views, labels, classes)
+        examples = _examples(_without_weights(views, signals), views, labels, classes, axes)
         tried.append((*choose_penalty(examples, folds, config.penalties), signals))
     penalty, _, signals = min(tried, key=lambda one: one[1])
 
     def fit(rows: np.ndarray) -> Router:
         own = [view.take(rows) for view in views]
-        return _fit_once(own, labels.take(rows), classes, penalty, signals)
+        return _fit_once(own, labels.take(rows), classes, axes, penalty, signals)
 
     routing = _route_each_fold([fit(~held) for held in each_fold(folds)], views, folds)
     temperature = choose_temperature(views, labels, routing, config)
+    routing = with_temperature(routing, temperature)
     whole = fit(np.ones(len(folds), bool))
     settings = replace(
         whole.settings,
         temperature=temperature,
         belonging_error=belonging_error(routing.belonging, labels),
-        classes=report_classes(views, labels, with_temperature(routing, temperature)),
+        classes=report_classes(views, labels, routing),
     )
-    return Router(settings, whole.regression)
+    return FittedRouter(Router(settings, whole.regression), routing)
 
 
 def apply_router(router: Router, views: Sequence[WorldView]) -> Routing:
@@ -88,17 +108,28 @@ def _without_weights(views: Sequence[WorldView], signals: bool) -> Regression:
 
 
 def _examples(
-    regression: Regression, views: Sequence[WorldView], labels: Labels, classes: int
+    regression: Regression,
+    views: Sequence[WorldView],
+    labels: Labels,
+    classes: int,
+    axes: PrincipalAxes,
 ) -> Examples:
     features = regression.features([v.keys for v in views], [v.signals for v in views])
+    features = axes.shorten(features)
     return Examples(features, labels.world, balanced(labels.world, classes), classes)
 
 
 def _fit_once(
-    views: Sequence[WorldView], labels: Labels, classes: int, penalty: float, signals: bool
+    views: Sequence[WorldView],
+    labels: Labels,
+    classes: int,
+    axes: PrincipalAxes,
+    penalty: float,
+    signals: bool,
 ) -> Router:
     regression = _without_weights(views, signals)
-    line = fit_logistic(_examples(regression, views, labels, classes), penalty)
+    examples = _examples(regression, views, labels, classes, axes)
+    weights, bias = axes.lengthen(fit_logistic(examples, penalty))
     count = len(views)
     worlds = []
     for place, view in enumerate(views):
@@ -112,8 +143,8 @@ def _fit_once(
         worlds.append(RoutedWorld(view.name, view.space, dim, confidence, constant, kinds))
     names = labels.kinds[: classes - count]
     settings = RouterSettings(tuple(worlds), names, signals, penalty=penalty)
-    weights, bias = (part.astype(np.float32) for part in line)
-    return Router(settings, regression._replace(weights=weights, bias=bias))
+    stored = weights.astype(STORED["weights"]).astype(np.float32)  # as it is read back
+    return Router(settings, regression._replace(weights=stored, bias=bias.astype(np.float32)))
 
 
 def _mean_cosine(view: WorldView, labels: Labels, kind: int) -> float:

@@ -69,22 +69,31 @@ def report_classes(
     views: Sequence[WorldView], labels: Labels, routing: Routing
 ) -> tuple[RoutedClass, ...]:
     """How the pictures of each class fared."""
-    found = []
-    names = [*(view.name for view in views), *labels.kinds]
+    names = [*(view.name for view in views), *labels.kinds][: routing.belonging.shape[1]]
+    return report_groups(views, labels, routing, np.array(names)[labels.world], names)
+
+
+def report_groups(
+    views: Sequence[WorldView],
+    labels: Labels,
+    routing: Routing,
+    groups: np.ndarray,
+    names: Sequence[str],
+) -> tuple[RoutedClass, ...]:
+    """How the pictures of each group fared; `groups` (n,) holds one of `names` a picture."""
     cosines = routed_cosines(views, labels, routing)
     right = np.argmax(routing.belonging, axis=1) == labels.world
-    for place in range(routing.belonging.shape[1]):
-        own = labels.world == place
+    found = []
+    for name in names:
+        own = groups == name
         known = own & labels.known
-        bins = measure_reliability(routing.best[known], cosines[known])
+        figures: tuple[float | None, ...] = (None, None, None)
+        if known.any():
+            error = calibration_error(measure_reliability(routing.best[known], cosines[known]))
+            promised = float(routing.best[known].mean() - cosines[known].mean())
+            figures = (float(cosines[known].mean()), error, promised)
+        outside = float(routing.outside[own].mean())
         found.append(
-            RoutedClass(
-                names[place],
-                int(own.sum()),
-                float(right[own].mean()),
-                float(routing.outside[own].mean()),
-                float(cosines[known].mean()) if known.any() else None,
-                calibration_error(bins) if known.any() else None,
-            )
+            RoutedClass(name, int(own.sum()), float(right[own].mean()), outside, *figures)
         )
     return tuple(found)

@@ -12,6 +12,7 @@ from unprompt.inversion.estimate.confidence import Confidence
 from unprompt.inversion.estimate.router import NEITHER
 from unprompt.inversion.estimate.world import World
 
+BLOCK = 512  # pictures that a world is asked about together
 LEAST = 8  # pictures of every class, and foreign pictures of every world
 
 
@@ -24,6 +25,7 @@ class RouterConfig:
     temperatures: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2)  # of a mix of the worlds' answers
     folds: int = 4
     smallest_gain: float = 1e-3  # in mean cosine, that a mix must reach
+    components: int = 256  # principal axes of all keys side by side, at most
 
     def __post_init__(self) -> None:
         if not self.penalties or min((*self.penalties, *self.temperatures)) <= 0 or self.folds < 2:
@@ -94,13 +96,14 @@ def view_world(world: World, keys: Sequence[np.ndarray]) -> WorldView:
     """
     if world.confidence is None or world.name is None:
         raise ConfigError("a router needs worlds with a name and a calibration: `unprompt tune`")
-    found = world.estimate(keys)
+    starts = range(0, len(keys[0]), BLOCK)
+    found = [world.estimate([own[start : start + BLOCK] for own in keys]) for start in starts]
     return WorldView(
         world.name,
         world.members[0].encoder.space,
         keys[0],
-        found.signals,
-        found.blend,
+        np.concatenate([part.signals for part in found]),
+        np.concatenate([part.blend for part in found]),
         world.confidence,
         world.index.mean_target,
     )

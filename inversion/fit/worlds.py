@@ -42,17 +42,8 @@ def join_worlds(
     names = [world.name for world in router.settings.worlds]
     if list(bundles) != names:
         raise ConfigError(f"the router chooses between {names}, got bundles of {list(bundles)}")
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"{out} is not empty; name another --output")
+    check_joinable(bundles, out)
     manifests = {world: read_bundle(folder) for world, folder in bundles.items()}
-    for world, folder in bundles.items():
-        if (folder / ROUTER).exists():
-            raise ConfigError(f"{folder} has several worlds; join the bundles that it was made of")
-        if not (folder / CONFIDENCE).is_file():
-            raise ConfigError(
-                f"{folder} has no {CONFIDENCE}, so nothing says when to trust the world {world}; "
-                "run `unprompt tune` on its run"
-            )
     for world, folder in bundles.items():
         for part in PARTS:
             _copy(folder / part, world_folder(out, names, world) / part)
@@ -63,6 +54,21 @@ def join_worlds(
     router.save(out)
     first = manifests[names[0]]
     return seal_bundle(out, name or out.name, first.space, first.target_space)
+
+
+def check_joinable(bundles: Mapping[str, Path], out: Path) -> None:
+    """Raise ConfigError where a bundle has several worlds or no calibration, or `out` is full."""
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out} is not empty; name another --output")
+    for world, folder in bundles.items():
+        read_bundle(folder)
+        if (folder / ROUTER).exists():
+            raise ConfigError(f"{folder} has several worlds; join the bundles that it was made of")
+        if not (folder / CONFIDENCE).is_file():
+            raise ConfigError(
+                f"{folder} has no {CONFIDENCE}, so nothing says when to trust the world {world}; "
+                "run `unprompt tune` on its run"
+            )
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -93,7 +93,5 @@ def report_groups(
             promised = float(routing.best[known].mean() - cosines[known].mean())
             figures = (float(cosines[known].mean()), error, promised)
         outside = float(routing.outside[own].mean())
-        found.append(
-            RoutedClass(name, int(own.sum()), float(right[own].mean()), outside, *figures)
-        )
+        found.append(RoutedClass(name, int(own.sum()), float(right[own].mean()), outside, *figures))
     return tuple(found)

@@ -22,6 +22,7 @@ from unprompt.ui.cli.engine_options import (
 )
 from unprompt.ui.cli.index import index_app
 from unprompt.ui.cli.invert import invert
+from unprompt.ui.cli.join import join
 from unprompt.ui.cli.make.make import make_app
 from unprompt.ui.cli.options import BundleOption, ConfigArgument, OutputRun, SetOption
 from unprompt.ui.cli.plan import bench, plan
@@ -132,6 +133,7 @@ def build(
 app.command()(clean)
 app.command()(invert)
 app.command()(tune)
+app.command()(join)
 app.command()(rerender)
 app.command("eval")(evaluate)
 app.command()(sources)

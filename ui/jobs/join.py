@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unprompt.index.base.settings import write_settings
-from unprompt.inversion.estimate.router import RouterSettings
+from unprompt.inversion.estimate.router import RoutedClass, RouterSettings
 from unprompt.inversion.fit.ensemble import write_tuned
 from unprompt.inversion.fit.joining.pool import Groups, pool_pictures
 from unprompt.inversion.fit.joining.ways import (
@@ -65,20 +65,23 @@ def _text(
         said = "yes" if way.what == kept else "no" if way in ways[:2] else ""
         lines.append(f"| {way.what} | {cosines} | {way.mean:.4f} | {said} |")
     if router is not None:
-        lines += ["", *_router_table(router)]
+        lines += ["", *router_table(router.classes, "world")]
     return "\n".join([*lines, "", f"{bundle}: {kept}"])
 
 
-def _router_table(router: RouterSettings) -> list[str]:
-    lines = ["| world | pictures | recognized | outside | cosine | calibration error |"]
-    lines.append("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for known in router.classes:
-        numbers = [
-            "" if value is None else f"{value:.4f}"
-            for value in (known.cosine, known.calibration_error)
-        ]
+def router_table(classes: Sequence[RoutedClass], title: str) -> list[str]:
+    """The lines of a Markdown table of figures by class or group; `title` says of what."""
+    lines = [
+        f"| {title} | pictures | recognized | outside | cosine | promised | calibration error |"
+    ]
+    lines.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for known in classes:
+        cosine, promised, error = ("", "", "")
+        if known.cosine is not None:
+            cosine, error = f"{known.cosine:.4f}", f"{known.calibration_error or 0.0:.4f}"
+            promised = f"{known.promised or 0.0:+.4f}"
         lines.append(
             f"| {known.name} | {known.pictures} | {known.routed:.1%} | {known.outside:.1%} "
-            f"| {' | '.join(numbers)} |"
+            f"| {cosine} | {promised} | {error} |"
         )
     return lines

@@ -99,7 +99,7 @@ def evaluate_pairs(
     rows = choose_rows(listed.whole, limit)
     inverter = Inverter.load(place)
     target_space = inverter.index.manifest.target_space
-    encoder = _load_encoder(target_space, place)
+    encoder = load_truth_encoder(target_space, place)
     truth = encode_truth(rows, encoder)
     cache = None if folder is None else folder / CACHE / answers_digest(place)
     found = answer_pairs(inverter, rows, cache, progress)
@@ -253,7 +253,7 @@ def _with_text(
     return PairsEvaluation(**fields)
 
 
-def _load_encoder(target_space: str, bundle: Path) -> PromptEncoder:
+def load_truth_encoder(target_space: str, bundle: Path) -> PromptEncoder:
     """The prompt encoder that made the targets: the installed one, else that of the bundle."""
     from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompt_encoder
 

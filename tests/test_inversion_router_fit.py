@@ -1,6 +1,7 @@
 """The fit of a router on made worlds: it finds what was put in, and keeps only what gains."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.inversion.estimate.confidence import fit_confidence
 from unprompt.inversion.estimate.gate import SIGNALS
+from unprompt.inversion.estimate.router import load_router
 from unprompt.inversion.fit.logistic import (
     Examples,
     balanced,
@@ -16,6 +18,7 @@ from unprompt.inversion.fit.logistic import (
     fit_logistic,
     make_folds,
 )
+from unprompt.inversion.fit.principal_axes import PrincipalAxes, find_axes
 from unprompt.inversion.fit.router import apply_router, fit_router
 from unprompt.inversion.fit.routing_scores import routed_cosines
 from unprompt.inversion.fit.views import Labels, RouterConfig, WorldView
@@ -183,3 +186,31 @@ def test_too_few_pictures() -> None:
     unknown = np.where((labels.world == 1)[:, None], 0.0, labels.truth)
     with pytest.raises(ConfigError, match="foreign to warm.*got 0"):
         fit_router(views, Labels(labels.world, unknown), QUICK)
+
+
+def test_along_all_axes_the_regression_is_the_same() -> None:
+    random = np.random.default_rng(0)
+    features = random.normal(size=(80, 5)) * [3.0, 2.0, 1.0, 0.5, 1.0] + 4.0
+    labels = (features[:, 1] > 4.0).astype(int)
+    examples = Examples(features, labels, balanced(labels, 2), 2)
+    whole = fit_logistic(examples, 0.01)
+    turn, _ = np.linalg.qr(random.normal(size=(4, 4)))
+    axes = PrincipalAxes(turn)  # the fifth feature stays
+    line = axes.lengthen(fit_logistic(examples._replace(features=axes.shorten(features)), 0.01))
+    np.testing.assert_allclose(line(features), whole(features), atol=1e-3)
+    first = find_axes(features, 2).basis
+    assert first.shape == (5, 2) and np.abs(first[:2]).max() > 0.9
+    np.testing.assert_allclose(first.T @ first, np.eye(2), atol=1e-9)
+    np.testing.assert_array_equal(find_axes(features, 5).basis, np.eye(5))
+
+
+def test_few_axes_tell_worlds_apart_and_are_stored_small(tmp_path: Path) -> None:
+    views, labels = make_views((100, 100))
+    router = fit_router(views, labels, replace(QUICK, components=2))
+    assert all(known.routed > 0.95 for known in router.settings.classes)
+    router.save(tmp_path)
+    again = load_router(tmp_path)
+    np.testing.assert_array_equal(again.regression.weights, router.regression.weights)
+    assert again.regression.weights.dtype == np.float32
+    numbers = 2 * router.regression.weights.size + 4 * router.regression.bias.size
+    assert (tmp_path / "router.safetensors").stat().st_size < numbers + 600

@@ -102,11 +102,13 @@ def ask(backend: Backend, color: str) -> tuple[str, str]:
 
 def test_the_answer_says_which_world_it_is_from_and_how_sure(backend: Backend) -> None:
     answer, neighbors = ask(backend, "red")
-    assert "How sure: <b>fair, about 0.45</b>" in answer and "<span>real pictures</span>" in answer
+    assert (
+        "How sure: <b>fair, about 0.45</b>" in answer and "answered from: real pictures" in answer
+    )
     assert 'aria-valuenow="0.45"' in answer and "up-outside" not in answer
     assert "real prompt 0" in answer and neighbors == "", "a bank has no pictures to show"
     answer, neighbors = ask(backend, "blue")
-    assert "How sure: <b>good, about 0.82</b>" in answer and "<span>scenes</span>" in answer
+    assert "How sure: <b>good, about 0.82</b>" in answer and "answered from: scenes" in answer
     assert "scenes prompt 2" in answer and neighbors.count("<figure>") == 2
 
 
@@ -136,8 +138,9 @@ def test_examples_are_of_both_worlds_with_their_sources(backend: Backend) -> Non
     shown = write_examples(backend.groups)
     assert re.findall(r'data-example="(\d+)"', shown) == [str(place) for place in range(12)]
     for one in PHOTOGRAPHS:
-        assert f"{one.title}, {one.credit}" in shown
+        assert f"{one.title}: {one.credit}" in shown
         assert "CC0" in one.credit or "public domain" in one.credit
+    assert "From scikit-image and matplotlib." in shown
     for example, said in ((backend.examples[1], "Rachel Michetti"), (backend.examples[6], "moka")):
         answer, _ = backend.answer({"path": str(example.path)}, Query(2))
         assert said in answer[answer.index("up-truth") :]

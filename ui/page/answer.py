@@ -80,7 +80,7 @@ def _trust(inversion: Inversion) -> str:
         for warning in (trust.blank, trust.outside)
         if warning
     )
-    world = f"<span>{escape(trust.world)}</span>" if trust.world else ""
+    world = f"<span>answered from: {escape(trust.world)}</span>" if trust.world else ""
     value = inversion.expected_cosine
     if trust.sure is None or value is None:
         return warnings

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from unprompt.index.base.errors import MissingDependencyError
-from unprompt.ui.page.photographs import find_photographs
+from unprompt.ui.page.photographs import find_photographs, write_credits
 from unprompt.ui.page.summary import BundleSummary
 
 SIZE_PX = 256
@@ -73,13 +73,13 @@ def _photographs(folder: Path) -> ExampleGroup:
     found = find_photographs()
     examples = [
         _write(
-            f"A photograph, made from no prompt: {one.title}; {one.credit}.",
+            f"A photograph, made from no prompt: {one.title}, {one.credit}",
             picture,
             folder / f"photograph-{place}.png",
         )
         for place, (one, picture) in enumerate(found, start=1)
     ]
-    credit = "Photographs: " + "; ".join(f"{one.title}, {one.credit}" for one, _ in found) + "."
+    credit = write_credits([one for one, _ in found])
     return ExampleGroup("Or try a photograph", examples, credit)
 
 

@@ -15,6 +15,7 @@ from unprompt.index.base.errors import UnreadableImageError
 from unprompt.index.images.pictures import open_picture
 
 SIZE_PX = 512  # of the longer side, at most
+DISTRIBUTIONS = {"skimage": "scikit-image"}  # where a package is installed under another name
 
 
 class Photograph(NamedTuple):
@@ -23,33 +24,29 @@ class Photograph(NamedTuple):
     package: str  # as it is imported
     file: str  # inside the package
     title: str
-    credit: str  # photographer, license and source
+    credit: str  # photographer and license
 
 
 PHOTOGRAPHS = (
-    Photograph(
-        "skimage", "data/chelsea.png", "a cat", "Stéfan van der Walt, CC0, from scikit-image"
-    ),
-    Photograph("skimage", "data/coffee.png", "coffee", "Rachel Michetti, CC0, from scikit-image"),
-    Photograph(
-        "skimage", "data/rocket.jpg", "a rocket", "SpaceX, public domain, from scikit-image"
-    ),
-    Photograph(
-        "skimage", "data/astronaut.png", "an astronaut", "NASA, public domain, from scikit-image"
-    ),
+    Photograph("skimage", "data/chelsea.png", "a cat", "Stéfan van der Walt, CC0"),
+    Photograph("skimage", "data/coffee.png", "coffee", "Rachel Michetti, CC0"),
+    Photograph("skimage", "data/rocket.jpg", "a rocket", "SpaceX, public domain"),
+    Photograph("skimage", "data/astronaut.png", "an astronaut", "NASA, public domain"),
     Photograph(
         "matplotlib",
         "mpl-data/sample_data/grace_hopper.jpg",
         "Grace Hopper",
-        "US Navy, public domain, from matplotlib",
+        "US Navy, public domain",
     ),
-    Photograph(
-        "skimage",
-        "data/hubble_deep_field.jpg",
-        "galaxies",
-        "NASA, public domain, from scikit-image",
-    ),
+    Photograph("skimage", "data/hubble_deep_field.jpg", "galaxies", "NASA, public domain"),
 )
+
+
+def write_credits(photographs: Sequence[Photograph]) -> str:
+    """The photographers, the licenses and the packages of some photographs, as one line."""
+    credits = "; ".join(f"{one.title}: {one.credit}" for one in photographs)
+    packages = dict.fromkeys(DISTRIBUTIONS.get(p.package, p.package) for p in photographs)
+    return f"{credits}. From {' and '.join(packages)}."
 
 
 def find_photographs(

@@ -1,5 +1,6 @@
 """A loaded bundle -> the facts about it that the page shows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +49,19 @@ class BundleSummary:
 
 def summarize(folder: Path, inverter: Inverter) -> BundleSummary:
     """The summary of the bundle in `folder`, which `inverter` has loaded."""
-    worlds = sorted(map(_summarize_world, inverter.worlds), key=lambda world: world.draws_scenes)
-    return BundleSummary(read_bundle(folder).name, tuple(worlds))
+    worlds = tuple(_summarize_world(world) for world in real_first(inverter.worlds))
+    return BundleSummary(read_bundle(folder).name, worlds)
+
+
+def real_first(worlds: Sequence[World]) -> list[World]:
+    """Worlds in the order of the page: those that draw scenes come last."""
+    return sorted(worlds, key=lambda world: draws_scenes(world.index))
+
+
+def draws_scenes(index: PromptIndex) -> bool:
+    """Whether all pictures of an index come from the scenes renderer, by a sample of its rows."""
+    sample = index.read_rows(sample_rows(index.manifest.ntotal, SAMPLED_ROWS), "generator")
+    return bool(sample["generator"].str.starts_with(SCENES).all())
 
 
 def has_pictures(index: PromptIndex) -> bool:
@@ -59,12 +71,11 @@ def has_pictures(index: PromptIndex) -> bool:
 
 def _summarize_world(world: World) -> WorldSummary:
     manifest = world.index.manifest
-    sample = world.index.read_rows(sample_rows(manifest.ntotal, SAMPLED_ROWS), "generator")
     return WorldSummary(
         name=name_world(world.name) if world.name else "",
         rows=manifest.ntotal,
         prompts=manifest.prompts,
         recall=manifest.recall,
         has_pictures=has_pictures(world.index),
-        draws_scenes=bool(sample["generator"].str.starts_with(SCENES).all()),
+        draws_scenes=draws_scenes(world.index),
     )

@@ -14,7 +14,7 @@ from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.trust import name_world
 from unprompt.ui.page.backend import Backend
 from unprompt.ui.page.html import write_error
-from unprompt.ui.page.summary import has_pictures
+from unprompt.ui.page.summary import has_pictures, real_first
 
 MAX_RESULTS = 50
 BLOCK = 65_536  # target vectors converted to float32 at a time
@@ -22,7 +22,7 @@ BLOCK = 65_536  # target vectors converted to float32 at a time
 
 def add_the_index(gr: Any, backend: Backend) -> None:
     """Add the facts, the search field and its results, and the endpoint `/search`."""
-    gr.HTML(write_facts(backend.inverter.worlds))
+    gr.HTML(write_facts(real_first(backend.inverter.worlds)))
     with gr.Row():
         text = gr.Textbox(
             label="Search known prompts by meaning", placeholder="a fox in the snow", scale=4,
@@ -127,7 +127,7 @@ def _world_facts(world: World) -> str:
         "Recall": f"recall@{recall.k} {recall.value} over {recall.queries:,} queries"
         if recall
         else "not measured",
-        "Image space": manifest.space,
+        **({"Image space": manifest.space} if has_pictures(world.index) else {}),
         "Prompt space": f"{manifest.target_space}, {manifest.target_dim} dimensions",
     }
     rows = "".join(

@@ -12,7 +12,6 @@ import polars as pl
 from unprompt.build.keys.config import FallbackConfig
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.progress import SILENT, Progress
-from unprompt.index.base.tables import ROWS
 from unprompt.index.bundle.bundle import ENCODER, INDEX
 from unprompt.index.encoders.protocols import EncoderConfig, PromptEncoder
 from unprompt.index.exported.export import export_encoder, load_encoder
@@ -20,10 +19,8 @@ from unprompt.index.exported.shard_keys import encode_chosen
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
-from unprompt.index.towers.class_bank import read_class_bank
+from unprompt.index.towers.class_bank import class_rows, read_class_bank
 from unprompt.index.towers.novelty import fit_novelty
-
-GENERATOR = "imagenet-1k"
 
 
 def make_fallback(
@@ -57,21 +54,7 @@ def make_fallback(
 
 def _write_classes(folder: Path, model: str, space: str, prompts: PromptEncoder) -> None:
     bank = read_class_bank(model)
-    ids = [stable_id(prompt) for prompt in bank.prompts]
-    count = len(ids)
-    rows = pl.DataFrame(
-        {
-            "row": range(count),
-            "row_id": range(count),
-            "image_id": range(count),
-            "prompt_id": ids,
-            "prompt": bank.prompts,
-            "key": [str(place) for place in range(count)],
-            "seed": [0] * count,
-            "generator": [GENERATOR] * count,
-        },
-        schema=ROWS,
-    )
+    rows = class_rows(bank.prompts)
     content = IndexContent(
         rows, bank.keys, prompts.encode(bank.prompts), space, prompts.space, "class"
     )

@@ -5,7 +5,7 @@ keys of a prompt index, and a search in it is a classification.
 """
 
 import importlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.towers.offline_towers import OFFLINE_TOWERS, read_weights
 
+if TYPE_CHECKING:
+    import polars as pl
+
+GENERATOR = "imagenet-1k"
 PHOTO = "a photo of {article} {name}"
 CLASSES = 1000
 
@@ -37,6 +41,27 @@ def read_class_bank(tower: str) -> ClassBank:
     info = importlib.import_module("timm.data").ImageNetInfo()
     names = [info.index_to_description(place).split(",")[0] for place in range(CLASSES)]
     return ClassBank([describe_photo(name) for name in names], to_unit_length(weight.numpy()))
+
+
+def class_rows(prompts: list[str]) -> "pl.DataFrame":
+    """The prompts of the classes as ROWS of an index, in order."""
+    import polars as pl
+
+    from unprompt.index.base.durable import stable_id
+    from unprompt.index.base.tables import ROWS
+
+    count = len(prompts)
+    columns = {
+        "row": range(count),
+        "row_id": range(count),
+        "image_id": range(count),
+        "prompt_id": [stable_id(prompt) for prompt in prompts],
+        "prompt": prompts,
+        "key": [str(place) for place in range(count)],
+        "seed": [0] * count,
+        "generator": [GENERATOR] * count,
+    }
+    return pl.DataFrame(columns, schema=ROWS)
 
 
 def describe_photo(name: str) -> str:

@@ -1,8 +1,8 @@
 """Tower features (q, d_image) -> prompt vectors (q, d_prompt), by regression, without neighbors.
 
 A head is saved as `config.json` and `head.safetensors`, with the encoder whose features it takes.
-`ridge` is fitted in closed form, `trained` is learned together with the tower, and `encoder` means
-that the encoder's own vector is the prediction.
+`ridge` and `kernel` are fitted in closed form, `trained` is learned together with the tower, and
+`encoder` means that the encoder's own vector is the prediction.
 """
 
 from collections.abc import Mapping
@@ -36,10 +36,10 @@ class HeadConfig:
 class HeadDescription:
     """The description of a saved head."""
 
-    kind: Literal["ridge", "trained", "encoder"]
+    kind: Literal["ridge", "trained", "encoder", "kernel"]
     space: str
     target_space: str
-    penalty: float | None  # of ridge
+    penalty: float | None  # of ridge and kernel
     rows: int  # renders it was fitted on
     validation_cosine: float
 
@@ -82,7 +82,7 @@ class LinearHead:
     def save(self, folder: Path) -> None:
         """Write the weights (fp16), then the config, which marks them as complete."""
         tensors = {"weight": self._weight.astype(np.float16), "bias": self._bias}
-        _save(folder, tensors, self.description)
+        save_head(folder, tensors, self.description)
 
 
 class HiddenLayerHead:
@@ -109,7 +109,7 @@ class HiddenLayerHead:
             name: matrix.astype(np.float16) if matrix.ndim == 2 else matrix
             for name, matrix in self._matrices.items()
         }
-        _save(folder, tensors, self.description)
+        save_head(folder, tensors, self.description)
 
 
 class EncoderHead:
@@ -157,6 +157,10 @@ def load_head(folder: Path, space: str) -> RegressionHead:
     try:
         tensors = load_file(folder / WEIGHTS)
         wide = {name: np.asarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
+        if description.kind == "kernel":
+            from unprompt.inversion.estimate.kernel_head import read_kernel_head
+
+            return read_kernel_head(wide, description)
         if "weight" in wide:
             return LinearHead(wide["weight"], wide["bias"], description)
         return HiddenLayerHead(
@@ -166,7 +170,8 @@ def load_head(folder: Path, space: str) -> RegressionHead:
         raise DamagedFileError(f"{folder / WEIGHTS} is broken: {error}. {REMEDY}") from error
 
 
-def _save(folder: Path, tensors: dict[str, np.ndarray], description: HeadDescription) -> None:
+def save_head(folder: Path, tensors: dict[str, np.ndarray], description: HeadDescription) -> None:
+    """Write tensors, then the description, which marks them as complete."""
     from safetensors.numpy import save
 
     with write_atomically(folder / WEIGHTS) as temporary:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from unprompt.ui.cli.options import ConfigArgument, OutputRun, SetOption
+from unprompt.ui.cli.options import ConfigArgument, JsonOption, OutputRun, SetOption
 
 train_app = typer.Typer(
     name="train",
@@ -44,6 +44,42 @@ def train_head(
       torchrun --nproc_per_node 2 -m unprompt.ui.cli.main train head my.yaml        # CPU processes
     """
     _train(config, output, settings or [], resume, "train")
+
+
+@train_app.command("pairs")
+def train_pairs(
+    pairs: Annotated[list[Path], typer.Argument(help="Folders or tables of labelled pairs.")],
+    bank: Annotated[Path, typer.Option(help="Bank of prompts, by `unprompt index prompts`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Bundle folder to write.")],
+    extra: Annotated[
+        list[Path] | None, typer.Option(help="Pairs that only support the fit, such as scenes.")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="The preset `real`, or a YAML file of settings.")
+    ] = None,
+    settings: SetOption = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many pairs of each folder.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a world on pictures of real generators with their prompts; minutes, without a GPU.
+
+    Frozen offline towers, a kernel regression on the features of each, and a bank of prompts in
+    place of an index of pictures. Every source (collection) of the pairs is left out once: the
+    printed scores, the blend and the calibration are of pictures of sources that were not seen.
+
+    \b
+    Examples:
+      unprompt make bank -o bank.parquet && unprompt index prompts bank.parquet -o bank
+      unprompt train pairs my-shards/ --bank bank -o bundles/mine
+      unprompt train pairs generated/ photos/ --bank bank --config real -o bundles/real
+    """
+    from unprompt.ui.jobs.train.pairs import PairFolders, load_pairs_config
+    from unprompt.ui.jobs.train.pairs import train_pairs as run
+
+    chosen = load_pairs_config(config, settings or [])
+    run(PairFolders(pairs, extra or [], bank), output, chosen, limit, as_json)
 
 
 @train_app.command("clip")

@@ -1,4 +1,4 @@
-"""A fit on labelled pairs: weights of rows, folds by source, the regression, its held-out answers."""
+"""A fit on labelled pairs: weights of rows, folds by source, the regression, held-out answers."""
 
 import numpy as np
 import polars as pl

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from real_predictors import KernelRidge, Ready, Ridge, constant
+from real_predictors import KernelRidge, Ready, Ridge, Starter, constant
 from real_rows import Predict, RealRows, folds, read_real
 
 from unprompt.index.base.durable import digest_json, write_json
@@ -28,6 +28,7 @@ from unprompt.inversion.estimate.knn import estimate
 from unprompt.inversion.fit.by_prompt import PromptScore, score_prompts, score_sources
 from unprompt.inversion.inverter import STARTER, Inverter
 from unprompt.ui.jobs.evaluation.pair_answers import answers_digest, find_class_bank
+from unprompt.ui.jobs.train.pairs import load_pairs_config
 
 LITE2, LITE0 = "efficientnet-lite2", "efficientnet-lite0"
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "real"
@@ -39,6 +40,7 @@ PREDICTORS: dict[str, Predict] = {
     "ridge-both": Ridge((LITE2, LITE0)),
     "kernel": KernelRidge((LITE2,)),
     "kernel-both": KernelRidge((LITE2, LITE0)),
+    "starter": Starter(load_pairs_config("real")),
     "kernel-classes": KernelRidge((LITE2, LITE0), extra=(("classes", 0.7),)),
 }
 DEFAULT = ("constant", "class", "classes", "ridge")
@@ -56,7 +58,8 @@ def main() -> None:
     if not asked.folder.is_dir():
         print(f"no real pairs in {asked.folder}: name their folder with --folder", file=sys.stderr)
         return
-    both = any("both" in method or "kernel-classes" == method for method in asked.methods)
+    two = ("ridge-both", "kernel-both", "kernel-classes", "starter")
+    both = any(method in two for method in asked.methods)
     rows = read_real(asked.folder, asked.output, (LITE2, LITE0) if both else (LITE2,))
     if any("class" in method for method in asked.methods):
         rows = with_classes(rows, asked.output)

@@ -7,6 +7,8 @@ import numpy as np
 from real_rows import RealRows
 
 from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.inversion.fit.pairs.config import PairsConfig
+from unprompt.inversion.fit.pairs.held_out import fit_tower
 
 RIDGE = 0.02  # of the largest eigenvalue
 GAMMA, KERNEL_PENALTY = 0.5, 0.5
@@ -74,6 +76,25 @@ class KernelRidge:
         parts = [scaled / np.sqrt(scaled.shape[1])]
         parts += [factor * rows.features[name] for name, factor in self.extra]
         return np.concatenate(parts, axis=1)
+
+
+@dataclass(frozen=True)
+class Starter:
+    """The regression of the starter's real world: the mean over its towers, by its own settings.
+
+    Without bank, classes and blend, which `unprompt train pairs` tunes and reports.
+    """
+
+    config: PairsConfig
+
+    def __call__(self, train: RealRows, test: RealRows) -> np.ndarray:
+        """Fit on the training rows and predict the test rows."""
+        weights = train.weigh(self.config.weights)
+        parts = []
+        for tower in self.config.towers:
+            fitted = fit_tower(train, tower, weights, self.config, None)
+            parts.append(to_unit_length(fitted.predict(test.features[tower])))
+        return to_unit_length(np.mean(parts, axis=0))
 
 
 def largest_eigenvalue(matrix: np.ndarray, steps: int = 100) -> float:

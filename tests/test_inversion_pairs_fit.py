@@ -37,11 +37,11 @@ def rows_of(sources: list[str], prompts: list[str], kind: str = "generated") -> 
 
 def test_weights_follow_prompt_counts_source_factors_and_balance() -> None:
     rows = rows_of(["big/a"] * 4 + ["small"], ["one", "one", "one", "one", "two"])
-    plain = rows.weights(RowWeights(balance=0.0))
+    plain = rows.weigh(RowWeights(balance=0.0))
     np.testing.assert_allclose(plain, [0.5, 0.5, 0.5, 0.5, 1.0])  # 1 / sqrt(4), 1
-    halved = rows.weights(RowWeights(balance=0.0, sources={"big/": 0.5}))
+    halved = rows.weigh(RowWeights(balance=0.0, sources={"big/": 0.5}))
     np.testing.assert_allclose(halved[0] / halved[4], 0.25)
-    even = rows.weights(RowWeights(balance=1.0))
+    even = rows.weigh(RowWeights(balance=1.0))
     np.testing.assert_allclose(even[:4].sum(), even[4])
     np.testing.assert_allclose(even.sum(), plain.sum())
 
@@ -53,7 +53,7 @@ def test_weights_of_an_unknown_source_count_as_one_source() -> None:
         rows.targets,
         rows.features,
     )
-    np.testing.assert_allclose(nameless.weights(RowWeights()), rows.weights(RowWeights()))
+    np.testing.assert_allclose(nameless.weigh(RowWeights()), rows.weigh(RowWeights()))
 
 
 def test_a_fold_leaves_its_source_and_near_prompts_out() -> None:

@@ -70,7 +70,7 @@ def predict_held_out(
     progress: Progress = SILENT,
 ) -> HeldOut:
     """Fit every fold and predict its left-out pictures."""
-    weights = rows.weights(config.weights)
+    weights = rows.weigh(config.weights)
     folds = list(leave_sources_out(rows, config.smallest_source, config.near, True))
     found: dict[str, list[np.ndarray]] = {tower: [] for tower in config.towers}
     for fold in progress.track(folds, "leave one source out", len(folds)):

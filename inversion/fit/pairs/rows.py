@@ -1,7 +1,7 @@
 """Folders of labelled pairs -> rows with prompt vectors, features of towers, and weights."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class PairRows:
         """Whether each row is a photograph, (n,)."""
         return (self.table["kind"] == PHOTOGRAPHS).fill_null(False).to_numpy()
 
-    def weights(self, config: RowWeights) -> np.ndarray:
+    def weigh(self, config: RowWeights) -> np.ndarray:
         """The weight of each row, (n,); see RowWeights."""
         weights = 1.0 / np.sqrt(np.bincount(self.prompts)[self.prompts])
         sources = self.sources
@@ -62,7 +62,9 @@ class PairRows:
         """The rows at `places`: positions, or a mask (n,)."""
         numbers = np.arange(len(self))[places]
         features = {name: values[numbers] for name, values in self.features.items()}
-        return PairRows(self.table[numbers], self.targets[numbers], features)
+        return replace(
+            self, table=self.table[numbers], targets=self.targets[numbers], features=features
+        )
 
 
 def read_rows(

@@ -87,7 +87,7 @@ def fit_world(
     save_blend(folder / BLEND, tuned.blend)
     save_confidence(folder / CONFIDENCE, tuned.confidence)
     write_validation(folder, rows, held, tuned.estimates)
-    weights = rows.weights(config.weights)
+    weights = rows.weigh(config.weights)
     truth = rows.targets[held.rows]
     for tower in progress.track(config.towers, "fit on all pairs", len(config.towers)):
         cosine = float(np.einsum("nd,nd->n", held.predictions[tower], truth).mean())

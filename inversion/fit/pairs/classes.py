@@ -27,4 +27,4 @@ def write_classes(
     content = IndexContent(
         class_rows(bank.prompts), keys, targets, encoder.space, prompts.space, "class"
     )
-    return write_index(folder, content, keys[:0], IndexConfig(factory="SQ6", keep_keys=False))
+    return write_index(folder, content, keys[:0], IndexConfig(factory="SQ4", keep_keys=False))

@@ -60,6 +60,7 @@ class PairsConfig:
     weights: RowWeights = Field(default_factory=RowWeights)
     near: float = 0.8  # MiniLM cosine to a left-out prompt from which a pair may not train
     smallest_source: int = 40  # pictures; smaller sources always train
+    extra_pictures: int = 4000  # that a folder of supporting pairs contributes, chosen by a hash
     tuned_rows: int = 150  # pictures per source that tune the blend and the confidence
     seed: int = 0
 

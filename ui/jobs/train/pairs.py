@@ -7,9 +7,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import yaml
 
+from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import read_settings
 from unprompt.index.bundle.bundle import INDEX, SEAL
@@ -72,23 +74,29 @@ def train_pairs(
     encoders = export_towers(output, config)
     cache = output.with_name(f"{output.name}-{CACHE}")
 
-    def read(paths: Sequence[Path]) -> PairRows | None:
-        tables = [_whole(path, limit, progress.note) for path in paths]
+    def read(paths: Sequence[Path], most: int | None) -> PairRows | None:
+        tables = [_whole(path, most, progress.note) for path in paths]
         found = [read_rows(table, encoders, prompts, cache, progress) for table in tables]
         return join_rows(found) if found else None
 
-    rows, extra = read(folders.pairs), read(folders.extra)
+    rows = read(folders.pairs, limit)
+    extra = read(folders.extra, min(limit or config.extra_pictures, config.extra_pictures))
     if rows is None:
         raise ConfigError("name at least one folder or table of pairs")
     scores = fit_world(output, rows, encoders, folders.bank, prompts, config, extra, progress)
     _report(output, scores, as_json)
 
 
-def _whole(path: Path, limit: int | None, note: Any) -> pl.DataFrame:
+def _whole(path: Path, most: int | None, note: Any) -> pl.DataFrame:
+    """The usable pairs, or `most` of them, chosen by a hash of their names."""
     pairs = open_labelled_pairs(path)
     if pairs.faulty.height:
         note(f"{path}: {pairs.faulty.height} pairs lack a picture or a prompt and are left out")
-    return pairs.whole if limit is None else pairs.whole.head(limit)
+    whole = pairs.whole
+    if most is None or whole.height <= most:
+        return whole
+    order = [stable_id("pairs", name) for name in whole["name"].to_list()]
+    return whole[np.sort(np.argsort(order, kind="stable")[:most])]
 
 
 def _report(folder: Path, scores: Sequence[PromptScore], as_json: bool) -> None:

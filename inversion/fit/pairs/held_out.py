@@ -1,16 +1,19 @@
 """Leave one source out -> what the regression says of pictures of collections it never saw."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.inversion.estimate.kernel_head import KernelWeights
 from unprompt.inversion.fit.pairs.config import PairsConfig
 from unprompt.inversion.fit.pairs.kernel_regression import TrainingRows, find_basis, fit_kernel
 from unprompt.inversion.fit.pairs.rows import PairRows
+
+SMALLEST_TRAINING = 8  # pairs
 
 
 class Fold(NamedTuple):
@@ -69,9 +72,13 @@ def predict_held_out(
     extra: PairRows | None = None,
     progress: Progress = SILENT,
 ) -> HeldOut:
-    """Fit every fold and predict its left-out pictures."""
+    """Fit every fold and predict its left-out pictures.
+
+    Raises ConfigError where too few sources can be left out, or too few pairs remain to train on.
+    """
     weights = rows.weigh(config.weights)
     folds = list(leave_sources_out(rows, config.smallest_source, config.near, True))
+    check_folds(folds, config)
     found: dict[str, list[np.ndarray]] = {tower: [] for tower in config.towers}
     for fold in progress.track(folds, "leave one source out", len(folds)):
         train = rows.take(fold.train)
@@ -82,6 +89,23 @@ def predict_held_out(
             found[tower].append(to_unit_length(fitted.predict(queries)))
     places = np.concatenate([fold.test for fold in folds])
     return HeldOut(places, {tower: np.concatenate(parts) for tower, parts in found.items()})
+
+
+def check_folds(folds: Sequence[Fold], config: PairsConfig) -> None:
+    """Raise ConfigError where there is nothing to leave out, or nothing left to train on."""
+    if not folds:
+        raise ConfigError(
+            f"no source has {config.smallest_source} pictures, so none can be left out to measure "
+            "the fit; add a column `source` to the table of the pairs, or lower it: "
+            "`--set smallest_source=10`"
+        )
+    for fold in folds:
+        if len(fold.train) < SMALLEST_TRAINING:
+            raise ConfigError(
+                f"without {fold.source} and prompts within {config.near} of its own, "
+                f"{len(fold.train)} pairs remain to train on, wanted {SMALLEST_TRAINING}; add "
+                "pairs of other sources, or raise `--set near=0.95`"
+            )
 
 
 def _apart(extra: PairRows, targets: np.ndarray, near: float) -> PairRows:

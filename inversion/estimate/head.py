@@ -7,17 +7,18 @@ A head is saved as `config.json` and `head.safetensors`, with the encoder whose 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.base.durable import read_json, write_atomically, write_json
+from unprompt.index.base.durable import read_json, write_json
 from unprompt.index.base.errors import ConfigError, DamagedFileError
 from unprompt.index.base.settings import STRICT, read_settings, write_settings
 from unprompt.index.encoders.protocols import check_same_space, to_unit_length
+from unprompt.inversion.estimate.head_files import CONFIG, WEIGHTS, HeadDescription, save_head
+from unprompt.inversion.estimate.kernel_head import read_kernel_head
 
-CONFIG, WEIGHTS = "config.json", "head.safetensors"
 REMEDY = "Fit the head again: `unprompt build CONFIG --stage fit`."
 
 
@@ -30,18 +31,6 @@ class HeadConfig:
     def __post_init__(self) -> None:
         if not self.penalties or min(self.penalties) <= 0:
             raise ConfigError(f"head.penalties must be positive numbers, got {self.penalties}")
-
-
-@dataclass(frozen=True, config=STRICT)
-class HeadDescription:
-    """The description of a saved head."""
-
-    kind: Literal["ridge", "trained", "encoder", "kernel"]
-    space: str
-    target_space: str
-    penalty: float | None  # of ridge and kernel
-    rows: int  # renders it was fitted on
-    validation_cosine: float
 
 
 class RegressionHead(Protocol):
@@ -158,8 +147,6 @@ def load_head(folder: Path, space: str) -> RegressionHead:
         tensors = load_file(folder / WEIGHTS)
         wide = {name: np.asarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
         if description.kind == "kernel":
-            from unprompt.inversion.estimate.kernel_head import read_kernel_head
-
             return read_kernel_head(wide, description)
         if "weight" in wide:
             return LinearHead(wide["weight"], wide["bias"], description)
@@ -168,13 +155,3 @@ def load_head(folder: Path, space: str) -> RegressionHead:
         )
     except (SafetensorError, OSError, KeyError) as error:
         raise DamagedFileError(f"{folder / WEIGHTS} is broken: {error}. {REMEDY}") from error
-
-
-def save_head(folder: Path, tensors: dict[str, np.ndarray], description: HeadDescription) -> None:
-    """Write tensors, then the description, which marks them as complete."""
-    from safetensors.numpy import save
-
-    with write_atomically(folder / WEIGHTS) as temporary:
-        # save_file of safetensors makes a file that only its owner can read
-        temporary.write_bytes(save(tensors))
-    write_json(folder / CONFIG, write_settings(description))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unprompt.index.encoders.protocols import to_unit_length
-from unprompt.inversion.estimate.head import HeadDescription, save_head
+from unprompt.inversion.estimate.head_files import HeadDescription, save_head
 
 NARROW = ("projection", "dual")  # stored as int8
 

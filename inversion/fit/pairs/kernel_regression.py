@@ -9,7 +9,6 @@ Radhakrishnan et al. 2024), and the regression is fitted again in that metric.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve
 
 from unprompt.inversion.estimate.kernel_head import KernelWeights, gaussian
 from unprompt.inversion.fit.pairs.config import KernelConfig
@@ -93,7 +92,7 @@ def _solve(
     weighted = columns * weights[:, None]
     gram = (weighted.T @ columns).astype(np.float64) + penalty * columns[chosen]
     gram.flat[:: len(gram) + 1] += JITTER
-    return np.asarray(solve(gram, weighted.T @ targets, assume_a="pos"), dtype=np.float32)
+    return np.asarray(np.linalg.solve(gram, weighted.T @ targets), dtype=np.float32)
 
 
 def _metric(

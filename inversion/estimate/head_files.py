@@ -1,4 +1,4 @@
-"""The two files of a saved head: `config.json` describes it, `head.safetensors` holds its weights."""
+"""The files of a saved head: `config.json` describes it, `head.safetensors` has its weights."""
 
 from pathlib import Path
 from typing import Literal

@@ -67,8 +67,9 @@ class OpenVinoEncoder:
         self._single = None
 
     def _encode_one(self, pixels: np.ndarray) -> np.ndarray:
-        if self._ready is not None:
-            wait([self._ready])  # `_compile` raises its error again
+        ready = self._ready  # another thread may reset it meanwhile
+        if ready is not None:
+            wait([ready])  # `_compile` raises its error again
             self._ready = None
         return self._compile()(pixels)[0]
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock, RLock
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +26,7 @@ NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
 FORMAT = 2  # of a cached network
 CONVERTER = "openvino.tools.ovc"
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
+_LOADING = RLock()  # `functools.cache` alone lets two threads in at once
 
 
 @dataclass(frozen=True)
@@ -45,38 +47,63 @@ class SavedGraph:
 
 
 class Network:
-    """A compiled graph: input arrays -> one array (n, d) per output."""
+    """A compiled graph: input arrays -> one array (n, d) per output. Threads that share it wait."""
 
     def __init__(self, compiled: Any, memory: Any = None):
         self._compiled = compiled  # is freed before `memory`, which it reads
         self._memory = memory
+        self._running = Lock()  # it has one inference request
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        found = self._compiled(inputs)
-        return [np.array(found[place]) for place in range(len(found))]
+        with self._running:
+            found = self._compiled(inputs)
+            return [np.array(found[place]) for place in range(len(found))]
+
+
+def load_openvino() -> Any:
+    """Import OpenVINO once, ready for several threads.
+
+    Its model converter, which costs a process 0.1 s and 18 MB, is left out: OpenVINO treats a
+    converter that cannot be imported as one that is not installed. The converter can still be
+    imported by its own name.
+    """
+    with _LOADING:
+        return _import_openvino()
+
+
+def load_core() -> Any:
+    """The OpenVINO core that this process shares; any thread may call this."""
+    with _LOADING:
+        return _make_core()
 
 
 @functools.cache
-def load_openvino() -> Any:
-    """Import OpenVINO without its model converter, which costs a process 0.1 s and 18 MB.
-
-    OpenVINO treats a converter that cannot be imported as one that is not installed. The converter
-    can still be imported by its own name.
-    """
+def _import_openvino() -> Any:
     first = "openvino" not in sys.modules and CONVERTER not in sys.modules
     if first:
         sys.modules[CONVERTER] = None  # type: ignore[assignment]
     try:
-        return importlib.import_module("openvino")
+        openvino = importlib.import_module("openvino")
     finally:
         if first:
             del sys.modules[CONVERTER]
+    _make_type_tables(openvino)
+    return openvino
 
 
 @functools.cache
-def load_core() -> Any:
-    """The OpenVINO core that this process shares."""
+def _make_core() -> Any:
     return load_openvino().Core()
+
+
+def _make_type_tables(openvino: Any) -> None:
+    """Use both tables of element types once, numpy -> OpenVINO and back, before threads do.
+
+    The binding makes a table on its first use, and runs Python code of numpy meanwhile. A second
+    thread would wait for the table and hold the GIL, which the first one needs to finish: a
+    deadlock.
+    """
+    np.asarray(openvino.Tensor(np.zeros(1, dtype=np.float32)).data)
 
 
 def compile_graph(saved: SavedGraph, shape: Sequence[int] | None) -> Network:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from unprompt.index.base.durable import write_atomically
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.bundle.bundle import (
     BLEND,
@@ -32,7 +33,7 @@ def join_worlds(
     """Write a bundle of several worlds into `out`; `bundles` holds the folder of each by its name.
 
     The order is that of the router; the first world lies at the root. The bundle takes the first
-    prompt encoder and the first card that it finds. What a bundle says of pictures outside its
+    prompt encoder that it finds, and the cards of all. What a bundle says of pictures outside its
     corpus stays behind, since the router says it. `name` is that of the new bundle, by default
     that of its folder.
 
@@ -47,10 +48,10 @@ def join_worlds(
     for world, folder in bundles.items():
         for part in PARTS:
             _copy(folder / part, world_folder(out, names, world) / part)
-    for part in (PROMPT_ENCODER, CARD):
-        holder = next((one for one in bundles.values() if (one / part).exists()), None)
-        if holder is not None:
-            _copy(holder / part, out / part)
+    holder = next((one for one in bundles.values() if (one / PROMPT_ENCODER).exists()), None)
+    if holder is not None:
+        _copy(holder / PROMPT_ENCODER, out / PROMPT_ENCODER)
+    _join_cards(bundles, out / CARD)
     router.save(out)
     first = manifests[names[0]]
     return seal_bundle(out, name or out.name, first.space, first.target_space)
@@ -69,6 +70,18 @@ def check_joinable(bundles: Mapping[str, Path], out: Path) -> None:
                 f"{folder} has no {CONFIDENCE}, so nothing says when to trust the world {world}; "
                 "run `unprompt tune` on its run"
             )
+
+
+def _join_cards(bundles: Mapping[str, Path], path: Path) -> None:
+    """Write the cards of all worlds, each under the name of its world."""
+    parts = []
+    for world, folder in bundles.items():
+        if (folder / CARD).is_file():
+            _, _, body = (folder / CARD).read_text(encoding="utf-8").partition("\n")
+            parts.append(f"# {world}\n{body}")
+    if parts:
+        with write_atomically(path) as temporary:
+            temporary.write_text("\n".join(parts), encoding="utf-8")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -120,16 +120,22 @@ def photographs() -> dict[str, Image.Image]:
 
 
 @pytest.mark.slow
-def test_photographs_are_outside_the_starter(photographs: dict[str, Image.Image]) -> None:
-    """Every one is told apart, and the right object is among the first five for most."""
-    answers = Inverter.load().invert(list(photographs.values()), Query(candidates=5))
-    assert all(answer.outside and (answer.novelty or 0) > 1 for answer in answers)
-    right = 0
-    for (name, wanted), answer in zip(PHOTOGRAPHS.items(), answers, strict=True):
-        assert answer.prompt.startswith("a photo of a"), name
-        assert answer.expected_cosine is None and np.linalg.norm(answer.vector) == pytest.approx(1)
-        right += wanted is not None and any(wanted in c.prompt for c in answer.candidates)
-    assert right >= 7
+def test_photographs_are_answered_by_the_world_of_real_pictures(
+    photographs: dict[str, Image.Image],
+) -> None:
+    """With prompts of the bank and an honest expectation: nobody promises 0.7 for a photograph."""
+    starter = Inverter.load()
+    answers = starter.invert(list(photographs.values()), Query(candidates=5))
+    assert sum(answer.world == "real" for answer in answers) >= len(answers) - 1
+    bank = set(starter.worlds[1].index.rows["prompt"])
+    for name, answer in zip(photographs, answers, strict=True):
+        assert answer.prompt and np.linalg.norm(answer.vector) == pytest.approx(1), name
+        assert answer.expected_cosine is not None and answer.novelty is None
+        if answer.world == "real":
+            assert {candidate.prompt for candidate in answer.candidates} <= bank
+    expected = [answer.expected_cosine or 0.0 for answer in answers]
+    assert 0.35 < np.mean(expected) < 0.6
+    assert "cat" in answers[0].prompt.split()
 
 
 def test_scenes_are_not_outside(tiny_run: Path, tiny_pictures: list[Any]) -> None:
@@ -146,13 +152,16 @@ def test_a_bundle_without_fallback_judges_nothing(tiny_run: Path) -> None:
     assert (answer.outside, answer.novelty, answer.expected_cosine) == (False, None, None)
 
 
-def test_banned_words_are_kept_out_of_class_prompts(photographs: dict[str, Image.Image]) -> None:
+@pytest.mark.slow
+def test_banned_words_are_kept_out_of_answers_to_photographs(
+    photographs: dict[str, Image.Image],
+) -> None:
     from unprompt.inversion.compose.settings import ComposeConfig
 
     cat = photographs["skimage/data/chelsea.png"]
-    query = Query(5, words=ComposeConfig(ban=("cat", "lynx", "tabby")))
+    query = Query(5, words=ComposeConfig(ban=("cat", "kitten")))
     (answer,) = Inverter.load().invert([cat], query)
-    assert answer.outside and "cat" not in answer.prompt.split()
+    assert answer.prompt and not {"cat", "kitten"} & set(answer.prompt.lower().split())
 
 
 def test_what_lies_in_the_bundle(tiny_run: Path) -> None:

@@ -251,6 +251,10 @@ def test_groups_are_sources_where_there_are_enough(tmp_path: Path) -> None:
     found = gather_pictures({name: tmp_path / name / "pairs.jsonl" for name in ("many", "few")})
     assert list(found.group) == [0, 1, 2, 3] * 2 + list(range(4, 12))
     assert list(found.world) == [0] * 8 + [1] * 8 and found.kinds == ()
+    drawn = [draw_kinds(tmp_path / "kinds"), draw(tmp_path / "photos", "cold", 5)]
+    kinds = gather_pictures({"few": tmp_path / "few" / "pairs.jsonl"}, drawn)
+    assert kinds.kinds == ("noise", "map", "photos")
+    assert [own.height for own in kinds.by_class] == [8, 12, 12, 5]
 
 
 def test_keys_are_cached_and_unreadable_pictures_are_nan(tmp_path: Path, encoder: Colours) -> None:

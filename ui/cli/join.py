@@ -29,8 +29,8 @@ def join(
     kinds: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Pictures that belong to no world, by a column `kind`, as `unprompt make kinds` "
-            "writes them. Repeatable."
+            help="Pictures with captions that belong to no world, by a column `kind` or by the "
+            "folder's name, as `unprompt make kinds` writes them. Repeatable."
         ),
     ] = None,
     limit: Annotated[

@@ -41,7 +41,10 @@ def ask_about(
             if id(member.encoder) not in keys:
                 encoder = cast(BulkEncoder, member.encoder)  # of a bundle
                 what = f"pictures by {world.name}"
-                keys[id(encoder)] = encode_rows(encoder, pictures.rows, cache, progress, what)
+                # class by class, so that other pairs of one world leave the keys of all others
+                keys[id(encoder)] = np.concatenate(
+                    [encode_rows(encoder, own, cache, progress, what) for own in pictures.by_class]
+                )
     readable = np.all([np.isfinite(own).all(axis=1) for own in keys.values()], axis=0)
     kept = pictures.take(readable)
     names = kept.rows["name"].to_list()

@@ -14,7 +14,6 @@ import polars as pl
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.images.labelled_pairs import open_labelled_pairs
-from unprompt.inversion.estimate.router import NEITHER
 from unprompt.inversion.fit.by_prompt import group_numbers
 
 FEWEST_SOURCES = 4  # fewer do not fill the folds of a cross-fit: then prompts are the groups
@@ -27,6 +26,11 @@ class LabelledPictures(NamedTuple):
     world: np.ndarray  # (n,) position of the world, or of the kind behind the worlds
     group: np.ndarray  # (n,) number of the source, or of the prompt; no two classes share one
     kinds: tuple[str, ...]  # in the order of their positions
+
+    @property
+    def by_class(self) -> list[pl.DataFrame]:
+        """The rows of each class; one after the other they are all rows."""
+        return [self.rows.filter(pl.Series(self.world == one)) for one in np.unique(self.world)]
 
     def take(self, mask: np.ndarray) -> "LabelledPictures":
         """The pictures under a mask (n,)."""
@@ -43,6 +47,7 @@ def gather_pictures(
 ) -> LabelledPictures:
     """The pictures of every world in `pairs`, then those of kinds by their column `kind`.
 
+    Where it is empty, the kind is the name of the folder or table.
     `known` holds the names to choose from for a world that has an honest answer to some pictures
     only. Raises CorpusError where a folder holds no pairs, and ConfigError where none are left.
     """
@@ -58,8 +63,7 @@ def gather_pictures(
                 )
         parts.append(rows)
     if kinds:
-        found = pl.concat([open_labelled_pairs(path).whole for path in kinds])
-        found = found.with_columns(pl.col("kind").fill_null(NEITHER))
+        found = pl.concat([_open_kinds(path) for path in kinds])
         parts += found.partition_by("kind", maintain_order=True)
     chosen = [spread_choice(part, limit) for part in parts]
     empty = next((name for name, part in zip(pairs, chosen, strict=False) if not part.height), None)
@@ -69,6 +73,11 @@ def gather_pictures(
     names = tuple(str(part["kind"][0]) for part in chosen[len(pairs) :])
     world = np.repeat(np.arange(len(chosen)), [part.height for part in chosen])
     return LabelledPictures(pl.concat(chosen), world, group_numbers(labels), names)
+
+
+def _open_kinds(path: Path) -> pl.DataFrame:
+    """Rows of pictures without a kind are of the kind that the folder is called."""
+    return open_labelled_pairs(path).whole.with_columns(pl.col("kind").fill_null(path.stem))
 
 
 def spread_choice(rows: pl.DataFrame, limit: int | None) -> pl.DataFrame:

@@ -112,6 +112,7 @@ def bundles(tmp_path: Path, encoder: Colours, content: Any, make_index: Any) -> 
         none = (0.0,) * len(SIGNALS)
         sure = Confidence(none, (1.0,) * len(none), none * 2, 1.0, (0.0, 1.0), 0.0, 9)
         save_confidence(folder / "confidence.json", sure)
+        (folder / "card.md").write_text(f"# {name} alone\n\n- knows one color\n")
         seal_bundle(folder, name, "colours", "words")
         found[name] = folder
     return found
@@ -152,6 +153,8 @@ def test_two_bundles_and_kinds_become_worlds(join: Join, tmp_path: Path) -> None
     np.testing.assert_allclose(blue.vector, AXES[1], atol=1e-6)
     assert green.outside and (red.expected_cosine or 0.0) > 0.9
     assert not (tmp_path / "both.keys").exists()
+    card = (tmp_path / "both" / "card.md").read_text()
+    assert card == "# warm\n\n- knows one color\n\n# cold\n\n- knows one color\n"
 
 
 def test_the_tables_are_printed(join: Join, tmp_path: Path) -> None:

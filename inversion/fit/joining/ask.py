@@ -36,22 +36,25 @@ def ask_about(
     fitted without; they stand in place of the world's. A tower that several worlds use runs once.
     """
     keys: dict[int, np.ndarray] = {}
+    names = [*(world.name for world in worlds), *pictures.kinds]
     for world in worlds:
         for member in world.members:
             if id(member.encoder) not in keys:
                 encoder = cast(BulkEncoder, member.encoder)  # of a bundle
-                what = f"pictures by {world.name}"
                 # class by class, so that other pairs of one world leave the keys of all others
                 keys[id(encoder)] = np.concatenate(
-                    [encode_rows(encoder, own, cache, progress, what) for own in pictures.by_class]
+                    [
+                        encode_rows(encoder, own, cache, progress, f"{name} by {world.name}")
+                        for name, own in zip(names, pictures.by_class, strict=True)
+                    ]
                 )
     readable = np.all([np.isfinite(own).all(axis=1) for own in keys.values()], axis=0)
     kept = pictures.take(readable)
-    names = kept.rows["name"].to_list()
+    own_names = kept.rows["name"].to_list()
     views = []
     for place, world in enumerate(worlds):
         view = view_world(world, [keys[id(one.encoder)][readable] for one in world.members])
         told = validations.get(view.name)
         own = kept.world == place
-        views.append(view if told is None else told.replace_in(view, names, own))
+        views.append(view if told is None else told.replace_in(view, own_names, own))
     return AskedPictures(views, kept, readable)

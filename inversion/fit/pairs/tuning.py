@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unprompt.index.base.durable import stable_id, write_atomically
+from unprompt.index.bundle.bundle import VALIDATION
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import MAIN, Blend
 from unprompt.inversion.estimate.confidence import Confidence
@@ -17,7 +18,6 @@ from unprompt.inversion.fit.pairs.held_out import HeldOut
 from unprompt.inversion.fit.pairs.rows import PairRows
 from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_and_calibrate
 
-VALIDATION = "validation.npz"
 # Features hold the pooled layer in nine parts of equal length, so that a class has a third of the
 # cosine it has to the pooled layer alone: hence the low temperatures.
 TUNING = FitConfig(

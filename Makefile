@@ -56,12 +56,26 @@ endif
 ablation: $(STAMP)  ## Train every variant from three seeds (hours) and write docs/ablation.*
 	$(BIN)/python benchmarks/ablation.py
 
-starter: $(STAMP)  ## Make the bundle that ships with the package again, from its fixed seed.
+# PAIRS is a folder of real pictures with prompts, in folders by kind; without it only `scenes` is made.
+starter: $(STAMP)  ## Make the bundle that ships with the package again; PAIRS=folder for its real world.
 	$(BIN)/unprompt build starter --stage corpus --stage images
 	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc_per_node 2 -m unprompt train head starter
 	$(BIN)/unprompt build starter
+ifdef PAIRS
+	$(BIN)/unprompt make bank -o runs/bank.parquet --count 20500 --like $(PAIRS)/generated.parquet
+	$(BIN)/unprompt index prompts runs/bank.parquet -o runs/bank --factory SQ6 --phrases 2000
+	$(BIN)/unprompt make kinds -o runs/kinds --count 60 --seed 11
+	$(BIN)/unprompt make kinds -o runs/other-kinds --count 40 --seed 21
+	$(BIN)/unprompt train pairs $(PAIRS) --bank runs/bank --config real \
+		--extra runs/starter/images --extra runs/kinds -o runs/real
+	$(BIN)/unprompt join -o runs/joined/starter --world scenes=runs/starter/bundle \
+		--world real=runs/real --pairs scenes=runs/starter/images --pairs real=$(PAIRS) \
+		--kinds runs/other-kinds --limit 7000 --cache runs/join-keys
 	find inversion/starter -mindepth 1 ! -name __init__.py -delete
-	cp -r runs/starter/bundle/. inversion/starter/
+	cp -r runs/joined/starter/. inversion/starter/
+else
+	@echo 'no PAIRS=folder of real pictures: the world of real pictures is not made, and the starter stays'
+endif
 
 clean:  ## Remove what builds and checks leave; .venv and runs/ stay.
 	rm -rf .setuptools .links .mypy_cache .pytest_cache .ruff_cache .hypothesis dist *.egg-info

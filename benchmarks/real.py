@@ -23,7 +23,6 @@ from unprompt.index.base.durable import digest_json, write_json
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.exported.bulk import encode_contents
 from unprompt.index.images.labelled_pairs import iterate_pictures
-from unprompt.inversion.estimate.fallback import CLASSES
 from unprompt.inversion.estimate.knn import estimate
 from unprompt.inversion.fit.by_prompt import PromptScore, score_prompts, score_sources
 from unprompt.inversion.inverter import STARTER, Inverter
@@ -93,7 +92,7 @@ def with_classes(rows: RealRows, cache: Path) -> RealRows:
         if bank is None:
             raise SystemExit("the starter has no class bank; leave class and classes out")
         found = encode_contents(bank.encoder, iterate_pictures(rows.table))  # type: ignore[arg-type]
-        mixed = estimate(bank.classes, np.stack([vector for _, vector in found]), CLASSES)
+        mixed = estimate(bank.classes, np.stack([vector for _, vector in found]), bank.knn)
         best = np.asarray(bank.classes.targets[mixed.neighbors.rows[:, 0]], np.float32)
         np.savez(path, **{"class": to_unit_length(best), "classes": mixed.vectors})
     with np.load(path) as answers:

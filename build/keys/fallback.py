@@ -17,6 +17,7 @@ from unprompt.index.encoders.protocols import EncoderConfig, PromptEncoder
 from unprompt.index.exported.export import export_encoder, load_encoder
 from unprompt.index.exported.shard_keys import encode_chosen
 from unprompt.index.search.factory import IndexConfig
+from unprompt.index.store.manifest import CLASS_KEYS
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
 from unprompt.index.towers.class_bank import class_rows, read_class_bank
@@ -56,7 +57,7 @@ def _write_classes(folder: Path, model: str, space: str, prompts: PromptEncoder)
     bank = read_class_bank(model)
     rows = class_rows(bank.prompts)
     content = IndexContent(
-        rows, bank.keys, prompts.encode(bank.prompts), space, prompts.space, "class"
+        rows, bank.keys, prompts.encode(bank.prompts), space, prompts.space, CLASS_KEYS
     )
     write_index(folder, content, bank.keys[:0], IndexConfig(factory="SQ8", keep_keys=False))
 

@@ -19,6 +19,7 @@ MANIFEST, FORMAT = "manifest.json", 2
 VECTORS, LISTS = "index.faiss", "lists.ivfdata"
 ROWS_FILE, LOOKUP = "rows.parquet", "rows.sqlite"
 TARGETS, KEYS, LENGTHS, REMOVED = "targets.npy", "keys.npy", "lengths.npy", "removed.npy"
+CLASS_KEYS = "class"  # kind of the keys that are rows of a classifier
 PROMPT_KEYS = "prompt"  # kind of the keys that are prompt vectors: the codes hold the targets too
 
 

@@ -1,7 +1,7 @@
 """Installed packages -> photographs in the public domain that they carry; no package is imported.
 
-The page's own extra `demo` brings none. scikit-image states the license of each of its photographs
-in `skimage.data`; Grace Hopper's portrait in matplotlib is a work of the US Navy.
+The page's own extra `demo` brings scikit-image, which states the license of each of its
+photographs in `skimage.data`. Grace Hopper's portrait in matplotlib is a work of the US Navy.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ import numpy as np
 
 from unprompt.index.encoders.protocols import BulkEncoder, PromptEncoder
 from unprompt.index.search.factory import IndexConfig
-from unprompt.index.store.manifest import IndexManifest
+from unprompt.index.store.manifest import CLASS_KEYS, IndexManifest
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
 from unprompt.index.towers.class_bank import class_rows, read_class_bank
@@ -25,6 +25,6 @@ def write_classes(
     keys[:, : bank.keys.shape[1]] = bank.keys
     targets = prompts.encode(bank.prompts)
     content = IndexContent(
-        class_rows(bank.prompts), keys, targets, encoder.space, prompts.space, "class"
+        class_rows(bank.prompts), keys, targets, encoder.space, prompts.space, CLASS_KEYS
     )
     return write_index(folder, content, keys[:0], IndexConfig(factory="SQ4", keep_keys=False))

@@ -20,19 +20,18 @@ from unprompt.index.bundle.bundle import SEAL, read_bundle
 from unprompt.index.encoders.protocols import ImageEncoder
 from unprompt.index.images.labelled_pairs import read_labelled_picture
 from unprompt.index.images.pictures import open_picture
-from unprompt.index.store.manifest import MANIFEST
+from unprompt.index.store.manifest import CLASS_KEYS, MANIFEST
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.answer import Inversion
 from unprompt.inversion.estimate.fallback import CLASSES
-from unprompt.inversion.estimate.knn import estimate
+from unprompt.inversion.estimate.knn import KnnConfig, estimate
 from unprompt.inversion.inverter import BATCH, Inverter
 from unprompt.inversion.query import Query
 
 CLASS_BANK = "class bank"
 METHODS = ("nearest prompt", "knn", "head", "answer")  # stored vectors, before the class bank
-CLASS_MEMBER = "classes"  # name of the member that searches the ImageNet classes
 ALL_CANDIDATES = 1000
-FORMAT = 2  # of a block
+FORMAT = 3  # of a block
 FAST = Query(candidates=ALL_CANDIDATES, compose=False, metadata=False)
 Arrays = dict[str, np.ndarray]
 Pictures = Sequence[bytes | UnpromptError]
@@ -43,6 +42,7 @@ class ClassBank(NamedTuple):
 
     encoder: ImageEncoder
     classes: PromptIndex
+    knn: KnnConfig
 
 
 class PairAnswers(NamedTuple):
@@ -60,12 +60,14 @@ def answers_digest(bundle: Path) -> str:
 
 
 def find_class_bank(inverter: Inverter) -> ClassBank | None:
-    """The class bank of the fallback, or of the member `classes` of any world."""
+    """The class bank of the fallback, or of the first member whose index holds classes."""
     if inverter.fallback is not None:
-        return ClassBank(inverter.fallback.encoder, inverter.fallback.classes)
-    members = [member for world in inverter.worlds for member in world.members]
-    found = next((member for member in members if member.name == CLASS_MEMBER), None)
-    return None if found is None else ClassBank(found.encoder, found.index)
+        return ClassBank(inverter.fallback.encoder, inverter.fallback.classes, CLASSES)
+    for world in inverter.worlds:
+        for member, share in zip(world.members, world.blend.shares, strict=True):
+            if member.index.manifest.keys == CLASS_KEYS:
+                return ClassBank(member.encoder, member.index, share.knn)
+    return None
 
 
 def answer_pairs(
@@ -173,7 +175,7 @@ def _answer_block(inverter: Inverter, bank: ClassBank | None, pictures: Pictures
     answered = [place for place, answer in enumerate(answers) if answer is not None]
     if bank is not None and answered:
         images = [open_picture(pictures[place], "") for place in answered]  # type: ignore[arg-type]
-        classes = estimate(bank.classes, bank.encoder.encode(images), CLASSES)
+        classes = estimate(bank.classes, bank.encoder.encode(images), bank.knn)
         vectors[answered, len(METHODS)] = classes.vectors
     return {
         "vectors": vectors,

@@ -76,8 +76,8 @@ def test_a_caption_becomes_part_of_a_text(caption: str, plain: str) -> None:
 
 
 def test_articles_follow_the_sound() -> None:
-    an = ("apple", "owl", "hour", "honest man", "umbrella", "unfinished house", "Ibis")
-    a = ("fox", "unicorn", "uniform", "European", "one-eyed cat", "utensil", "hero", "8k photo")
+    an = ("apple", "owl", "hour", "honest man", "umbrella", "unfinished house", "Ibis", "8k photo")
+    a = ("fox", "unicorn", "uniform", "European", "one-eyed cat", "utensil", "hero", "4k photo")
     assert {article(word) for word in an} == {"an"}
     assert {article(word) for word in a} == {"a"}
 

@@ -119,5 +119,5 @@ def test_broken_weights_are_named(folder: Path) -> None:
 def test_an_unknown_kind_of_head(folder: Path) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "kind": "lora"}))
-    with pytest.raises(ConfigError, match="'ridge', 'trained' or 'encoder', got 'lora'"):
+    with pytest.raises(ConfigError, match="'trained', 'encoder' or 'kernel', got 'lora'"):
         load_head(folder, "colours")

@@ -14,7 +14,7 @@ COMMANDS = sorted(str(command.name) for command in make_app.registered_commands)
 
 
 def test_there_is_a_command_a_method() -> None:
-    assert COMMANDS == ["bank", "chain", "combine", "llm", "mine", "modify", "terms"]
+    assert COMMANDS == ["bank", "chain", "combine", "kinds", "llm", "mine", "modify", "terms"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -56,8 +56,7 @@ class KernelHead:
     def save(self, folder: Path) -> None:
         """Write the weights, then the config, which marks them as complete.
 
-        Landmarks are fp16. The two large matrices are int8 with a scale per column; in the starter
-        that changes no answer by more than a cosine of 0.0001.
+        Landmarks are fp16. The two large matrices are int8 with a scale per column.
         """
         own = self.weights
         tensors = {"center": own.center, "bias": own.bias}

@@ -128,6 +128,11 @@ def test_outside_is_what_no_world_beats_its_constant_with(worlds: list[World]) -
     expected = p * 0.8 + p * 0.3 + neither * 0.1
     assert answers[0].expected_cosine == pytest.approx(expected, abs=1e-5)
     assert answers[0].prompt == "prompt 11", "answered all the same"
+    router = make_router(neither=True)
+    modest = replace(router.settings.worlds[0], constant=0.05)
+    settings = replace(router.settings, worlds=(modest, router.settings.worlds[1]))
+    answer = Inverter(worlds[:2], Router(settings, router.regression)).invert(GREEN)
+    assert answer.world == "cold" and not answer.outside, "warm expects to beat its own constant"
     assert not answers[1].outside
     low = Inverter(worlds[:2], make_router(neither=True, constant=0.05)).invert(GREEN)
     assert not low.outside and low.world == "cold"

@@ -93,7 +93,7 @@ class Routing(NamedTuple):
     belonging: np.ndarray  # (q, c) probability of every class
     expected: np.ndarray  # (q, w) cosine to expect of every world
     world: np.ndarray  # (q,) position of the world that answers
-    outside: np.ndarray  # (q,) bool: the best world expects no more than a constant reaches
+    outside: np.ndarray  # (q,) bool: no world expects more than its constant reaches
     shares: np.ndarray  # (q, w) weights of the worlds' vectors in the answer
 
     @property
@@ -166,7 +166,7 @@ class Router:
         expected += (1.0 - share - nowhere.sum(axis=1, keepdims=True)) * abroad
         best = np.argmax(expected, axis=1)
         constants = np.array([world.constant for world in worlds])
-        outside = expected.max(axis=1) <= constants[best]
+        outside = (expected <= constants).all(axis=1)
         temperature = self.settings.temperature
         if temperature is None:
             shares = np.eye(len(worlds))[best]

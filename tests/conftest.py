@@ -20,6 +20,7 @@ from unprompt.index.store.manifest import IndexManifest
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
 
+pytest_plugins = ["the_page"]
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # waiting threads that spin slow a shared machine down
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -152,17 +152,28 @@ def demo(
         str | None,
         typer.Option(help="NAME:PASSWORD that visitors must enter.", envvar="UNPROMPT_AUTH"),
     ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; one that others reach needs --auth.")
+    ] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further NAME[:PORT] of the page, such as that of a proxy before it. Repeatable."
+        ),
+    ] = None,
 ) -> None:
-    """Open the page: drop an image, see its prompt. Listens on 127.0.0.1 only.
+    """Open the page: drop an image, see its prompt. Listens on 127.0.0.1 alone by default.
 
     \b
     Examples:
       unprompt demo
       unprompt demo --bundle runs/mine/bundle --port 8000 --no-open
+      UNPROMPT_AUTH=me:secret unprompt demo --host 0.0.0.0
+      unprompt demo --allow-host pictures.example.org     # behind a proxy on this machine
     """
     from unprompt.ui.page.serve import run_demo
 
-    run_demo(bundle, port, open_browser, auth)
+    run_demo(bundle, port, open_browser, auth, host, allow_host or [])
 
 
 def main() -> None:

@@ -1,12 +1,15 @@
-"""The only import of Gradio: returns the module, configured to stay off the network."""
+"""The first import of Gradio: returns the module, configured to stay off the network."""
 
 import os
 from types import ModuleType
 
 from unprompt.index.base.errors import MissingDependencyError
 
-OFFLINE = {
+SETTINGS = {
     "GRADIO_ANALYTICS_ENABLED": "False",
+    # Gradio makes a table of its last 10,000 events after each one. The page shows none of it.
+    "GRADIO_ANALYTICS_MAX_EVENTS": "1",
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000",
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
@@ -15,7 +18,7 @@ LOOPBACK = "127.0.0.1,localhost"
 
 def load_gradio() -> ModuleType:
     """The module `gradio`; raises MissingDependencyError without the extra `demo`."""
-    os.environ.update(OFFLINE)  # Gradio reads them at import
+    os.environ.update(SETTINGS)  # Gradio reads them at import
     # Gradio sends its own server a request to see that it is up. No proxy can answer that.
     no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if LOOPBACK not in no_proxy:

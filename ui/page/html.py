@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from itertools import count
+from pathlib import Path
 
 from PIL import Image
 
@@ -18,6 +19,7 @@ TILE_QUALITY = 85
 COPY = "listenForCopy(element)"
 EXAMPLES = "listenForExamples(element, trigger)"
 PASTE = "listenForPaste()"
+OWN = "hideBesideOthers(element)"
 
 
 def write_header(bundle: BundleSummary) -> str:
@@ -56,6 +58,11 @@ def write_placeholder() -> str:
     return '<div class="up-empty">The prompt appears here.</div>'
 
 
+def write_waiting() -> str:
+    """The text that stands there while the server works."""
+    return '<div class="up-empty" role="status">Recovering the prompt …</div>'
+
+
 def write_examples(groups: Sequence[ExampleGroup]) -> str:
     """One button per example, numbered through all groups.
 
@@ -68,6 +75,13 @@ def write_examples(groups: Sequence[ExampleGroup]) -> str:
         + f"</div>{f'<p>{escape(group.credit)}</p>' if group.credit else ''}</div>"
         for group in groups
     )
+
+
+def beside(path: Path, html: str) -> str:
+    """An answer that the page shows beside the picture with this path alone."""
+    if not html:
+        return ""
+    return f'<div data-picture="{escape("/".join(path.parts[-2:]))}">{html}</div>'
 
 
 def write_error(message: str) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from unprompt.index.base.errors import ConfigError
 from unprompt.inversion.batch.formats import FORMATS
 from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.records import BatchRecord
@@ -15,14 +16,17 @@ from unprompt.inversion.query import Query
 from unprompt.inversion.trust import describe_trust
 from unprompt.ui.page.backend import Backend, original_name
 from unprompt.ui.page.one_picture import RAW
+from unprompt.ui.page.server.failures import clean, describe_failure
+from unprompt.ui.page.server.limits import MAX_FILES
 
-MAX_FILES = 500
 COLUMNS = ["file", "prompt", "how sure", "note"]
-BATCH = 8  # pictures; the other tabs wait for one batch at most
+BATCH = 8  # pictures; a stopped batch ends after as many at most
+# One visitor's batch waits for another's; single pictures and searches wait for none.
+BATCHES = {"concurrency_limit": 2, "concurrency_id": "batch"}
 
 
 def add_many_pictures(gr: Any, backend: Backend) -> None:
-    """Add the uploads, the button, the table and the downloads."""
+    """Add the uploads, the buttons, the table and the downloads."""
     with gr.Row(elem_id="up-batch"):
         with gr.Column(scale=2, min_width=280):
             files = gr.File(
@@ -30,6 +34,7 @@ def add_many_pictures(gr: Any, backend: Backend) -> None:
                 height=220, elem_id="up-files",
             )  # fmt: skip
             start = gr.Button("Recover the prompts", variant="primary", elem_id="up-start")
+            stop = gr.Button("Stop", elem_id="up-stop")
         with gr.Column(scale=3, min_width=300):
             table = gr.Dataframe(
                 headers=COLUMNS, datatype=["str", "str", "str", "str"], interactive=False,
@@ -46,50 +51,53 @@ def add_many_pictures(gr: Any, backend: Backend) -> None:
 
     tracker = gr.Progress()
 
-    def invert_all(
-        uploads: Sequence[dict[str, Any]] | None, progress: Any = tracker
-    ) -> tuple[Any, ...]:
-        pictures = _inputs(backend, uploads or [])
-        if not pictures:
-            raise gr.Error(
-                "No picture was uploaded; select some pictures first", print_exception=False
-            )
-        if len(pictures) > MAX_FILES:
-            raise gr.Error(
-                f"The page takes at most {MAX_FILES} files, got {len(pictures)}; for more run "
-                "`unprompt invert FOLDER --output prompts.parquet`",
-                print_exception=False,
-            )
-        records = []
-        for record in _records(backend, pictures):
-            records.append(record)
-            progress((len(records), len(pictures)), desc="Recovering prompts", unit="pictures")
-        written = _write(backend.uploads, records)
-        ready = [gr.DownloadButton(value=str(path), interactive=True) for path in written]
-        return [_row(record) for record in records], *ready
+    def invert_all(uploads: Any, progress: Any = tracker) -> Iterator[tuple[Any, ...]]:
+        """Yield after each few pictures: Gradio ends the batch there when its visitor has left."""
+        try:
+            yield from _answers(gr, backend, uploads, progress)
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            raise gr.Error(describe_failure(error), print_exception=False) from error
 
-    start.click(
-        invert_all, files, [table, *downloads], api_visibility="private",
-        concurrency_limit=1, concurrency_id="batch", show_progress="full",
-        show_progress_on=[table], **RAW,
+    batch = start.click(
+        invert_all, files, [table, *downloads], api_visibility="private", show_progress="full",
+        show_progress_on=[table], **BATCHES, **RAW,
     )  # fmt: skip
+    stop.click(None, None, None, cancels=[batch], api_visibility="private")
 
 
-def _inputs(backend: Backend, uploads: Sequence[dict[str, Any]]) -> list[PictureInput]:
+def _answers(gr: Any, backend: Backend, uploads: Any, progress: Any) -> Iterator[tuple[Any, ...]]:
+    """The table as it grows, then the downloads; those of the last batch go at the start."""
+    pictures = _inputs(backend, uploads)
+    waiting = [gr.DownloadButton(value=None, interactive=False) for _ in FORMATS]
+    unchanged = [gr.skip() for _ in FORMATS]
+    yield [], *waiting
+    records: list[BatchRecord] = []
+    for first in range(0, len(pictures), BATCH):
+        part = pictures[first : first + BATCH]
+        records += invert_pictures(backend.inverter, part, Query(), BATCH)
+        progress((len(records), len(pictures)), desc="Recovering prompts", unit="pictures")
+        yield clean([_row(record) for record in records]), *unchanged
+    written = _write(backend.uploads, records)
+    ready = [gr.DownloadButton(value=str(path), interactive=True) for path in written]
+    yield clean([_row(record) for record in records]), *ready
+
+
+def _inputs(backend: Backend, uploads: Any) -> list[PictureInput]:
+    if not isinstance(uploads, list) or not uploads:
+        raise ConfigError("no picture was uploaded; select some pictures first")
+    if len(uploads) > MAX_FILES:
+        raise ConfigError(
+            f"the page takes at most {MAX_FILES} files, got {len(uploads)}; for more run "
+            "`unprompt invert FOLDER --output prompts.parquet`"
+        )
     found = []
     for upload in uploads:
         path = backend.path(upload)
         name = original_name(upload, path)
         found.append(PictureInput(name, path, partial(Path, path)))
     return found
-
-
-def _records(backend: Backend, pictures: Sequence[PictureInput]) -> Iterator[BatchRecord]:
-    for first in range(0, len(pictures), BATCH):
-        batch = pictures[first : first + BATCH]
-        with backend.lock:
-            done = list(invert_pictures(backend.inverter, batch, Query(), BATCH))
-        yield from done
 
 
 def _row(record: BatchRecord) -> list[str]:

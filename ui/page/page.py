@@ -7,10 +7,10 @@ from unprompt.ui.page.gradio_library import load_gradio
 from unprompt.ui.page.html import PASTE, script, write_footer, write_header
 from unprompt.ui.page.many_pictures import add_many_pictures
 from unprompt.ui.page.one_picture import add_one_picture
+from unprompt.ui.page.server.events import guard
+from unprompt.ui.page.server.limits import Limits
 from unprompt.ui.page.the_index import add_the_index
 
-MAX_WAITING = 32  # events in the queue
-UPLOAD_SECONDS = 600  # after which Gradio deletes an uploaded picture
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "monospace")
 
@@ -18,8 +18,7 @@ MONO_FONTS = ("ui-monospace", "Menlo", "Consolas", "monospace")
 def build_page(backend: Backend) -> Any:
     """The page as `gr.Blocks`, not yet launched; raises MissingDependencyError without Gradio."""
     gr = load_gradio()
-    lifetime = (UPLOAD_SECONDS, UPLOAD_SECONDS)
-    with gr.Blocks(title="unprompt", analytics_enabled=False, delete_cache=lifetime) as page:
+    with gr.Blocks(title="unprompt", analytics_enabled=False) as page:
         gr.HTML(write_header(backend.bundle), js_on_load=script(PASTE))
         with gr.Tab("One picture"):
             add_one_picture(gr, backend)
@@ -28,7 +27,9 @@ def build_page(backend: Backend) -> Any:
         with gr.Tab("The index"):
             add_the_index(gr, backend)
         gr.HTML(write_footer(backend.bundle))
-    page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+    # The gate keeps direct calls out too.
+    page.queue(max_size=Limits().total_events, default_concurrency_limit=1, api_open=False)
+    guard(gr, page)
     return page
 
 

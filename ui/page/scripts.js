@@ -38,3 +38,16 @@ function listenForPaste() {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 }
+
+/** Hides an answer while another picture than its own is on the page: a late one, or the last. */
+function hideBesideOthers(element) {
+  const check = () => {
+    const picture = document.querySelector("#up-picture img");
+    for (const answer of element.querySelectorAll("[data-picture]")) {
+      const own = picture && decodeURIComponent(picture.src).endsWith(answer.dataset.picture);
+      if (answer.hidden === Boolean(own)) answer.hidden = !own;
+    }
+  };
+  const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["src"] };
+  new MutationObserver(check).observe(document.body, changes);
+}

@@ -1,82 +1,87 @@
-"""A bundle and a port -> the page, served on 127.0.0.1 until Ctrl-C: `unprompt demo`."""
+"""A bundle, a host and a port -> the page, served until Ctrl-C: `unprompt demo`."""
 
+import ipaddress
+import logging
 import os
 import signal
 import socket
+import sys
 import time
 import webbrowser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
-from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.base.errors import ConfigError
 from unprompt.inversion.inverter import STARTER, Inverter
 from unprompt.ui.page.backend import make_backend
 from unprompt.ui.page.gradio_library import load_gradio
 from unprompt.ui.page.html import read_asset
 from unprompt.ui.page.page import build_page, make_theme
+from unprompt.ui.page.server.folder import temporary_folder
+from unprompt.ui.page.server.hosts import Hosts
+from unprompt.ui.page.server.limits import Limits
+from unprompt.ui.page.server.listen import Served, bind, serve
 
 HOST = "127.0.0.1"
-MAX_UPLOAD = "20mb"
 POLL_SECONDS = 0.2
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_demo(bundle: Path | None, port: int, open_browser: bool, auth: str | None = None) -> None:
-    """Load a bundle (the starter if None) and serve its page until SIGINT or SIGTERM.
+def run_demo(
+    bundle: Path | None,
+    port: int,
+    open_browser: bool,
+    auth: str | None = None,
+    host: str = HOST,
+    allowed_hosts: Sequence[str] = (),
+) -> None:
+    """Load a bundle (the starter if None) and serve its page until SIGINT, SIGTERM or SIGHUP.
 
-    `auth` is NAME:PASSWORD. Raises UnpromptError for a port that is in use,
+    `auth` is NAME:PASSWORD; a host beyond this machine needs it. `allowed_hosts` are further names
+    of the page, such as that of a proxy. Raises UnpromptError for a port that is in use,
     MissingDependencyError without Gradio.
     """
-    chosen, login = choose_port(port), _read_login(auth)
-    load_gradio()
-    folder = STARTER if bundle is None else bundle
-    inverter = Inverter.load(folder)
-    for world in inverter.worlds:
-        inverter.composer_of(world)  # loaded before the first visitor comes
-    # Every uploaded picture lies in this folder, and its removal at the end deletes them all.
-    with TemporaryDirectory(prefix="unprompt-demo-", ignore_cleanup_errors=True) as uploads:
-        os.environ["GRADIO_TEMP_DIR"] = uploads
-        page = build_page(make_backend(folder, inverter, Path(uploads)))
-        try:
-            url = launch_page(page, chosen, login)
-            print(f"unprompt is running at {url} (stop it with Ctrl-C)", flush=True)
-            if open_browser:
-                webbrowser.open(url)
-            _wait_for_signal()
-        finally:
-            page.close(verbose=False)
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"--port must be from 0 to 65535, got {port}")
+    login, hosts = _read_login(auth), Hosts(tuple(allowed_hosts))
+    with bind(host, port) as listener:
+        _check_reach(listener, login)
+        load_gradio()
+        logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
+        folder = STARTER if bundle is None else bundle
+        inverter = Inverter.load(folder)
+        for world in inverter.worlds:
+            inverter.composer_of(world)  # loaded before the first visitor comes
+        with _signals() as received, temporary_folder() as uploads:
+            os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+            page = build_page(make_backend(folder, inverter, uploads))
+            served = serve_page(page, listener, hosts, login)
+            try:
+                print(f"unprompt is running at {served.url} (stop it with Ctrl-C)", flush=True)
+                if open_browser:
+                    webbrowser.open(served.url)
+                while not received:
+                    time.sleep(POLL_SECONDS)
+            finally:
+                served.stop()
 
 
-def launch_page(page: Any, port: int, auth: tuple[str, str] | None = None) -> str:
-    """Serve the page on the loopback interface in a background thread; returns its URL.
+def serve_page(
+    page: Any,
+    listener: socket.socket,
+    hosts: Hosts | None = None,
+    login: tuple[str, str] | None = None,
+    limits: Limits | None = None,
+) -> Served:
+    """Serve a page in a background thread; its files lie in the folder GRADIO_TEMP_DIR.
 
-    With `auth`, a name and a password, every visitor must log in first.
+    With `login`, a name and a password, every visitor must log in first.
     """
-    try:
-        _, url, _ = page.launch(
-            server_name=HOST,
-            server_port=port,
-            auth=auth,
-            share=False,
-            prevent_thread_lock=True,
-            quiet=True,
-            show_error=False,
-            max_file_size=MAX_UPLOAD,
-            allowed_paths=[],
-            strict_cors=True,
-            ssr_mode=False,
-            mcp_server=False,
-            pwa=False,
-            run_history=False,
-            enable_monitoring=False,
-            footer_links=[],
-            theme=make_theme(),
-            css=read_asset("style.css"),
-        )
-    except OSError as error:
-        raise _unusable_port(port, error) from error
-    return url
+    looks = {"theme": make_theme(), "css": read_asset("style.css"), "auth": login}
+    return serve(page, listener, hosts or Hosts(), limits or Limits(), looks)
 
 
 def _read_login(auth: str | None) -> tuple[str, str] | None:
@@ -88,37 +93,35 @@ def _read_login(auth: str | None) -> tuple[str, str] | None:
     return name, password
 
 
-def choose_port(port: int) -> int:
-    """`port` if it is free, or any free port for 0; raises UnpromptError for a port in use."""
-    if not 0 <= port <= 65535:
-        raise ConfigError(f"--port must be from 0 to 65535, got {port}")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise _unusable_port(port, error) from error
-        return int(probe.getsockname()[1])
-
-
-def _unusable_port(port: int, error: OSError) -> UnpromptError:
-    return UnpromptError(
-        f"cannot listen on port {port} of {HOST} ({error.strerror or error}); choose another port "
-        "with `--port`, or any free one with `--port 0`"
+def _check_reach(listener: socket.socket, login: tuple[str, str] | None) -> None:
+    """Warn of a page that other machines reach; raise ConfigError if it has no login."""
+    address, port = listener.getsockname()[:2]
+    if ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+        return
+    if login is None:
+        raise ConfigError(
+            f"`--host {address}` lets other machines open the page: give it a login with "
+            "`--auth NAME:PASSWORD`, or listen on this machine alone with `--host 127.0.0.1`"
+        )
+    print(
+        f"unprompt: warning: every machine that reaches {address} port {port} can open the page. "
+        "Its pictures and the password travel unencrypted; put a proxy with TLS before it",
+        file=sys.stderr,
+        flush=True,
     )
 
 
-def _wait_for_signal() -> None:
-    """Return on SIGINT or SIGTERM, so that the caller can remove its files."""
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """The stop signals that arrive, noted so that the caller can end and remove its files."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in STOPPING}
     try:
-        while not received:
-            time.sleep(POLL_SECONDS)
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

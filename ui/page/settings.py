@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.terms import ARTISTS, read_terms
 from unprompt.inversion.compose.settings import ComposeConfig
 from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.query import Query
+from unprompt.ui.page.server.values import check_number, check_text, short
 
 CANDIDATES = 8  # candidates and neighbors on the page and in the answer of `/invert`
 EVENTS = {  # by component: the events that mean the value is final
@@ -34,6 +36,20 @@ class Control:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the component: range, choices
     blend: Callable[[Blend, Any], Blend] | None = None  # the blend with this value
     words: Callable[[ComposeConfig, Any], ComposeConfig] | None = None  # the same for composing
+
+    def check(self, value: Any) -> None:
+        """Raise ConfigError for a value that the control cannot take; a client can send any."""
+        if self.component == "Slider":
+            low, high, step = (self.options[name] for name in ("minimum", "maximum", "step"))
+            check_number(self.label, value, low, high, whole=step == 1)
+        elif self.component == "Textbox":
+            check_text(self.label, value)
+        elif self.component == "Checkbox":
+            if type(value) is not bool:
+                raise ConfigError(f"{self.label}: wanted true or false, got {short(value)}")
+        elif value not in [name for _, name in self.options["choices"]]:
+            names = ", ".join(name for _, name in self.options["choices"])
+            raise ConfigError(f"{self.label}: wanted one of {names}, got {short(value)}")
 
 
 def _ban(words: ComposeConfig, *terms: str) -> ComposeConfig:
@@ -166,6 +182,7 @@ def make_query(tuned: Blend, values: Mapping[str, Any]) -> Query:
         value = values.get(control.name)
         if value is None or value == control.default(tuned):
             continue
+        control.check(value)
         if control.blend is not None:
             blend = control.blend(blend, value)
         if control.words is not None:

@@ -1,12 +1,13 @@
 """The tab for the index: its facts, and a search by text for known prompts; and `/search`."""
 
+import json
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from unprompt.index.base.errors import MissingDependencyError, UnpromptError
+from unprompt.index.base.errors import MissingDependencyError
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.vectors.float16 import widen
 from unprompt.inversion.estimate.world import World
@@ -14,9 +15,13 @@ from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.trust import name_world
 from unprompt.ui.page.backend import Backend
 from unprompt.ui.page.html import write_error
+from unprompt.ui.page.one_picture import RAW, UNANSWERED
+from unprompt.ui.page.server.failures import shown, told
+from unprompt.ui.page.server.values import check_number, check_text
 from unprompt.ui.page.summary import has_pictures, real_first
 
 MAX_RESULTS = 50
+SEARCH = {"concurrency_limit": 2, "concurrency_id": "search", **RAW}
 BLOCK = 65_536  # target vectors converted to float32 at a time
 
 
@@ -31,32 +36,29 @@ def add_the_index(gr: Any, backend: Backend) -> None:
         count = gr.Slider(1, MAX_RESULTS, 10, step=1, label="Results", scale=1, elem_id="up-count")
     found = gr.HTML(elem_id="up-found")
 
-    def search(text: str, count: int = 10) -> list[dict[str, Any]]:
+    def search(text: Any, count: Any = 10) -> list[dict[str, Any]]:
         """Known prompts nearest in meaning to a text: prompt, score (cosine) and row_id of each.
 
         In a bundle of several worlds also the world of each.
         """
-        try:
-            return search_prompts(backend.inverter, text, int(count))
-        except UnpromptError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        asked = check_text("text", text)
+        number = int(check_number("count", count, 1, MAX_RESULTS, whole=True))
+        return search_prompts(backend.inverter, asked, number) if asked.strip() else []
 
-    def show_results(text: str, count: int) -> str:
-        if not text.strip():
-            return ""
-        try:
-            return write_results(search_prompts(backend.inverter, text, int(count)))
-        except UnpromptError as error:
-            return write_error(str(error))
+    def show_results(text: Any, count: Any) -> str:
+        return write_results(search(text, count))
 
-    text.submit(show_results, [text, count], found, api_visibility="private")
+    event = text.submit(
+        shown(show_results, write_error), [text, count], found, api_visibility="private", **SEARCH
+    )
+    event.failure(None, None, found, js=f"() => {json.dumps(write_error(UNANSWERED))}")
     button = gr.Button(visible=False)  # Gradio makes an endpoint from an event only
     results = gr.JSON(label="prompts", visible=False)
-    button.click(search, [text, count], results, api_name="search")
+    button.click(told(gr, search), [text, count], results, api_name="search", **SEARCH)
 
 
 def search_prompts(inverter: Inverter, text: str, count: int) -> list[dict[str, Any]]:
-    """The `count` known prompts, 1 to MAX_RESULTS, whose vectors have the largest cosine to a text.
+    """The `count` known prompts whose vectors have the largest cosine to a text.
 
     All worlds are searched; a result of several worlds names its own. Each distinct prompt of a
     world appears once. Raises MissingDependencyError without a prompt encoder.
@@ -69,12 +71,11 @@ def search_prompts(inverter: Inverter, text: str, count: int) -> list[dict[str, 
             "(`fit.carry_encoder: true`), or run `pip install 'unprompt[build,cpu]'`"
         )
     [vector] = encoder.encode([text])
-    limit = min(max(count, 1), MAX_RESULTS)
     found: list[dict[str, Any]] = []
     for world in inverter.worlds:
         named = {"world": world.name} if world.name else {}
-        found += [result | named for result in _search_index(world.index, vector, limit)]
-    return sorted(found, key=lambda result: -result["score"])[:limit]
+        found += [result | named for result in _search_index(world.index, vector, count)]
+    return sorted(found, key=lambda result: -result["score"])[:count]
 
 
 def _search_index(index: PromptIndex, vector: np.ndarray, limit: int) -> list[dict[str, Any]]:

@@ -1,0 +1,250 @@
+"""A page of Gradio behind the gate, as it is served: logins, files on disk, errors, the stop."""
+
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unprompt.index.base.errors import UnpromptError
+from unprompt.ui.page.gradio_library import load_gradio
+from unprompt.ui.page.server import folder as folders
+from unprompt.ui.page.server.events import guard
+from unprompt.ui.page.server.failures import clean, told
+from unprompt.ui.page.server.limits import Limits
+from unprompt.ui.page.server.listen import Served, bind
+from unprompt.ui.page.server.refusal import Refusal
+from unprompt.ui.page.server.uploads import Uploads
+from unprompt.ui.page.server.visitors import Logins, Requests, visitor_of
+
+httpx = pytest.importorskip("httpx", reason="the extra `demo` brings httpx")
+LIMITS = Limits(visitor_bytes=100, total_bytes=260, visitor_logins=3, visitor_requests=2)
+
+
+@contextmanager
+def served(folder: Path, login: tuple[str, str] | None = None) -> Iterator[Served]:
+    """A page with one endpoint, `/search`, that fails in a way its text names."""
+    pytest.importorskip("gradio", reason="the extra `demo`")
+    from unprompt.ui.page.serve import serve_page
+
+    gr = load_gradio()
+
+    def search(text: Any) -> str:
+        if text == "refuse":
+            raise UnpromptError("a reason of two\ud800 lines")
+        return {"surrogate": "fox \udcff"}.get(text) or text["missing"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        with gr.Blocks() as page:
+            text, answer = gr.Textbox(), gr.Textbox()
+            gr.Button().click(told(gr, search), text, answer, api_name="search", preprocess=False)
+        page.queue(api_open=False)
+        guard(gr, page)
+        with bind("127.0.0.1", 0) as listener:
+            running = serve_page(page, listener, login=login)
+            try:
+                yield running
+            finally:
+                running.stop()
+    assert not running.thread.is_alive()
+
+
+def ask(client: Any, value: Any) -> str:
+    asked = client.post("gradio_api/call/search", json={"data": [value]}).json()
+    return str(client.get(f"gradio_api/call/search/{asked['event_id']}").text)
+
+
+def test_every_failure_is_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has a traceback, under the id of the sentence, for what is no visitor's doing."""
+    with served(tmp_path) as page, httpx.Client(base_url=page.url, trust_env=False) as client:
+        with caplog.at_level(logging.ERROR, "unprompt.page"):
+            assert "a reason of two? lines" in ask(client, "refuse")
+            assert not caplog.records
+            failed = ask(client, "fail")
+            name = failed.split("under error ")[1][:8]
+            assert name in caplog.text and "Traceback" in caplog.text
+        assert '["fox ?"]' in ask(client, "surrogate")
+        reply = client.post("gradio_api/queue/join", json={"data": [], "fn_index": 99})
+        assert reply.status_code == 400
+        for path in ("gradio_api/run/search", "gradio_api/api/search"):
+            assert client.post(path, json={"data": ["refuse"]}).status_code == 404
+        assert client.get("gradio_api/file=/etc/passwd").status_code == 403
+        name = client.post("gradio_api/upload", files={"files": ("a.png", b"a" * 99)}).json()[0]
+        assert client.get(f"gradio_api/file={name}").content == b"a" * 99
+        assert client.get("/").status_code == 200
+
+
+def test_failed_logins_are_slowed_down(tmp_path: Path) -> None:
+    with served(tmp_path, ("me", "secret")) as page:
+        with httpx.Client(base_url=page.url, trust_env=False) as client:
+            right = {"username": "me", "password": "secret"}
+            wrong = right | {"password": "guess"}
+            upload = client.post("gradio_api/upload", files={"files": ("a.png", b"a")})
+            assert upload.status_code == 401
+            assert client.get("config").status_code == 401
+            for _ in range(3):
+                assert client.post("login", data=wrong).status_code == 400
+            assert client.post("login", data=right).status_code == 200
+            codes = [client.post("login", data=wrong).status_code for _ in range(7)]
+            assert codes == [400] * 5 + [429] * 2
+            reply = client.post("login", data=right)
+            assert reply.status_code == 429 and 0 < int(reply.headers["retry-after"]) <= 60
+            assert client.get("config").status_code == 200, "who is logged in stays so"
+
+
+def test_logins_are_counted_by_visitor() -> None:
+    logins = Logins(Limits(visitor_logins=2, total_logins=3))
+    for visitor in ("a", "a", "b"):
+        logins.attempt(visitor)
+    for visitor in ("a", "c"):
+        with pytest.raises(Refusal):
+            logins.attempt(visitor)
+    logins.succeed("b")
+    logins.attempt("c")
+
+
+def test_open_requests_are_counted_by_visitor() -> None:
+    requests = Requests(Limits(visitor_requests=1, total_requests=2))
+    with requests.admit("a"), requests.admit("b"):
+        for visitor, status in (("a", 429), ("c", 503)):
+            with pytest.raises(Refusal) as refused, requests.admit(visitor):
+                pass
+            assert refused.value.status == status
+    with requests.admit("a"), requests.admit("c"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "visitor"),
+    [
+        ("10.0.0.7", "", "10.0.0.7"),
+        ("::ffff:10.0.0.7", "", "10.0.0.7"),
+        ("2001:db8::1:2:3:4", "", "2001:db8::/64"),
+        ("127.0.0.1", "6.6.6.6, 10.0.0.7", "10.0.0.7"),
+        ("::1", "10.0.0.7", "10.0.0.7"),
+        ("10.0.0.8", "10.0.0.7", "10.0.0.8"),  # the proxy is on this machine
+        ("127.0.0.1", "no address", "unknown"),
+        ("127.0.0.1", "", "127.0.0.1"),
+    ],
+)
+def test_a_visitor_is_an_address(peer: str, forwarded: str, visitor: str) -> None:
+    headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
+    scope = {"client": (peer, 1), "headers": headers}
+    assert visitor_of(scope, behind_proxy=True) == visitor
+    direct = visitor_of(scope, behind_proxy=False)
+    assert direct == visitor_of(scope | {"headers": []}, behind_proxy=True)
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Uploads:
+    (tmp_path / "examples").mkdir()
+    return Uploads(tmp_path, LIMITS, kept=tmp_path / "examples")
+
+
+def upload(uploads: Uploads, visitor: str, name: str, size: int) -> Path:
+    with uploads.arriving(visitor, size):
+        path = uploads.folder / name / "a.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"a" * size)
+        uploads.add(visitor, path)
+    return path
+
+
+def test_older_uploads_of_a_visitor_make_way(
+    uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = upload(uploads, "a", "1", 60)
+    with pytest.raises(Refusal):
+        upload(uploads, "a", "2", 60)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 61)
+    upload(uploads, "b", "1", 60)  # the same content is the same file
+    second = upload(uploads, "a", "2", 60)
+    assert first.exists() and second.exists(), "another visitor has it too"
+    monkeypatch.setattr(time, "monotonic", lambda: now + 122)
+    upload(uploads, "b", "3", 60)
+    assert not first.exists() and not first.parent.exists()
+
+
+def test_all_visitors_together_have_a_limit(uploads: Uploads) -> None:
+    for visitor in ("a", "b"):
+        upload(uploads, visitor, visitor, 100)
+    with pytest.raises(Refusal) as refused:
+        upload(uploads, "c", "c", 100)
+    assert refused.value.status == 503
+    with uploads.arriving("c", 40), pytest.raises(Refusal):
+        upload(uploads, "d", "d", 40)
+    assert upload(uploads, "d", "d", 15).exists()
+    with pytest.raises(Refusal) as refused:
+        upload(uploads, "e", "e", 101)
+    assert refused.value.status == 413
+
+
+def test_old_files_go_and_examples_stay(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = upload(uploads, "a", "1", 10)
+    example, result = uploads.folder / "examples" / "a.png", uploads.folder / "tmpx" / "a.csv"
+    left = uploads.folder / "tmp_part"  # of an upload that ended early
+    result.parent.mkdir()
+    for path in (example, result, left):
+        path.write_bytes(b"a")
+    uploads.sweep()
+    assert all(path.exists() for path in (mine, example, result, left))
+    for path in (mine, example, result, left, result.parent, mine.parent):
+        os.utime(path, (1, 1))
+    uploads.sweep()
+    assert mine.exists() and example.exists() and not left.exists() and not result.exists()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + LIMITS.kept_seconds + 1)
+    uploads.sweep()
+    assert [path.name for path in uploads.folder.iterdir()] == ["examples"]
+
+
+def test_the_folder_goes_at_the_end_and_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed = tmp_path / f"{folders.PREFIX}killed"
+    (killed / "files").mkdir(parents=True)
+    (killed / folders.LOCK).touch()
+    (killed / "files" / "a.png").touch()
+    foreign = tmp_path / f"{folders.PREFIX}foreign"
+    foreign.mkdir()  # it has no lock: not of this program
+    with folders.temporary_folder() as one:
+        assert not killed.exists() and foreign.exists()
+        assert one.parent.stat().st_mode & 0o077 == 0
+        with folders.temporary_folder() as other:
+            assert one.exists(), "the page that it belongs to runs"
+            (other / "a.png").touch()
+    assert list(tmp_path.iterdir()) == [foreign]
+    shutil.rmtree(foreign)
+
+
+@pytest.mark.parametrize("name", ["http://a.org", "A.org", "a.org/", "", "a b", "*"])
+def test_names_of_the_page_are_checked(cli: Any, name: str) -> None:
+    result = cli("demo", "--allow-host", name, "--no-open")
+    assert result.code == 1 and "--allow-host" in result.err
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_beyond_this_machine_a_login_is_required(cli: Any, host: str) -> None:
+    result = cli("demo", "--host", host, "--port", 0, "--no-open")
+    assert result.code == 1
+    assert "--auth NAME:PASSWORD" in result.err and "--host 127.0.0.1" in result.err
+
+
+def test_an_impossible_host_is_named(cli: Any) -> None:
+    result = cli("demo", "--host", "no.such.host.invalid", "--port", 0, "--no-open")
+    assert result.code == 1 and "no.such.host.invalid" in result.err
+    result = cli("demo", "--auth", "nameonly", "--no-open")
+    assert result.code == 1 and "NAME:PASSWORD" in result.err
+
+
+def test_texts_are_made_sendable() -> None:
+    assert clean(["a\ud800", ("b", {"c": "\udfff"})]) == ["a?", ("b", {"c": "?"})]

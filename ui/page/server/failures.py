@@ -1,0 +1,66 @@
+"""Any error -> one short sentence for a visitor; what is not the visitor's doing gets an id.
+
+The log has the traceback under that id.
+"""
+
+import functools
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from unprompt.index.base.errors import UnpromptError
+
+LOG = logging.getLogger("unprompt.page")
+MAX_MESSAGE = 600  # characters; a file name may be long
+
+
+def describe_failure(error: Exception) -> str:
+    """What to tell a visitor: the reason, or the id of an error that only the log explains."""
+    if isinstance(error, UnpromptError):
+        return readable(str(error))[:MAX_MESSAGE]
+    name = secrets.token_hex(4)
+    LOG.error("error %s: %s", name, type(error).__name__, exc_info=error)
+    return f"the server failed to answer this; its log says why under error {name}"
+
+
+def readable(text: str) -> str:
+    """A text that can be sent: lone surrogates, which no encoding has, become `?`."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def clean(value: Any) -> Any:
+    """A value of a handler with every text in it readable."""
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, list | tuple):
+        return type(value)(clean(one) for one in value)
+    if type(value) is dict:
+        return {key: clean(one) for key, one in value.items()}
+    return value
+
+
+def shown(handler: Callable[..., Any], show: Callable[[str], Any]) -> Callable[..., Any]:
+    """A handler of the page whose failure is a value like any other: `show` of its sentence."""
+
+    @functools.wraps(handler)
+    def answer(*values: Any) -> Any:
+        try:
+            return clean(handler(*values))
+        except Exception as error:
+            return show(describe_failure(error))
+
+    return answer
+
+
+def told(gr: Any, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler of the API whose failure reaches the client as an error with its sentence."""
+
+    @functools.wraps(handler)
+    def answer(*values: Any) -> Any:
+        try:
+            return clean(handler(*values))
+        except Exception as error:
+            raise gr.Error(describe_failure(error), print_exception=False) from error
+
+    return answer

@@ -1,0 +1,166 @@
+"""Every request to the page -> answered by Gradio, or refused here before Gradio sees it.
+
+The gate is an ASGI application around another. It checks where a request comes from, what it asks
+for and how much it brings; it gives an error of Gradio an id, and writes its traceback to the log.
+"""
+
+import asyncio
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from unprompt.ui.page.server.calls import LOGIN, UPLOAD, check_json, check_path, is_call
+from unprompt.ui.page.server.events import Events
+from unprompt.ui.page.server.failures import describe_failure
+from unprompt.ui.page.server.hosts import Hosts, values
+from unprompt.ui.page.server.limits import MIB, Limits
+from unprompt.ui.page.server.refusal import App, Message, Receive, Refusal, Scope, Send
+from unprompt.ui.page.server.reply import Reply
+from unprompt.ui.page.server.upload_body import UploadBody
+from unprompt.ui.page.server.uploads import Uploads
+from unprompt.ui.page.server.visitors import Logins, Requests, visitor_of
+
+FORWARDED = (b"x-forwarded-", b"x-gradio-server", b"forwarded")  # they change the URLs of a page
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The checks of one server. It runs in the server's one thread."""
+
+    app: App
+    hosts: Hosts
+    limits: Limits
+    uploads: Uploads
+    requests: Requests
+    logins: Logins
+    events: Events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        if scope["type"] != "http":  # Gradio has no WebSocket
+            return await send({"type": "websocket.close", "code": 1008})
+        reply = Reply(send)
+        try:
+            await self._answer(scope, receive, reply)
+            if reply.failed:
+                raise RuntimeError("Gradio answered with status 500")
+        except Refusal as refusal:
+            await reply.refuse(refusal)
+        except Exception as error:
+            await reply.refuse(Refusal(500, describe_failure(error)))
+
+    async def _answer(self, scope: Scope, receive: Receive, reply: Reply) -> None:
+        self.hosts.check(scope)
+        visitor = visitor_of(scope, behind_proxy=bool(self.hosts.allowed))
+        check_path(scope, self.uploads.folder)
+        inner = {**scope, "client": (visitor, 0), "headers": _without_forwarding(scope, self.hosts)}
+        with ExitStack() as held:
+            held.enter_context(self.requests.admit(visitor))
+            if scope["method"] == "POST":
+                receive = await self._admit_body(inner, visitor, receive, reply, held)
+            await self.app(inner, receive, reply.send)
+
+    async def _admit_body(
+        self, scope: Scope, visitor: str, receive: Receive, reply: Reply, held: ExitStack
+    ) -> Receive:
+        """Check what a request brings; returns how the application reads it."""
+        patient = _patient(receive, self.limits.request_seconds)
+        path = scope["path"]
+        if path == UPLOAD:
+            size = _declared_size(scope)
+            held.enter_context(self.uploads.arriving(visitor, size))
+            reply.uploaded = lambda path: self.uploads.add(visitor, Path(path))
+            return _counted(patient, UploadBody(_content_type(scope), self.limits))
+        if is_call(path):
+            self.events.admit(visitor)
+        body = await _read_all(patient, self.limits.json_bytes)
+        if path.rstrip("/") == LOGIN:
+            self.logins.attempt(visitor)
+            reply.logged_in = lambda: self.logins.succeed(visitor)
+        else:
+            self.events.check(path, check_json(body, self.uploads.folder))
+        return _replay(body, receive)
+
+
+def _content_type(scope: Scope) -> str:
+    kinds = [value for name, value in scope["headers"] if name == b"content-type"]
+    return kinds[0].decode("latin-1")[:500] if len(kinds) == 1 else ""
+
+
+def _declared_size(scope: Scope) -> int:
+    """The Content-Length of an upload; raises Refusal without one."""
+    [length, *more] = values(scope, b"content-length") or [""]
+    if more or not length.isascii() or not length.isdecimal() or len(length) > 15:
+        raise Refusal(411, "an upload must state its size: send a Content-Length")
+    return int(length)
+
+
+def _without_forwarding(scope: Scope, hosts: Hosts) -> list[tuple[bytes, bytes]]:
+    """The headers of a request, less those by which a visitor could choose the page's own URLs."""
+    return [
+        (name, value)
+        for name, value in scope["headers"]
+        if not name.startswith(FORWARDED) or _is_from_proxy(name, value, hosts)
+    ]
+
+
+def _is_from_proxy(name: bytes, value: bytes, hosts: Hosts) -> bool:
+    text = value.decode("latin-1").strip().lower()
+    if name == b"x-forwarded-host":
+        return text in hosts.allowed
+    return name == b"x-forwarded-proto" and bool(hosts.allowed) and text in ("http", "https")
+
+
+def _patient(receive: Receive, seconds: float) -> Receive:
+    """`receive` that gives up on a visitor who sends nothing for a while."""
+
+    async def wait() -> Message:
+        try:
+            return await asyncio.wait_for(receive(), seconds)
+        except TimeoutError:
+            raise Refusal(408, f"nothing has arrived for {seconds:.0f} seconds") from None
+
+    return wait
+
+
+def _counted(receive: Receive, body: UploadBody) -> Receive:
+    """`receive` that checks an upload on its way."""
+
+    async def take() -> Message:
+        message = await receive()
+        if message["type"] == "http.request":
+            body.feed(message.get("body", b""))
+        return message
+
+    return take
+
+
+async def _read_all(receive: Receive, limit: int) -> bytes:
+    """The whole body of a request; raises Refusal if it is over `limit` bytes."""
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "the request ended early")
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > limit:
+            raise Refusal(413, f"the body has at most {limit / MIB:g} MB; upload a picture first")
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives `body`, then what follows it: the visitor's leaving."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

@@ -57,6 +57,9 @@ OWNERS = {  # library: the files, or the folders, that may import it
     "datasets": {"build/corpus/sources/hugging_face.py"},
     "openai": {"build/make/llm/chat.py"},
     "gradio": {"ui/page/"},
+    "uvicorn": {"ui/page/server/"},
+    "fastapi": {"ui/page/server/"},
+    "python_multipart": {"ui/page/server/"},
     "typer": {"ui/cli/"},
 }
 TRAINING = "inversion/train/"  # torch is at home there; its settings and lists need none

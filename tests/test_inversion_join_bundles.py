@@ -37,7 +37,7 @@ from unprompt.ui.jobs.join_bundles import read_named
 
 AXES = np.eye(3, dtype=np.float32)
 COLORS = {"warm": (250, 0, 0), "cold": (0, 0, 250), "noise": (0, 250, 0), "map": (0, 240, 90)}
-TRUTHS = {"warm": AXES[0], "cold": AXES[1], "noise": -AXES[2], "map": -AXES[2]}
+TRUTHS = {"warm": AXES[0], "cold": AXES[1], "noise": AXES[2], "map": AXES[2]}
 EACH = 12  # pictures of a color
 
 

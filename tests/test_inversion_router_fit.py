@@ -98,7 +98,7 @@ def test_what_belongs_to_neither_is_outside() -> None:
     warm, cold, neither = router.settings.classes
     assert neither.name == "neither" and neither.cosine is None and neither.outside > 0.9
     assert router.settings.worlds[0].kinds == (0.0,)
-    assert router.settings.worlds[0].constant == pytest.approx(0.5, abs=1e-6)
+    assert router.settings.worlds[0].constants == pytest.approx((0.5,) * 3, abs=1e-6)
     assert router.settings.names == ("warm", "cold", "neither") and neither.routed > 0.9
 
 
@@ -110,6 +110,8 @@ def test_a_kind_with_known_prompts_has_its_own_expectation() -> None:
     own = named.world == 2
     cosines = np.einsum("nd,nd->n", views[0].answers[own], named.truth[own])
     assert found == pytest.approx(cosines.mean()) and router.settings.kinds == ("photographs",)
+    constants = [float((named.truth[named.world == c] @ views[0].mean).mean()) for c in range(3)]
+    assert router.settings.worlds[0].constants == pytest.approx(constants, abs=1e-5)
     assert router.settings.worlds[0].foreign.pictures == 100, "the other world's alone"
     routing = apply_router(router, [view.take(own) for view in views])
     assert routing.best.mean() == pytest.approx(cosines.mean(), abs=0.1)

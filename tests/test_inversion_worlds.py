@@ -63,8 +63,10 @@ def make_router(
     """
     names = NAMES[:count]
     kinds = (("neither",), (0.1,)) if neither else ((), ())
+    constants = (constant,) * (count + neither)
     worlds = tuple(
-        RoutedWorld(name, "colours", 3, certain(ABROAD[name]), constant, kinds[1]) for name in names
+        RoutedWorld(name, "colours", 3, certain(ABROAD[name]), constants, kinds[1])
+        for name in names
     )
     settings = RouterSettings(worlds, kinds[0], temperature=temperature)
     weights = np.zeros((settings.columns, len(settings.names)), np.float32)
@@ -129,13 +131,28 @@ def test_outside_is_what_no_world_beats_its_constant_with(worlds: list[World]) -
     assert answers[0].expected_cosine == pytest.approx(expected, abs=1e-5)
     assert answers[0].prompt == "prompt 11", "answered all the same"
     router = make_router(neither=True)
-    modest = replace(router.settings.worlds[0], constant=0.05)
+    modest = replace(router.settings.worlds[0], constants=(0.05,) * 3)
     settings = replace(router.settings, worlds=(modest, router.settings.worlds[1]))
     answer = Inverter(worlds[:2], Router(settings, router.regression)).invert(GREEN)
     assert answer.world == "cold" and not answer.outside, "warm expects to beat its own constant"
     assert not answers[1].outside
     low = Inverter(worlds[:2], make_router(neither=True, constant=0.05)).invert(GREEN)
     assert not low.outside and low.world == "cold"
+
+
+def test_the_constant_is_that_of_the_class_of_the_picture(worlds: list[World]) -> None:
+    """Each class weighs by its probability: of 0.04 for green, and 0.5 for the two worlds."""
+    router = make_router(neither=True)
+    neither = share(0.0, 0.0)
+    p = (1 - neither) / 2
+    expected = p * 0.8 + p * 0.3 + neither * 0.1
+    for of_green, outside in ((0.04, False), (0.2, True)):
+        own = tuple(replace(w, constants=(0.5, 0.5, of_green)) for w in router.settings.worlds)
+        settings = replace(router.settings, worlds=own)
+        green = Inverter(worlds[:2], Router(settings, router.regression)).invert(GREEN)
+        assert (expected <= 2 * p * 0.5 + neither * of_green) == outside == green.outside
+    with pytest.raises(ConfigError, match="a constant for each of the classes"):
+        replace(router.settings, worlds=tuple(replace(w, constants=(0.5,)) for w in own))
 
 
 def test_a_temperature_mixes_the_worlds(worlds: list[World]) -> None:

@@ -64,7 +64,10 @@ def make_world(folder: Path, name: str, content: Any, encoder: Any) -> World:
 
 def make_router(constant: float) -> Router:
     """The logit of scenes is the blue of a key, times 99, that of real the red."""
-    worlds = tuple(RoutedWorld(name, "colours", 3, certain(0.0), constant) for name in EXPECTED)
+    worlds = tuple(
+        RoutedWorld(name, "colours", 3, certain(0.0), (constant,) * len(EXPECTED))
+        for name in EXPECTED
+    )
     weights = np.zeros((6, 2), np.float32)
     weights[2, 0] = weights[0, 1] = 99.0
     none = np.zeros(0, np.float32)

@@ -36,7 +36,7 @@ class RoutedWorld:
     space: str  # of the encoder of its main member
     dim: int  # d_w, the length of that encoder's keys
     foreign: Confidence  # of its answers to pictures of other worlds
-    constant: float  # mean cosine of its mean target to the prompts of pictures of other worlds
+    constants: tuple[float, ...]  # mean cosine of its mean target to the prompts of each class
     kinds: tuple[float, ...] = ()  # mean cosine with each kind; 0 where no prompts are known
 
 
@@ -72,6 +72,8 @@ class RouterSettings:
             )
         if any(len(world.kinds) != len(self.kinds) for world in self.worlds):
             raise ConfigError(f"every world needs a cosine for each of the kinds {self.kinds}")
+        if any(len(world.constants) != len(self.names) for world in self.worlds):
+            raise ConfigError(f"every world needs a constant for each of the classes {self.names}")
         if self.temperature is not None and self.temperature <= 0:
             raise ConfigError(f"router.temperature must be over 0, got {self.temperature}")
 
@@ -165,7 +167,7 @@ class Router:
         expected = share * at_home + nowhere @ np.array([world.kinds for world in worlds]).T
         expected += (1.0 - share - nowhere.sum(axis=1, keepdims=True)) * abroad
         best = np.argmax(expected, axis=1)
-        constants = np.array([world.constant for world in worlds])
+        constants = belonging @ np.array([world.constants for world in worlds]).T
         outside = (expected <= constants).all(axis=1)
         temperature = self.settings.temperature
         if temperature is None:

@@ -137,14 +137,26 @@ def _fit_once(
         truth = labels.truth[foreign]
         cosines = np.einsum("nd,nd->n", view.answers[foreign], truth).astype(np.float64)
         confidence = fit_confidence(view.signals[foreign], cosines)
-        constant = float((truth @ view.mean).mean())
         kinds = tuple(_mean_cosine(view, labels, kind) for kind in range(count, classes))
+        constants = _constants(view, labels, classes)
         dim = view.keys.shape[1]
-        worlds.append(RoutedWorld(view.name, view.space, dim, confidence, constant, kinds))
+        worlds.append(RoutedWorld(view.name, view.space, dim, confidence, constants, kinds))
     names = labels.kinds[: classes - count]
     settings = RouterSettings(tuple(worlds), names, signals, penalty=penalty)
     stored = weights.astype(STORED["weights"]).astype(np.float32)  # as it is read back
     return Router(settings, regression._replace(weights=stored, bias=bias.astype(np.float32)))
+
+
+def _constants(view: WorldView, labels: Labels, classes: int) -> tuple[float, ...]:
+    """Mean cosine of a world's mean target to the prompts of every class.
+
+    A class without known prompts takes the mean of the others.
+    """
+    cosines = labels.truth @ view.mean
+    known = [labels.known & (labels.world == one) for one in range(classes)]
+    means = [float(cosines[rows].mean()) if rows.any() else None for rows in known]
+    usual = float(np.mean([mean for mean in means if mean is not None]))
+    return tuple(usual if mean is None else mean for mean in means)
 
 
 def _mean_cosine(view: WorldView, labels: Labels, kind: int) -> float:

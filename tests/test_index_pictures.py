@@ -187,14 +187,14 @@ def test_first_frame_of_an_animation(format: str) -> None:
     assert (opened(content) == [255, 0, 0]).all()
 
 
-def test_text_chunks_are_kept_and_nothing_stale() -> None:
+def test_texts_and_other_notes_are_dropped() -> None:
     text = PngInfo()
     text.add_text("parameters", "a red fox")
     exif = Image.Exif()
     exif[0x0112] = 6
     content = saved(Image.new("RGB", (4, 2)), "PNG", pnginfo=text, exif=exif)
     image = open_picture(content, "query")
-    assert image.info == {"parameters": "a red fox"}
+    assert image.info == {} and image.size == (2, 4)
     assert dict(image.getexif()) == {}
 
 
@@ -220,7 +220,7 @@ def test_bomb_that_pillow_only_warns_of(action: str, fault: str) -> None:
 
 def test_bomb_that_pillow_itself_refuses() -> None:
     header_only = bomb(60_000, 60_000, lines=1)
-    with pytest.raises(UnreadableImageError, match="too many pixels"):
+    with pytest.raises(UnreadableImageError, match="3600000000 pixels"):
         open_picture(header_only, "bomb.png", PictureLimits(max_pixels=10**12))
 
 
@@ -272,7 +272,7 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     faults = {
         "empty.png": "the file is empty",
-        "text.png": "not a picture .it starts with b'<html>not",
+        "text.png": "HTML page: fetch the picture itself",
         "folder.png": "it is a folder",
         "dangling.png": "cannot be opened .No such file",
         "missing.png": "cannot be opened .No such file",

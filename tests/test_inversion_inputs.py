@@ -87,7 +87,7 @@ def test_unknown_suffix_is_tried_when_named(tmp_path: Path) -> None:
     text.write_text("no picture")
     good, bad = find_pictures([str(path), str(text)])
     assert good.open().image.size == (4, 4)
-    with pytest.raises(UnreadableImageError, match=r"b\.dat: its content is not a picture"):
+    with pytest.raises(UnreadableImageError, match=r"b\.dat: text file: it holds no picture"):
         bad.open()
 
 

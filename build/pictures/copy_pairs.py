@@ -23,7 +23,7 @@ from unprompt.index.base.machine import own_cores
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.tables import IMAGES
 from unprompt.index.engines.engine import LOCAL, Demand, EngineConfig, map_shards
-from unprompt.index.images.pictures import encode_picture, open_picture, to_array
+from unprompt.index.images.pictures import FULL_SIZE, encode_picture, open_picture, to_array
 from unprompt.index.images.shards import failed_rows, is_done, pending, write_shard
 
 AHEAD = 64  # shards planned before they are written
@@ -182,7 +182,7 @@ def _copy_one(row: Mapping[str, Any], fetch: Fetch) -> Copied:
         return Copied(None, error=f"{row['fault']}: {row['picture']}")
     try:
         content = fetch(row)
-        picture = open_picture(content, row["picture"])
+        picture = open_picture(content, row["picture"], FULL_SIZE)
         extension = _extension(content)
         if extension is None:
             content, extension = encode_picture(to_array(picture), CONVERTED), CONVERTED

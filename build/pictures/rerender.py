@@ -19,7 +19,13 @@ from unprompt.index.base.errors import ConfigError, CorpusError, PromptError, Un
 from unprompt.index.base.settings import read_settings
 from unprompt.index.base.stages import StageLedger
 from unprompt.index.bundle.run_folder import RunFolder
-from unprompt.index.images.pictures import PictureFormat, encode_picture, open_picture, to_array
+from unprompt.index.images.pictures import (
+    FULL_SIZE,
+    PictureFormat,
+    encode_picture,
+    open_picture,
+    to_array,
+)
 from unprompt.index.images.shards import ImageShards, read_shard_rows
 
 FORMATS: dict[str, PictureFormat] = {
@@ -55,7 +61,7 @@ class Rerendered:
             raise ConfigError(f"a picture is written as one of {', '.join(FORMATS)}, got {path}")
         content = self.content
         if wanted != self.format:
-            content = encode_picture(to_array(open_picture(content, path.name)), wanted)
+            content = encode_picture(to_array(open_picture(content, path.name, FULL_SIZE)), wanted)
         with write_atomically(path) as temporary:
             temporary.write_bytes(content)
 
@@ -79,7 +85,7 @@ def rerender(run: Path, key: str, device: str = "auto") -> Rerendered:
     content, _ = store(drawn.picture, config.format, config.quality, config.output_px)
     differences = None
     if stored is not None:
-        again = to_array(open_picture(content, key)).astype(np.int16)
+        again = to_array(open_picture(content, key, FULL_SIZE)).astype(np.int16)
         if again.shape != stored.shape:
             raise ConfigError(
                 f"row {key} is {stored.shape[1]} x {stored.shape[0]} pixels and comes out as "
@@ -151,6 +157,6 @@ def _stored_picture(folder: Path, row: Mapping[str, Any]) -> np.ndarray | None:
         return None
     try:
         content = ImageShards(folder).image(row["key"])
-        return to_array(open_picture(content, row["key"])).astype(np.int16)
+        return to_array(open_picture(content, row["key"], FULL_SIZE)).astype(np.int16)
     except (UnpromptError, OSError):
         return None  # lost or damaged: the row is drawn again for this reason

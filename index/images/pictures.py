@@ -7,17 +7,31 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from unprompt.index.base.errors import ConfigError, UnreadableImageError
+from unprompt.index.decode.budget import DECODED
+from unprompt.index.decode.convert import to_rgb
+from unprompt.index.decode.cost import decode_cost, shrink_factor, shrink_in_decoder
+from unprompt.index.decode.faults import FaultyPictureError
+from unprompt.index.decode.open_file import check_pixels, open_file
 
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 256 * 2**20
+KEEP_PIXELS = 1 << 22  # 2048 x 2048; towers look at a twentieth of them
 PICTURE_SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif",
+    ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif",
+    ".jxl",
 )  # fmt: skip
-# Not EPS, which starts another program, and not TGA, for which any bytes pass.
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000")
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by the numbers of EXIF
 # Three times as fast as Pillow's default; files of 512 px renders grow by 4%.
 LOSSLESS_OPTIONS = {"quality": 0, "method": 1}
 
@@ -27,17 +41,22 @@ PictureQuality = int | Literal["lossless"]  # 1 to 100; lossless is for webp
 
 @dataclass(frozen=True)
 class PictureLimits:
-    """The largest picture that is opened: pixels by its header, bytes of its file."""
+    """The largest picture that is opened: pixels by its header, bytes of its file.
+
+    A picture of more than `keep_pixels` is made smaller by 2, 4 or 8 while it is decoded.
+    """
 
     max_pixels: int = MAX_PIXELS
     max_bytes: int = MAX_BYTES
+    keep_pixels: int | None = KEEP_PIXELS  # None: every picture keeps its size
 
     def __post_init__(self) -> None:
-        if self.max_pixels < 1 or self.max_bytes < 1:
+        if self.max_pixels < 1 or self.max_bytes < 1 or (self.keep_pixels or 1) < 1:
             raise ConfigError(f"picture limits must be at least 1, got {self}")
 
 
 DEFAULT_LIMITS = PictureLimits()
+FULL_SIZE = PictureLimits(keep_pixels=None)
 
 
 def open_picture(
@@ -45,22 +64,21 @@ def open_picture(
 ) -> Image.Image:
     """Decode the first frame: RGB, upright by its EXIF block, transparency on white.
 
-    A Pillow image gives a new image of its current frame. Text chunks stay in `.info`. `name` is
-    for errors. Raises UnreadableImageError; for too many pixels it does so before it decodes.
+    A picture of more than `limit.keep_pixels` comes out smaller by 2, 4 or 8. A Pillow image gives
+    a new image of its current frame. `name` is for errors. Raises UnreadableImageError; for too
+    many pixels, or more than the budget to decode, it does so before it decodes. Any thread may
+    call this function; it waits while others use up the budget of the process.
     """
     content = b"" if isinstance(source, Image.Image) else read_picture(source, name, limit)
     try:
         if isinstance(source, Image.Image):
-            return _decode(source, name, limit)
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return _decode(image, name, limit)
-    except UnreadableImageError:
-        raise
-    except Image.UnidentifiedImageError as error:
-        fault = f"its content is not a picture (it starts with {content[:16]!r})"
-        raise _unreadable(name, fault, limit) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _unreadable(name, f"it declares too many pixels ({error})", limit) from error
+            return _convert(source, limit)
+        with open_file(content, limit.max_pixels) as (image, turned):
+            return _decode_file(image, turned, limit)
+    except FaultyPictureError as error:
+        raise _unreadable(name, str(error), limit) from error
+    except MemoryError as error:
+        raise _unreadable(name, "there is not enough memory for it", limit) from error
     except Exception as error:  # decoders raise nearly every built-in error on damaged bytes
         fault = f"it is damaged or cut short ({type(error).__name__}: {error})"
         raise _unreadable(name, fault, limit) from error
@@ -98,7 +116,7 @@ def read_picture(
 
 def to_array(image: Image.Image) -> np.ndarray:
     """An image -> (h, w, 3) uint8, transparency on white; EXIF is not applied."""
-    return np.array(image if image.mode == "RGB" else _to_rgb(image), dtype=np.uint8)
+    return np.array(image if image.mode == "RGB" else to_rgb(image), dtype=np.uint8)
 
 
 def encode_picture(array: np.ndarray, format: PictureFormat, quality: PictureQuality = 95) -> bytes:
@@ -138,75 +156,45 @@ def check_quality(format: PictureFormat, quality: PictureQuality) -> None:
         raise ConfigError(f"picture quality must be from 1 to 100, got {quality}")
 
 
-def _decode(image: Image.Image, name: str, limit: PictureLimits) -> Image.Image:
-    _check_size(image, name, limit)
+def _decode_file(image: Image.Image, turned: int, limit: PictureLimits) -> Image.Image:
+    factor = shrink_factor(image.size, limit.keep_pixels)
+    cost = decode_cost(image, factor)
+    if cost > DECODED.total:
+        raise FaultyPictureError(
+            f"decoding it takes {cost / 1e6:.0f} MB of memory, and the limit is "
+            f"{DECODED.total / 1e6:.0f} MB"
+        )
+    with DECODED.hold(cost):
+        left = max(1, factor // shrink_in_decoder(image, factor))
+        image.load()
+        return _finish(image, left, turned)
+
+
+def _convert(image: Image.Image, limit: PictureLimits) -> Image.Image:
+    """An image that a caller opened; it stays as it is."""
+    check_pixels(image.size, limit.max_pixels)
     image.load()
-    rgb = _to_rgb(image)
-    _turn_upright(rgb, _orientation(image))
-    rgb.info = {k: v for k, v in image.info.items() if isinstance(v, str)}
-    return rgb
+    return _finish(image, shrink_factor(image.size, limit.keep_pixels), _orientation(image))
 
 
-def _check_size(image: Image.Image, name: str, limit: PictureLimits) -> None:
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise _unreadable(name, f"it declares {width}x{height} pixels", limit)
-    if width * height > limit.max_pixels:
-        megapixels = width * height / 1e6
-        fault = f"it declares {width}x{height} pixels ({megapixels:g} megapixels)"
-        raise _unreadable(name, fault, limit)
+def _finish(image: Image.Image, factor: int, turned: int) -> Image.Image:
+    rgb = to_rgb(image, factor)
+    method = TURNS.get(turned)
+    if method is not None:
+        return rgb.transpose(method)
+    return rgb.copy() if rgb is image else rgb
 
 
 def _unreadable(name: str, fault: str, limit: PictureLimits) -> UnreadableImageError:
     return UnreadableImageError(
-        f"cannot read the picture {name}: {fault}; wanted a whole PNG, JPEG, WebP, GIF, BMP, TIFF "
-        f"or AVIF file of at most {limit.max_pixels / 1e6:g} megapixels"
+        f"cannot read the picture {name}: {fault}; wanted a whole PNG, JPEG, WebP, GIF, BMP, TIFF, "
+        f"AVIF, HEIC or JPEG XL file of at most {limit.max_pixels / 1e6:g} megapixels"
     )
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """A new RGB image; transparency becomes white."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _scale_to_8_bits(image).convert("RGB")
-    if image.mode == "La":  # Pillow converts it to LA only
-        image = image.convert("LA")
-    if image.has_transparency_data:
-        canvas = Image.new("RGBA", image.size, "white")
-        canvas.alpha_composite(image.convert("RGBA"))
-        return canvas.convert("RGB")
-    return image.convert("RGB")
-
-
-def _scale_to_8_bits(image: Image.Image) -> Image.Image:
-    """Gray of more than 8 bits -> L: from the mode's range if it is known, or else stretched."""
-    gray = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
-    low, high = float(gray.min()), float(gray.max())
-    if image.mode == "F" and low >= 0 and high <= 255:
-        top = 1.0 if high <= 1 else 255.0
-    elif image.mode != "F" and low >= 0 and high <= 65535:
-        top = 65535.0
-    else:
-        gray -= low
-        top = (high - low) or 1.0
-    scaled = np.rint(gray * (255.0 / top)).astype(np.uint8)
-    transparent = image.info.get("transparency")
-    if image.mode.startswith("I;16") and isinstance(transparent, int):
-        scaled[np.asarray(image) == transparent] = 255
-    return Image.fromarray(scaled)
-
-
 def _orientation(image: Image.Image) -> int:
+    """How an image that a caller opened is turned."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # a damaged EXIF block must not lose a picture whose pixels are whole
         return 1
-
-
-def _turn_upright(image: Image.Image, orientation: int) -> None:
-    """Turn the pixels in place; the orientation is the only EXIF tag that `image` gets.
-
-    With the file's own EXIF block, Pillow would also write that block again, which fails for some.
-    """
-    image.info = {}
-    image.getexif()[ExifTags.Base.Orientation] = orientation
-    ImageOps.exif_transpose(image, in_place=True)

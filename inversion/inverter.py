@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import cast, overload
@@ -13,6 +12,7 @@ from PIL import Image
 
 from unprompt.index.base.blas_threads import one_blas_thread
 from unprompt.index.bundle.bundle import ROUTER, read_bundle
+from unprompt.index.decode.batches import picture_batches
 from unprompt.index.encoders.protocols import ImageEncoder
 from unprompt.index.exported.export import OpenVinoEncoder
 from unprompt.index.images.blank import is_blank
@@ -29,7 +29,7 @@ from unprompt.inversion.estimate.member import Encoders, Estimates, Member
 from unprompt.inversion.estimate.router import Router
 from unprompt.inversion.estimate.world import Asked, World, ask_worlds, load_worlds
 from unprompt.inversion.from_estimates import answer_from_classes, answer_from_neighbors
-from unprompt.inversion.opening import open_source
+from unprompt.inversion.opening import OpenedPicture, open_source
 from unprompt.inversion.query import Query
 
 BATCH = 32  # pictures that are decoded and inverted together
@@ -149,33 +149,31 @@ class Inverter:
         A picture is a path, the bytes of a file, a file open for reading bytes, a Pillow image, or
         a numpy array (h, w), (h, w, 2), (h, w, 3) or (h, w, 4) of uint8 or of floats from 0 to 1:
         gray, gray with alpha, RGB, RGBA. It is opened as `unprompt invert` opens it: first frame,
-        turned as its EXIF block says, transparency on white, 16 bits scaled to 8.
+        turned as its EXIF block says, transparency on white, 16 bits scaled to 8, more than 4
+        megapixels made smaller by 2, 4 or 8.
 
         One picture gives one Inversion. A list, a generator or any other iterable gives a list in
-        the same order; 32 pictures are in memory at a time, so a generator may yield any number.
+        the same order; at most 32 pictures are in memory at a time, and fewer large ones, so a
+        generator may yield any number.
 
         Raises UnreadableImageError for a damaged file, and UnsupportedPictureError for a URL or
         any other value. Of several pictures the first such one ends the call; use
         `unprompt invert` where the others are to go on. Any thread may call this method.
         """
         if is_one_picture(pictures):
-            return self._open_and_invert([cast(PictureSource, pictures)], query)[0]
-        several = cast(Iterable[PictureSource], pictures)
+            one = open_source(cast(PictureSource, pictures), query.metadata)
+            return self._invert_opened([one], query)[0]
+        opened = (
+            open_source(source, query.metadata, place)
+            for place, source in enumerate(cast(Iterable[PictureSource], pictures))
+        )
         answers: list[Inversion] = []
-        remaining = iter(several)
-        while batch := list(islice(remaining, BATCH)):
-            answers += self._open_and_invert(batch, query, len(answers))
+        for batch in picture_batches(opened, lambda picture: picture.image, BATCH):
+            answers += self._invert_opened(batch, query)
             batch.clear()  # before the next pictures are read
         return answers
 
-    def _open_and_invert(
-        self, sources: Sequence[PictureSource], query: Query, first: int | None = None
-    ) -> list[Inversion]:
-        """One batch; `first` is the position of its first picture among several."""
-        opened = [
-            open_source(source, query.metadata, None if first is None else first + place)
-            for place, source in enumerate(sources)
-        ]
+    def _invert_opened(self, opened: Sequence[OpenedPicture], query: Query) -> list[Inversion]:
         answers = self.invert_images([picture.image for picture in opened], query)
         return [
             replace(answer, metadata_prompt=picture.metadata_prompt)

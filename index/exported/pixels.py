@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from unprompt.index.decode.lean_jpeg import lean_jpeg
 from unprompt.index.encoders.preprocess import Preprocess, is_strip
 from unprompt.index.images.pictures import DEFAULT_LIMITS, PictureLimits, open_picture
 
@@ -40,14 +41,16 @@ class PixelReader:
         return self._resize(array)
 
     def _decode_jpeg(self, content: bytes) -> np.ndarray | None:
-        """Pixels (h, w, 3) uint8 of a plain JPEG; None for other files, which Pillow reads."""
+        """Pixels (h, w, 3) uint8 of a plain JPEG; None for other and large files: Pillow's."""
         if self._jpeg is None or not content.startswith(JPEG) or EXIF in content[:HEAD]:
             return None
+        most = min(self._limit.max_pixels, self._limit.keep_pixels or self._limit.max_pixels)
         if len(content) > self._limit.max_bytes:
             return None
         try:
+            content = lean_jpeg(content).content  # also refuses too many scans
             height, width, colors, _ = self._jpeg.decode_jpeg_header(content)
-            if colors not in PLAIN or height * width > self._limit.max_pixels:
+            if colors not in PLAIN or height * width > most:
                 return None
             array: np.ndarray = self._jpeg.decode_jpeg(content)
         except ValueError:

@@ -1,12 +1,15 @@
 """Picture inputs -> one BatchRecord per picture, in order; a bad picture is a failed record."""
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
+
+from PIL import Image
 
 from unprompt.index.base.errors import UnreadableImageError
+from unprompt.index.decode.batches import picture_batches
 from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.records import BatchRecord
 from unprompt.inversion.inverter import BATCH, Inverter
@@ -14,6 +17,7 @@ from unprompt.inversion.opening import OpenedPicture
 from unprompt.inversion.query import Query
 
 DECODERS = 4  # threads that open pictures
+AHEAD = 8  # pictures that they open while a batch is inverted
 
 
 _Opened = OpenedPicture | UnreadableImageError
@@ -25,24 +29,35 @@ def invert_pictures(
     query: Query = Query(),
     batch_size: int = BATCH,
 ) -> Iterator[BatchRecord]:
-    """Invert pictures batch by batch; threads decode the next batch meanwhile.
+    """Invert pictures batch by batch; threads decode the next ones meanwhile.
 
-    The last bits of an answer depend on which pictures share its batch.
+    A batch is smaller where its pictures are large. The last bits of an answer depend on which
+    pictures share its batch.
     """
     with ThreadPoolExecutor(DECODERS) as pool:
-        ahead: tuple[list[PictureInput], list[Future[_Opened]]] | None = None
-        for batch in _batches(iter(pictures), batch_size):
-            following = batch, [pool.submit(_open, picture, query.metadata) for picture in batch]
-            if ahead is not None:
-                yield from _invert_batch(inverter, *ahead, query)
-            ahead = following
-        if ahead is not None:
-            yield from _invert_batch(inverter, *ahead, query)
+        opened = _open_ahead(pool, pictures, query.metadata)
+        for batch in picture_batches(opened, _image_of, batch_size):
+            yield from _invert_batch(inverter, batch, query)
+            batch.clear()  # before the next pictures are waited for
 
 
-def _batches(pictures: Iterator[PictureInput], size: int) -> Iterator[list[PictureInput]]:
-    while batch := list(islice(pictures, size)):
-        yield batch
+def _open_ahead(
+    pool: ThreadPoolExecutor, pictures: Iterable[PictureInput], metadata: bool
+) -> Iterator[tuple[PictureInput, _Opened]]:
+    """The pictures in order, opened by the pool; few of them are open at a time."""
+    waiting: deque[tuple[PictureInput, Future[_Opened]]] = deque()
+    for picture in pictures:
+        waiting.append((picture, pool.submit(_open, picture, metadata)))
+        if len(waiting) > AHEAD:
+            first, opening = waiting.popleft()
+            yield first, opening.result()
+    while waiting:
+        first, opening = waiting.popleft()
+        yield first, opening.result()
+
+
+def _image_of(opened: tuple[PictureInput, _Opened]) -> Image.Image | None:
+    return opened[1].image if isinstance(opened[1], OpenedPicture) else None
 
 
 def _open(picture: PictureInput, metadata: bool) -> _Opened:
@@ -50,15 +65,17 @@ def _open(picture: PictureInput, metadata: bool) -> _Opened:
         return picture.open(metadata)
     except UnreadableImageError as error:
         return error
+    except Exception as error:  # one picture must not end the batch, whatever its file holds
+        fault = f"cannot read {picture.name}: {type(error).__name__}: {error}"
+        return UnreadableImageError(fault)
 
 
 def _invert_batch(
-    inverter: Inverter, pictures: list[PictureInput], opening: list[Future[_Opened]], query: Query
+    inverter: Inverter, batch: list[tuple[PictureInput, _Opened]], query: Query
 ) -> Iterator[BatchRecord]:
-    opened = [future.result() for future in opening]
-    images = [one.image for one in opened if isinstance(one, OpenedPicture)]
+    images = [image for image in map(_image_of, batch) if image is not None]
     answers = iter(inverter.invert_images(images, query))
-    for picture, one in zip(pictures, opened, strict=True):
+    for picture, one in batch:
         name, image_id = printable(picture.name), printable(picture.image_id)
         if isinstance(one, UnreadableImageError):
             yield BatchRecord(name, image_id, None, printable(str(one)))

@@ -42,6 +42,8 @@ OWNERS = {  # library: the files, or the folders, that may import it
     "openvino": {"index/runtime/"},
     "ray": {"index/engines/ray_library.py"},
     "simplejpeg": {"index/exported/pixels.py"},
+    "pillow_heif": {"index/decode/open_file.py"},
+    "pillow_jxl": {"index/decode/open_file.py"},
     "threadpoolctl": {"index/base/blas_threads.py"},
     "torch": {
         "index/towers/",

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import cast, overload
 
 import numpy as np
 from PIL import Image
 
 from unprompt.index.base.blas_threads import one_blas_thread
+from unprompt.index.base.in_threads import map_in_threads
+from unprompt.index.base.machine import own_cores
 from unprompt.index.bundle.bundle import ROUTER, read_bundle
 from unprompt.index.decode.batches import picture_batches
 from unprompt.index.encoders.protocols import ImageEncoder
@@ -33,15 +34,14 @@ from unprompt.inversion.opening import OpenedPicture, open_source
 from unprompt.inversion.query import Query
 
 BATCH = 32  # pictures that are decoded and inverted together
-SMALL_BATCH = 4  # pictures; one thread multiplies matrices of so few fastest
 STARTER = Path(__file__).parent / "starter"
 
 
 class Inverter:
     """A loaded bundle. `invert` turns pictures into prompts.
 
-    One inverter may be shared by several threads: pictures are opened in parallel and inverted one
-    call at a time, since a tower uses every core. Processes do not share one: each loads its own.
+    Several threads may share one inverter, and their calls run at the same time. Each thread gets
+    the answers that it would get alone. Processes do not share one: each loads its own.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Inverter:
         self.fallback = fallback
         self._low_memory = low_memory
         self._composers = Composers(self.worlds, folder, threads)
-        self._inverting = Lock()
+        self._threads = threads or own_cores()
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -185,12 +185,11 @@ class Inverter:
     ) -> list[Inversion]:
         """RGB images as `open_picture` returns them, all in one batch -> one Inversion each.
 
-        Without metadata prompts: the files are not at hand. Any thread may call this method; calls
-        run one after another.
+        Without metadata prompts: the files are not at hand. Any thread may call this method.
         """
         if not images:
             return []
-        with self._inverting, one_blas_thread(len(images) <= SMALL_BATCH):
+        with one_blas_thread():
             return self._invert(images, query)
 
     def _invert(self, images: Sequence[Image.Image], query: Query) -> list[Inversion]:
@@ -200,22 +199,29 @@ class Inverter:
         if query.compose and (screening is None or screening.novelty.min() <= 1.0):
             self._composers.begin()
         found = self._ask_worlds(images, query)
-        answers = []
-        for place, image in enumerate(images):
-            world = self.worlds[found.world[place]]
-            answer = answer_from_neighbors(
-                world.index, found.estimates[found.world[place]], place, query
-            )
-            if found.expected is not None:
-                answer = replace(answer, expected_cosine=float(found.expected[place]))
-            answer = replace(
-                answer,
-                world=world.name,
-                outside=bool(found.outside[place]),
-                blank=is_blank(image),
-            )
-            answers.append(self._finish(answer, screening, place, query))
-        return answers
+
+        def answer(place: int) -> Inversion:
+            return self._answer(found, place, images[place], screening, query)
+
+        return map_in_threads(answer, range(len(images)), self._threads)
+
+    def _answer(
+        self,
+        found: Asked,
+        place: int,
+        image: Image.Image,
+        screening: Screening | None,
+        query: Query,
+    ) -> Inversion:
+        """The answer to the picture at `place` of a batch, by the world that the router chose."""
+        chosen = found.world[place]
+        world = self.worlds[chosen]
+        answer = answer_from_neighbors(world.index, found.estimates[chosen], place, query)
+        if found.expected is not None:
+            answer = replace(answer, expected_cosine=float(found.expected[place]))
+        outside = bool(found.outside[place])
+        answer = replace(answer, world=world.name, outside=outside, blank=is_blank(image))
+        return self._finish(answer, screening, place, query)
 
     def _ask_worlds(self, images: Sequence[Image.Image], query: Query) -> Asked:
         """Every picture to every world; the router chooses. Each tower runs once."""

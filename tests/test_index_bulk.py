@@ -20,7 +20,8 @@ from unprompt.index.exported.export import export_encoder, load_encoder
 from unprompt.index.exported.pixels import PixelReader
 from unprompt.index.images.pictures import PictureLimits, open_picture
 from unprompt.index.runtime.compiled import NO_DIGESTS, SavedGraph
-from unprompt.index.runtime.infer_pool import ImagePool, Requests, compile_streams, has_bf16
+from unprompt.index.runtime.infer_pool import ImagePool, compile_streams, has_bf16
+from unprompt.index.runtime.requests import Requests
 from unprompt.index.runtime.self_check import check_batched, compare, synthetic_pictures
 
 SIZES = [(512, 512), (300, 200), (200, 301), (64, 64), (40, 33), (1, 1), (900, 61)]
@@ -163,7 +164,7 @@ def test_every_lane_has_its_request_before_any_runs() -> None:
         """A compiled network, and how many requests were made of it."""
 
         def __init__(self, compiled: Any):
-            self.compiled, self.made = compiled, 0
+            self.compiled, self.made, self.outputs = compiled, 0, compiled.outputs
 
         def create_infer_request(self) -> Any:
             self.made += 1
@@ -176,13 +177,13 @@ def test_every_lane_has_its_request_before_any_runs() -> None:
     inputs = [np.full((1, 4), number, dtype=np.float32) for number in range(40)]
     for _ in range(3):  # threads that come and go, and more of them than streams
         with ThreadPoolExecutor(5) as pool:
-            found = list(pool.map(requests, inputs))
+            found = [vector for [vector] in pool.map(requests, inputs)]
         np.testing.assert_array_equal(np.stack(found), 2 * np.stack(inputs))
     assert network.made == 2
     with pytest.raises(RuntimeError):
         requests(np.zeros((1, 5), dtype=np.float32))
-    assert requests(inputs[3]).tolist() == [[6.0] * 4], "a request that failed is used again"
-    assert requests(inputs[4]).tolist() == [[8.0] * 4]
+    assert requests(inputs[3])[0].tolist() == [[6.0] * 4], "a request that failed is used again"
+    assert requests(inputs[4])[0].tolist() == [[8.0] * 4]
 
 
 @pytest.mark.slow

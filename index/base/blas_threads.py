@@ -11,23 +11,42 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-_LIMITING = Lock()  # the number of threads belongs to the whole process
+
+class _Limit:
+    """The number of threads belongs to the whole process: the last block restores it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._blocks = 0
+        self._limiter: Any = None
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._blocks:
+                self._limiter = _controller().limit(limits=1)
+            self._blocks += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._blocks -= 1
+            if not self._blocks:
+                self._limiter.restore_original_limits()
+
+
+_LIMIT = _Limit()
 
 
 @contextmanager
-def one_blas_thread(alone: bool = True) -> Iterator[None]:
-    """Limit the matrix products of this process to one thread, if `alone`; restore it afterwards.
+def one_blas_thread() -> Iterator[None]:
+    """Limit the matrix products of this process to one thread.
 
-    Does nothing while another thread of the process holds the limit.
+    Blocks of several threads may overlap: the limit ends with the last one.
     """
-    if not alone or not _LIMITING.acquire(blocking=False):
-        yield
-        return
+    _LIMIT.enter()
     try:
-        with _controller().limit(limits=1):
-            yield
+        yield
     finally:
-        _LIMITING.release()
+        _LIMIT.leave()
 
 
 @functools.cache

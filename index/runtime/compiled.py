@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock, RLock
+from threading import RLock
 from types import MappingProxyType
 from typing import Any
 
@@ -20,10 +20,12 @@ import numpy as np
 from unprompt.index.base.durable import digest_file, digest_json
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.runtime.cache import drop_pages, is_writable, read_cached, write_cached
+from unprompt.index.runtime.requests import Requests
 
 NETWORK_PREFIX, MAX_NETWORKS = "network-", 12
 NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
 FORMAT = 2  # of a cached network
+AT_ONCE = 2  # runs of one network: the second one waits ready while the first one computes
 CONVERTER = "openvino.tools.ovc"
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
 _LOADING = RLock()  # `functools.cache` alone lets two threads in at once
@@ -47,17 +49,17 @@ class SavedGraph:
 
 
 class Network:
-    """A compiled graph: input arrays -> one array (n, d) per output. Threads that share it wait."""
+    """A compiled graph: input arrays -> one array (n, d) per output. Threads share it.
+
+    A run uses all cores. The runs of several threads overlap where one leaves cores idle.
+    """
 
     def __init__(self, compiled: Any, memory: Any = None):
-        self._compiled = compiled  # is freed before `memory`, which it reads
+        self._requests = Requests(compiled, AT_ONCE)  # is freed before `memory`, which it reads
         self._memory = memory
-        self._running = Lock()  # it has one inference request
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        with self._running:
-            found = self._compiled(inputs)
-            return [np.array(found[place]) for place in range(len(found))]
+        return self._requests(*inputs)
 
 
 def load_openvino() -> Any:

@@ -4,12 +4,12 @@ Every stream of the network is one core with its own inference request. A core t
 pictures of a batch and runs the tower on them waits for no other core.
 """
 
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
 from unprompt.index.runtime.compiled import SavedGraph, dequantize_weights, load_core, read_graph
+from unprompt.index.runtime.requests import Requests
 
 BATCH = 16  # larger batches exceed the caches, smaller ones leave matrix units idle
 CONVOLUTIONAL_BATCH = 8  # of convolutional networks, whose activations are large
@@ -29,7 +29,7 @@ class ImagePool:
 
         A smaller batch is padded, so that the bits of a vector do not depend on n.
         """
-        return self._requests(pad_batch(pixels, self._batch))[: len(pixels)]
+        return self._requests(pad_batch(pixels, self._batch))[0][: len(pixels)]
 
 
 def pad_batch(pixels: np.ndarray, batch: int) -> np.ndarray:
@@ -49,27 +49,7 @@ class TextPool:
 
     def __call__(self, words: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Embeddings (n, t, d) float32 and mask (n, t) int64 -> vectors (n, d) float32."""
-        return self._requests(words, mask)
-
-
-class Requests:
-    """The inference requests of a compiled network with one output, one per stream.
-
-    All are created at the start, because OpenVINO creates none while another one runs.
-    """
-
-    def __init__(self, compiled: Any, streams: int):
-        self._free: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(streams):
-            self._free.put(compiled.create_infer_request())
-
-    def __call__(self, *inputs: np.ndarray) -> np.ndarray:
-        request = self._free.get()
-        try:
-            request.infer(list(inputs), share_inputs=True)
-            return np.array(request.get_output_tensor(0).data, dtype=np.float32)
-        finally:
-            self._free.put(request)
+        return self._requests(words, mask)[0]
 
 
 def compile_streams(graph: Any, precision: str, streams: int) -> Any:

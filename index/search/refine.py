@@ -10,11 +10,11 @@ The score of a key x is then `(p . x + o) / |A x + b|`: the query alone gives p 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from unprompt.index.base.shared_property import shared_property
 from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.float16 import widen
 from unprompt.index.vectors.matrix import Matrix
@@ -72,7 +72,7 @@ class KeyScores:
     steps: Sequence[Any]  # transforms of the index
     lengths: Matrix | None = None  # (n, 1) of `FoldedTransforms.lengths`, where they are stored
 
-    @cached_property
+    @shared_property
     def _folded(self) -> FoldedTransforms | None:
         return None if self.lengths is None else fold_transforms(self.steps)
 

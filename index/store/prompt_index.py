@@ -1,13 +1,14 @@
 """The prompt index: query keys (q, d_image) -> the k nearest rows and their prompts."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
+from unprompt.index.base.shared_property import shared_property
 from unprompt.index.encoders.protocols import check_same_space, to_unit_length
 from unprompt.index.search.gpu_scan import MAX_K, GpuScan, scan_on_gpus
 from unprompt.index.search.refine import FoldedTransforms, KeyScores, fold_transforms, refine
@@ -57,6 +58,7 @@ class PromptIndex:
         self.targets = self._files.targets  # (n, d_prompt) float16, or float32 from codes
         self.keys = self._files.keys  # (n, d_image) float16, before transforms, or None
         self._gpu_scan: GpuScan | None = None
+        self._mapping = Lock()  # FAISS fills the map from ids to codes without one
 
     @classmethod
     def load(cls, folder: Path | str) -> "PromptIndex":
@@ -74,7 +76,7 @@ class PromptIndex:
                     raise
                 manifest = newer
 
-    @cached_property
+    @shared_property
     def rows(self) -> "pl.DataFrame":
         """ROWS of all rows, in the order of the targets, as a table in memory."""
         table = self._files.rows.read()
@@ -114,7 +116,7 @@ class PromptIndex:
         prompts = rows if one_row_each else self.prompt_ids_of(rows)
         return np.sort(np.unique(prompts, return_index=True)[1])
 
-    @cached_property
+    @shared_property
     def mean_target(self) -> np.ndarray:
         """The mean of all target vectors, at unit length: (d_prompt,) float32."""
         total = np.zeros(self.manifest.target_dim, dtype=np.float64)
@@ -172,7 +174,7 @@ class PromptIndex:
         """How stored keys are scored untransformed; None where they are transformed."""
         return None if self._files.lengths is None else fold_transforms(transforms(self.vectors))
 
-    @cached_property
+    @shared_property
     def _key_scores(self) -> KeyScores | None:
         if self.keys is None:
             return None
@@ -211,7 +213,8 @@ class PromptIndex:
         else:
             stored = inner_index(self.vectors)
             if isinstance(stored, load_faiss().IndexIVF):
-                stored.make_direct_map()
+                with self._mapping:
+                    stored.make_direct_map()
             ids = np.ascontiguousarray(self.live.to_ids(wanted).ravel(), dtype=np.int64)
             with one_thread(len(ids) <= MAX_LOOKUP):
                 keys = stored.reconstruct_batch(ids).reshape(*rows.shape, -1)

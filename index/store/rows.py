@@ -92,7 +92,10 @@ class RowLookup:
 
 
 class RowFiles:
-    """The open row files of all segments. They stay readable after they are deleted."""
+    """The open row files of all segments, for any thread.
+
+    They stay readable after they are deleted.
+    """
 
     def __init__(
         self,
@@ -106,6 +109,7 @@ class RowFiles:
         self._handles: list[BinaryIO] = [path.open("rb") for path in tables]
         self._lookups = [None if path is None else RowLookup(path) for path in lookups]
         self._tables: dict[int, pl.DataFrame] = {}
+        self._reading = Lock()  # a file has one position
         self._ends = np.cumsum(counts)
         self._live = live
 
@@ -141,14 +145,15 @@ class RowFiles:
 
         from unprompt.index.base.tables import ROWS, check_schema
 
-        if segment in self._tables:
-            return self._tables[segment]
-        handle, path = self._handles[segment], self._paths[segment]
-        handle.seek(0)
-        try:
-            table = check_schema(pl.read_parquet(handle), ROWS, str(path))
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DamagedFileError(f"{path} cannot be read: {error}") from error
-        if self._lookups[segment] is None:
-            self._tables[segment] = table
-        return table
+        with self._reading:
+            if segment in self._tables:
+                return self._tables[segment]
+            handle, path = self._handles[segment], self._paths[segment]
+            handle.seek(0)
+            try:
+                table = check_schema(pl.read_parquet(handle), ROWS, str(path))
+            except (pl.exceptions.PolarsError, OSError) as error:
+                raise DamagedFileError(f"{path} cannot be read: {error}") from error
+            if self._lookups[segment] is None:
+                self._tables[segment] = table
+            return table

@@ -6,11 +6,11 @@ lacks are encoded, so that a corpus of rare phrases can be composed too.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 
 import numpy as np
 
+from unprompt.index.base.shared_property import shared_property
 from unprompt.index.encoders.protocols import PromptEncoder
 from unprompt.index.store.manifest import PROMPT_KEYS
 from unprompt.index.store.prompt_index import PromptIndex
@@ -38,15 +38,15 @@ class PhraseSource:
     bank: PhraseBank
     encoder: PromptEncoder | None
 
-    @cached_property
+    @shared_property
     def _places(self) -> dict[Phrase, int]:
         return {phrase: place for place, phrase in enumerate(self.bank.phrases)}
 
-    @cached_property
+    @shared_property
     def _contents(self) -> list[frozenset[str]]:
         return [frozenset(content_words(phrase.text)) for phrase in self.bank.phrases]
 
-    @cached_property
+    @shared_property
     def _bank_vectors(self) -> dict[str, np.ndarray]:
         texts = (phrase.text.lower() for phrase in self.bank.phrases)
         return dict(zip(texts, self.bank.vectors, strict=True))

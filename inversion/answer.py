@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unprompt.inversion.compose.settings import Origin
-from unprompt.inversion.metadata.picture_metadata import WrittenPrompt
+from unprompt.inversion.metadata.written import WrittenPrompt
 
 
 class Candidate(NamedTuple):
@@ -47,7 +47,7 @@ class Inversion:
         written = self.metadata_prompt
         return {
             "prompt": self.prompt,
-            "metadata_prompt": written and written._asdict(),
+            "metadata_prompt": written and written.as_json(),
             "expected_cosine": self.expected_cosine,
             "outside": self.outside,
             "world": self.world,

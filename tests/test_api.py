@@ -96,7 +96,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, scene: Image.Image) -> list[
 
 
 def prompt_of(answer: unprompt.Inversion) -> dict[str, Any] | None:
-    return answer.metadata_prompt and answer.metadata_prompt._asdict()
+    return answer.metadata_prompt and answer.metadata_prompt.as_json()
 
 
 def same(one: unprompt.Inversion, other: unprompt.Inversion) -> bool:
@@ -128,7 +128,9 @@ def test_one_file_alone(
     told = json.loads(cli("invert", written, "--json", "--top-k", 10).out)
     answer = starter.invert(written)
     np.testing.assert_allclose(answer.vector, told["vector"], atol=1e-6)
-    assert answer.metadata_prompt == ("a red fox, (masterpiece:1.2)", "blurry", "AUTOMATIC1111")
+    found = answer.metadata_prompt
+    assert found is not None and found.prompt == "a red fox, (masterpiece:1.2)"
+    assert (found.negative_prompt, found.generator) == ("blurry", "AUTOMATIC1111")
     assert prompt_of(answer) == told["metadata_prompt"] and answer.prompt == told["prompt"]
     assert (
         starter.invert(written, unprompt.Query(compose=False, metadata=False)).as_json()[

@@ -14,7 +14,7 @@ from unprompt.inversion.batch.formats import FORMATS, SUBMISSION, describe_forma
 from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.parts import Part, ResultParts
 from unprompt.inversion.batch.records import BatchRecord, decode_vector, encode_vector
-from unprompt.inversion.metadata.picture_metadata import WrittenPrompt
+from unprompt.inversion.metadata.written import WrittenPrompt
 
 VECTOR = np.array([0.6, 1e-9, -0.8], np.float32)
 BUNDLE = {"index": "abc", "alpha": 0.5}

@@ -11,7 +11,7 @@ from unprompt.inversion.compose.settings import ComposeConfig, Origin
 from unprompt.inversion.estimate.blend import MAIN, Blend, MemberShare
 from unprompt.inversion.estimate.gate import SIGNALS, Gate
 from unprompt.inversion.estimate.knn import KnnConfig
-from unprompt.inversion.metadata.picture_metadata import WrittenPrompt
+from unprompt.inversion.metadata.written import Lora, WrittenPrompt
 from unprompt.inversion.query import Query
 from unprompt.ui.page.answer import write_answer, write_neighbors
 from unprompt.ui.page.html import COPY, EXAMPLES, PASTE, read_asset, script, write_error
@@ -88,11 +88,14 @@ def test_every_text_is_escaped() -> None:
     inversion = Inversion(
         HOSTILE, *[None] * 3, 0.5, (found,), (found,),  # type: ignore[arg-type]
         phrases=(Origin(HOSTILE, "neighbor", f'"{HOSTILE}', 0),),
-        metadata_prompt=WrittenPrompt(HOSTILE, HOSTILE, HOSTILE),
+        metadata_prompt=WrittenPrompt(
+            HOSTILE, HOSTILE, HOSTILE, HOSTILE, (Lora(HOSTILE),), sampler=HOSTILE, seed=7
+        ),
     )  # fmt: skip
     shown = write_answer(inversion, HOSTILE) + write_neighbors([(found, None)])
     assert "<img" not in shown + write_error(HOSTILE)
     assert "no picture available" in shown
+    assert "<dt>seed</dt><dd>7</dd>" in shown, "what the file says beside its prompt"
     assert "weight 0.4 %" in shown
     against = found._replace(weight=-0.031)
     shown = write_answer(replace(inversion, candidates=(against,), neighbors=(found, against)))

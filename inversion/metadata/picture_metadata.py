@@ -1,57 +1,49 @@
-"""A picture file -> the prompt that its generator wrote into it, if there is one.
+"""A picture file -> the prompt and the settings that its generator wrote into it, if there are any.
 
-Reads what AUTOMATIC1111, ComfyUI, InvokeAI, NovelAI and Fooocus write into PNG, JPEG and WebP.
+Containers give texts by name, families of generators find the prompt in them. Time and memory are
+linear in the size of the file, up to the limits of `limits.py`.
 """
 
-import io
-from contextlib import nullcontext
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from unprompt.inversion.metadata.containers.content import read_content
+from unprompt.inversion.metadata.containers.pillow_image import read_image
+from unprompt.inversion.metadata.containers.stealth import read_stealth, read_stealth_pixels
+from unprompt.inversion.metadata.generators.families import read_families
+from unprompt.inversion.metadata.texts import Texts
+from unprompt.inversion.metadata.written import WrittenPrompt
 
 if TYPE_CHECKING:
     from PIL import Image
-
-MAX_PROMPT_LENGTH = 20_000  # characters; a longer text is not taken for a prompt
-# sd_parsers keeps the last EXIF comment in a global, under the id() of its image. An image that
-# another thread parses, or that gets the id of a deleted one, would be given that comment.
-_PARSING = Lock()
-
-
-class WrittenPrompt(NamedTuple):
-    """The prompt that a generator wrote into a picture file."""
-
-    prompt: str
-    negative_prompt: str
-    generator: str  # AUTOMATIC1111, ComfyUI, InvokeAI, NovelAI or Fooocus
 
 
 def read_metadata(source: "Path | bytes | Image.Image") -> WrittenPrompt | None:
     """The prompt in a picture's metadata; None where there is none or it cannot be understood.
 
-    A Pillow image has it as `Image.open` returned it; `convert` and `resize` drop it. Any thread
-    may call this function.
+    A Pillow image has it as `Image.open` returned it; `convert` and `resize` drop it. Never
+    raises. Any thread may call this function: it keeps nothing between two calls.
     """
-    from PIL import Image, UnidentifiedImageError
-    from sd_parsers import ParserManager
-    from sd_parsers.exceptions import ParserError
-    from sd_parsers.extractors import _jpeg_usercomment
-
-    stream = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        # Image.open reads only headers and text chunks here, not the pixels.
-        opened = nullcontext(stream) if isinstance(stream, Image.Image) else Image.open(stream)
-        with opened as picture, _PARSING:
-            _jpeg_usercomment._image_id = None
-            found = ParserManager().parse(picture)
-    except (
-        ParserError, UnidentifiedImageError, Image.DecompressionBombError,
-        OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError, RecursionError,
-    ):  # fmt: skip
+        return _read(source)
+    except Exception:  # text of strangers; a picture that decodes is not lost for it
         return None
-    if found is None:
-        return None
-    prompt, negative = found.full_prompt.strip(), found.full_negative_prompt.strip()
-    if not prompt or len(prompt) > MAX_PROMPT_LENGTH:
-        return None
-    return WrittenPrompt(prompt, negative[:MAX_PROMPT_LENGTH], str(found.generator.value))
+
+
+def _read(source: "Path | bytes | Image.Image") -> WrittenPrompt | None:
+    if isinstance(source, Path):
+        from unprompt.index.images.pictures import read_picture
+
+        source = read_picture(source, str(source))
+    written = read_texts(read_content(source) if isinstance(source, bytes) else read_image(source))
+    if written is not None:
+        return written
+    hidden = read_stealth(source) if isinstance(source, bytes) else read_stealth_pixels(source)
+    texts = Texts()
+    texts.add("parameters", hidden)
+    return read_texts(texts)
+
+
+def read_texts(texts: Texts) -> WrittenPrompt | None:
+    """The prompt in the texts of a file; None where there is none."""
+    return read_families(texts) if texts else None

@@ -111,6 +111,10 @@ def _as_text(record: BatchRecord) -> Iterator[str]:
     if answer.metadata_prompt:
         written = answer.metadata_prompt
         yield f"{record.image}: {written.prompt}  [written in the file by {written.generator}]"
+        if written.negative_prompt:
+            yield f"  negative prompt in the file: {written.negative_prompt}"
+        if settings := written.settings():
+            yield "  settings in the file: " + "; ".join(map(" ".join, settings))
     trust = str(describe_trust(answer))
     yield f"{record.image}: {answer.prompt}" + (f"  [{trust}]" if trust else "")
     if answer.negative_prompt:

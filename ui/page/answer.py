@@ -7,6 +7,7 @@ from PIL import Image
 
 from unprompt.inversion.answer import Candidate, Inversion
 from unprompt.inversion.compose.settings import Origin
+from unprompt.inversion.metadata.written import WrittenPrompt
 from unprompt.inversion.trust import describe_trust
 from unprompt.ui.page.html import copy_button, inline_picture, percent, weight
 
@@ -50,6 +51,21 @@ def _metadata_prompt(inversion: Inversion) -> str:
         f"<h2>Prompt in the file, written by {escape(found.generator)}</h2>"
         f'<div class="up-prompt up-metadata" data-copied><p class="up-text">{escape(found.prompt)}'
         f"</p>{copy_button(found.prompt, 'Copy the prompt in the file')}</div>"
+        f"{_written_settings(found)}"
+    )
+
+
+def _written_settings(found: WrittenPrompt) -> str:
+    """The negative prompt and the settings beside the prompt in the file, folded."""
+    named = found.settings()
+    if found.negative_prompt:
+        named.insert(0, ("negative prompt", found.negative_prompt))
+    if not named:
+        return ""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in named)
+    return (
+        '<details class="up-written"><summary>Negative prompt and settings in the file</summary>'
+        f"<dl>{rows}</dl></details>"
     )
 
 

@@ -1,0 +1,1 @@
+"""ComfyUI graphs -> the prompt of the saved picture."""

@@ -101,6 +101,7 @@ def test_other_bodies_are_refused(folder: Path, body: bytes) -> None:
     "asked",
     [
         {"fn_index": 9, "data": ["a"]},
+        {"fn_index": 2, "data": ["a"]},
         {"fn_index": True, "data": ["a"]},
         {"fn_index": "3", "data": ["a"]},
         {"fn_index": 3, "data": ["a", "b"]},
@@ -110,7 +111,8 @@ def test_other_bodies_are_refused(folder: Path, body: bytes) -> None:
     ],
 )
 def test_events_that_the_page_lacks_are_refused(asked: dict[str, Any]) -> None:
-    page = SimpleNamespace(fns={1: None, 3: SimpleNamespace(cancels=[], inputs=["text"])})
+    own, in_browser = (SimpleNamespace(fn=fn, cancels=[], inputs=["text"]) for fn in (print, None))
+    page = SimpleNamespace(fns={1: None, 2: in_browser, 3: own})
     events = Events(page, Limits())
     events.check(JOIN, {"fn_index": 3, "data": ["a"], "session_hash": "b"})
     with pytest.raises(Refusal):

@@ -19,10 +19,12 @@ from unprompt.ui.page.server.visitors import Logins, Requests
 
 httpx = pytest.importorskip("httpx", reason="the extra `demo` brings httpx")
 pytest.importorskip("python_multipart", reason="the extra `demo` brings python-multipart")
-LIMITS = Limits(file_bytes=2000, visitor_bytes=5000, json_bytes=3000, field_bytes=100)
+LIMITS = Limits(file_bytes=2000, visitor_bytes=5000, json_bytes=3000)
 CALL = "/gradio_api/call/invert"
 QUEUE = SimpleNamespace(event_ids_to_events={})
-PAGE: Any = SimpleNamespace(_queue=QUEUE, fns={3: SimpleNamespace(cancels=[], inputs=["text"])})
+PAGE: Any = SimpleNamespace(
+    _queue=QUEUE, fns={3: SimpleNamespace(fn=print, cancels=[], inputs=["text"])}
+)
 
 Respond = Callable[[dict[str, Any], bytes], Awaitable[tuple[int, bytes]]]
 
@@ -212,7 +214,9 @@ def test_uploads_are_counted_on_their_way(tmp_path: Path) -> None:
     assert upload(files={"files": ("a.png", b"a" * 1500)})[0] == 200
     status, why = upload(files={"files": ("a.png", b"a" * 2500)})
     assert status == 413 and "unprompt invert FILE" in why
-    assert upload(files={"files": ("a.png", b"a")}, data={"x": "y" * 200})[0] == 413
+    for bad in ({"data": {"files": "y"}}, {"files": {"other": ("a.png", b"a")}}):
+        assert upload(**({"files": {"files": ("a.png", b"a")}} | bad))[0] == 400
+    assert upload(files={"files": ("a" * 300, b"a")})[0] == 400
     many = [("files", (f"{n}.png", b"a" * 1500)) for n in range(4)]
     status, why = upload(files=many)
     assert status == 413 and "an upload holds at most" in why

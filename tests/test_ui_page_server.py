@@ -16,7 +16,7 @@ from unprompt.index.base.errors import UnpromptError
 from unprompt.ui.page.gradio_library import load_gradio
 from unprompt.ui.page.server import folder as folders
 from unprompt.ui.page.server.events import guard
-from unprompt.ui.page.server.failures import clean, told
+from unprompt.ui.page.server.failures import LogFormatter, clean, told
 from unprompt.ui.page.server.limits import Limits
 from unprompt.ui.page.server.listen import Served, bind
 from unprompt.ui.page.server.refusal import Refusal
@@ -173,6 +173,16 @@ def test_older_uploads_of_a_visitor_make_way(
     assert not first.exists() and not first.parent.exists()
 
 
+def test_what_ends_early_is_deleted(uploads: Uploads) -> None:
+    kept = upload(uploads, "a", "1", 10)
+    with pytest.raises(ValueError), uploads.arriving("a", 10):
+        with uploads.arriving("b", 10):
+            (uploads.folder / "tmp_part").write_bytes(b"a")
+        assert (uploads.folder / "tmp_part").exists(), "it may be that of the other upload"
+        raise ValueError("the visitor has left")
+    assert kept.exists() and not (uploads.folder / "tmp_part").exists()
+
+
 def test_all_visitors_together_have_a_limit(uploads: Uploads) -> None:
     for visitor in ("a", "b"):
         upload(uploads, visitor, visitor, 100)
@@ -244,6 +254,11 @@ def test_an_impossible_host_is_named(cli: Any) -> None:
     assert result.code == 1 and "no.such.host.invalid" in result.err
     result = cli("demo", "--auth", "nameonly", "--no-open")
     assert result.code == 1 and "NAME:PASSWORD" in result.err
+
+
+def test_the_log_shows_control_characters() -> None:
+    record = logging.makeLogRecord({"msg": "a \x1b[31mred\r name\x9b\ud800\n\ttwo"})
+    assert LogFormatter("%(message)s").format(record) == "a \\x1b[31mred\\x0d name\\x9b?\n\ttwo"
 
 
 def test_texts_are_made_sendable() -> None:

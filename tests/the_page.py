@@ -33,6 +33,7 @@ class Served:
     picture: Path
     prompt: str
     uploads: Any
+    inverter: Any
 
     def delete_uploads(self) -> None:
         """What the server does ten minutes after an upload."""
@@ -88,7 +89,8 @@ def served(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         page = build_page(make_backend(tiny_run / "bundle", inverter, folder / "gradio"))
         with bind("127.0.0.1", 0) as listener:
             running = serve_page(page, listener)
-            yield Served(running.url, folder / "example-1.png", row["prompt"], running.uploads)
+            example = folder / "example-1.png"
+            yield Served(running.url, example, row["prompt"], running.uploads, inverter)
             running.stop()
 
 

@@ -20,6 +20,7 @@ from unprompt.ui.page.backend import make_backend
 from unprompt.ui.page.gradio_library import load_gradio
 from unprompt.ui.page.html import read_asset
 from unprompt.ui.page.page import build_page, make_theme
+from unprompt.ui.page.server.failures import LOG, LogFormatter
 from unprompt.ui.page.server.folder import temporary_folder
 from unprompt.ui.page.server.hosts import Hosts
 from unprompt.ui.page.server.limits import Limits
@@ -47,26 +48,25 @@ def run_demo(
     if not 0 <= port <= 65535:
         raise ConfigError(f"--port must be from 0 to 65535, got {port}")
     login, hosts = _read_login(auth), Hosts(tuple(allowed_hosts))
-    with bind(host, port) as listener:
+    with bind(host, port) as listener, _signals() as received, temporary_folder() as uploads:
         _check_reach(listener, login)
+        os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read when Gradio is imported
         load_gradio()
-        logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
+        _log_failures()
         folder = STARTER if bundle is None else bundle
         inverter = Inverter.load(folder)
         for world in inverter.worlds:
             inverter.composer_of(world)  # loaded before the first visitor comes
-        with _signals() as received, temporary_folder() as uploads:
-            os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-            page = build_page(make_backend(folder, inverter, uploads))
-            served = serve_page(page, listener, hosts, login)
-            try:
-                print(f"unprompt is running at {served.url} (stop it with Ctrl-C)", flush=True)
-                if open_browser:
-                    webbrowser.open(served.url)
-                while not received:
-                    time.sleep(POLL_SECONDS)
-            finally:
-                served.stop()
+        page = build_page(make_backend(folder, inverter, uploads))
+        served = serve_page(page, listener, hosts, login)
+        try:
+            print(f"unprompt is running at {served.url} (stop it with Ctrl-C)", flush=True)
+            if open_browser:
+                webbrowser.open(served.url)
+            while not received:
+                time.sleep(POLL_SECONDS)
+        finally:
+            served.stop()
 
 
 def serve_page(
@@ -109,6 +109,14 @@ def _check_reach(listener: socket.socket, login: tuple[str, str] | None) -> None
         file=sys.stderr,
         flush=True,
     )
+
+
+def _log_failures() -> None:
+    """Write the failures of the page to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter("%(asctime)s unprompt: %(message)s"))
+    LOG.addHandler(handler)
+    LOG.propagate = False
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from unprompt.ui.page.server.limits import MAX_FILES
 from unprompt.ui.page.server.refusal import Refusal, Scope
 
 API = "/gradio_api"
-UPLOAD, JOIN, LOGIN = f"{API}/upload", f"{API}/queue/join", "/login"
+UPLOAD, JOIN = f"{API}/upload", f"{API}/queue/join"
+LOGIN, LOGOUT = "/login", "/logout"
 CALL = re.compile(rf"{API}/call/(v2/)?(invert|search)/?")
 ASSETS = r"/(?:assets|static|svelte)/[\w./-]+"
 READ = re.compile(

@@ -32,7 +32,12 @@ class Events:
             return
         number, data = asked.get("fn_index"), asked.get("data")
         event = self._page.fns.get(number) if type(number) is int else None
-        if event is None or not isinstance(data, list) or asked.get("session_hash") is None:
+        if (
+            event is None
+            or event.fn is None
+            or not isinstance(data, list)
+            or asked.get("session_hash") is None
+        ):
             raise Refusal(400, "the page has no such event; reload it")
         if not event.cancels and len(data) != len(event.inputs):
             raise Refusal(400, UNFIT)

@@ -12,6 +12,7 @@ from typing import Any
 from unprompt.index.base.errors import UnpromptError
 
 LOG = logging.getLogger("unprompt.page")
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 MAX_MESSAGE = 600  # characters; a file name may be long
 
 
@@ -22,6 +23,14 @@ def describe_failure(error: Exception) -> str:
     name = secrets.token_hex(4)
     LOG.error("error %s: %s", name, type(error).__name__, exc_info=error)
     return f"the server failed to answer this; its log says why under error {name}"
+
+
+class LogFormatter(logging.Formatter):
+    """Shows control characters, such as those of a file's name, instead of sending them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record with its traceback."""
+        return readable(super().format(record)).translate(CONTROL)
 
 
 def readable(text: str) -> str:

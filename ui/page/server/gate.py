@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from unprompt.ui.page.server.calls import LOGIN, UPLOAD, check_json, check_path, is_call
+from unprompt.ui.page.server.calls import LOGIN, LOGOUT, UPLOAD, check_json, check_path, is_call
 from unprompt.ui.page.server.events import Events
 from unprompt.ui.page.server.failures import describe_failure
 from unprompt.ui.page.server.hosts import Hosts, values
@@ -20,7 +20,8 @@ from unprompt.ui.page.server.upload_body import UploadBody
 from unprompt.ui.page.server.uploads import Uploads
 from unprompt.ui.page.server.visitors import Logins, Requests, visitor_of
 
-FORWARDED = (b"x-forwarded-", b"x-gradio-server", b"forwarded")  # they change the URLs of a page
+# A visitor chooses the URLs of the page by some of them; Gradio fails at many a range.
+DROPPED = (b"x-forwarded-", b"x-gradio-server", b"forwarded", b"range")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class Gate:
         self.hosts.check(scope)
         visitor = visitor_of(scope, behind_proxy=bool(self.hosts.allowed))
         check_path(scope, self.uploads.folder)
-        inner = {**scope, "client": (visitor, 0), "headers": _without_forwarding(scope, self.hosts)}
+        inner = {**scope, "client": (visitor, 0), "headers": _headers(scope, self.hosts)}
+        if scope["path"] == LOGOUT:  # by default Gradio ends the sessions of all visitors
+            inner["query_string"] = b"all_session=false"
         with ExitStack() as held:
             held.enter_context(self.requests.admit(visitor))
             if scope["method"] == "POST":
@@ -72,7 +75,7 @@ class Gate:
             size = _declared_size(scope)
             held.enter_context(self.uploads.arriving(visitor, size))
             reply.uploaded = lambda path: self.uploads.add(visitor, Path(path))
-            return _counted(patient, UploadBody(_content_type(scope), self.limits))
+            return _counted(patient, receive, UploadBody(_content_type(scope), self.limits))
         if is_call(path):
             self.events.admit(visitor)
         body = await _read_all(patient, self.limits.json_bytes)
@@ -97,12 +100,12 @@ def _declared_size(scope: Scope) -> int:
     return int(length)
 
 
-def _without_forwarding(scope: Scope, hosts: Hosts) -> list[tuple[bytes, bytes]]:
-    """The headers of a request, less those by which a visitor could choose the page's own URLs."""
+def _headers(scope: Scope, hosts: Hosts) -> list[tuple[bytes, bytes]]:
+    """The headers of a request, less those that Gradio must not see."""
     return [
         (name, value)
         for name, value in scope["headers"]
-        if not name.startswith(FORWARDED) or _is_from_proxy(name, value, hosts)
+        if not name.startswith(DROPPED) or _is_from_proxy(name, value, hosts)
     ]
 
 
@@ -114,24 +117,31 @@ def _is_from_proxy(name: bytes, value: bytes, hosts: Hosts) -> bool:
 
 
 def _patient(receive: Receive, seconds: float) -> Receive:
-    """`receive` that gives up on a visitor who sends nothing for a while."""
+    """`receive` for a body, which gives up on visitors who leave or send nothing for a while."""
 
     async def wait() -> Message:
         try:
-            return await asyncio.wait_for(receive(), seconds)
+            message = await asyncio.wait_for(receive(), seconds)
         except TimeoutError:
             raise Refusal(408, f"nothing has arrived for {seconds:.0f} seconds") from None
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "the request ended early")
+        return message
 
     return wait
 
 
-def _counted(receive: Receive, body: UploadBody) -> Receive:
-    """`receive` that checks an upload on its way."""
+def _counted(patient: Receive, receive: Receive, body: UploadBody) -> Receive:
+    """A `receive` that checks an upload on its way; after it, the one that it was."""
+    whole = False
 
     async def take() -> Message:
-        message = await receive()
-        if message["type"] == "http.request":
-            body.feed(message.get("body", b""))
+        nonlocal whole
+        if whole:
+            return await receive()
+        message = await patient()
+        body.feed(message.get("body", b""))
+        whole = not message.get("more_body")
         return message
 
     return take
@@ -142,8 +152,6 @@ async def _read_all(receive: Receive, limit: int) -> bytes:
     chunks, size = [], 0
     while True:
         message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refusal(400, "the request ended early")
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > limit:

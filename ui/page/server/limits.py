@@ -20,7 +20,6 @@ class Limits:
     kept_seconds: float = 600.0  # after which an upload or a results file is deleted
     request_seconds: float = 60.0  # without a byte of a request's body, until it is given up
     json_bytes: int = MIB // 2  # the body of a request that is no upload
-    field_bytes: int = 4096  # the parts of an upload that are no files, together
     visitor_requests: int = 128  # open at once, streams included
     total_requests: int = 512
     visitor_events: int = 32  # waiting or running

@@ -50,6 +50,8 @@ class Uploads:
                 del self._arriving[visitor]
             when, measured = self._measured
             self._measured = when, measured + size
+            if not self._arriving:
+                self._delete_broken_off()
 
     def add(self, visitor: str, path: Path) -> None:
         """Note that a visitor has uploaded a file."""
@@ -77,6 +79,13 @@ class Uploads:
                         old = True
                 if old and place != str(self.folder):
                     os.rmdir(place)  # fails where a file or folder is left
+
+    def _delete_broken_off(self) -> None:
+        """Delete what uploads left that ended early; those of whole ones lie in folders."""
+        for path in self.folder.iterdir():
+            with suppress(OSError):
+                if not path.is_dir():
+                    path.unlink()
 
     def _make_room(self, visitor: str, size: int) -> None:
         limit = self._limits.visitor_bytes - self._arriving[visitor] - size

@@ -1,8 +1,8 @@
 """Answers a second of the page's `/invert` with 1, 4 and 10 clients, beside the library's own rate.
 
-`python benchmarks/page.py` -> JSON on stdout. The page runs in a process of its own. Rounds of the
-library and of each number of clients take turns, so that a noisy machine slows all of them; a rate
-is the median of its rounds. A client uploads a picture, asks, and reads the answer, all by HTTP.
+`python benchmarks/page_rate.py` -> JSON on stdout. The page runs in a process of its own. Rounds of
+the library and of each number of clients take turns, so that a noisy machine slows all of them; a
+rate is the median of its rounds. A client uploads a picture, asks, and reads the answer, by HTTP.
 """
 
 import argparse

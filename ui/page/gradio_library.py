@@ -10,6 +10,7 @@ SETTINGS = {
     # Gradio makes a table of its last 10,000 events after each one. The page shows none of it.
     "GRADIO_ANALYTICS_MAX_EVENTS": "1",
     "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000",
+    "MPLBACKEND": "agg",  # without it Gradio loads pyplot to ask for the backend, at an event
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }

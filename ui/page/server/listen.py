@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from unprompt.index.base.errors import UnpromptError
@@ -117,7 +118,11 @@ def _mount(page: Any, limits: Limits, looks: dict[str, Any]) -> tuple[Any, Any]:
         mcp_server=False,
         **looks,
     )
-    return outer, outer.routes[-1].app  # type: ignore[attr-defined]
+    application = outer.routes[-1].app  # type: ignore[attr-defined]
+    # Gradio describes every component for each new session, to share its state by a link. A call of
+    # the API is a session of its own, and the page has no such links.
+    application.state_holder.blocks = SimpleNamespace(default_config=page.default_config, blocks=())
+    return outer, application
 
 
 def _make_server(gate: Gate, limits: Limits, keep_house: Any) -> Any:

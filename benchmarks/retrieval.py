@@ -33,6 +33,7 @@ class Split(NamedTuple):
     features: np.ndarray
     predicted: np.ndarray
     truth: np.ndarray
+    prompts: np.ndarray  # number of each picture's prompt
 
 
 def main() -> None:
@@ -46,14 +47,14 @@ def main() -> None:
         for name in ("train", "validation", "test")
     ]
     train, validation, test = splits
-    print(json.dumps({"keys": "none: the head alone", **_shown(test.predicted, test.truth)}))
+    print(json.dumps({"keys": "none: the head alone", **_shown(test.predicted, test)}))
     for name, keys in _keys(train, validation, test):
         print(json.dumps({"keys": name, **_measure(keys, train.truth, validation, test)}))
 
 
 def _predict(found: LabelledKeys, matrices: dict[str, np.ndarray]) -> Split:
     head = trained_head(matrices, HeadDescription("trained", "", "", None, 0, 0.0))
-    return Split(found.keys, head.predict(found.keys), found.truth)
+    return Split(found.keys, head.predict(found.keys), found.truth, found.prompts)
 
 
 def _keys(*splits: Split) -> Iterator[tuple[str, list[np.ndarray]]]:
@@ -91,12 +92,12 @@ def _measure(
         "alpha": alpha,
         "k": together[0],
         "temperature": together[1],
-        **_shown(blend, test.truth),
+        **_shown(blend, test),
     }
 
 
-def _shown(vectors: np.ndarray, truth: np.ndarray) -> dict[str, object]:
-    found = score("", vectors, truth)
+def _shown(vectors: np.ndarray, test: Split) -> dict[str, object]:
+    found = score("", vectors, test.truth, test.prompts)
     return {
         "mean_cosine": round(found.mean_cosine, 4),
         "ci95": [round(edge, 4) for edge in found.ci95],

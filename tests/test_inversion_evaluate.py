@@ -31,8 +31,8 @@ AXES = np.eye(3, dtype=np.float32)
 def test_mean_and_interval_by_hand() -> None:
     """Every cosine is 0.6: so is the mean, and both ends of its interval."""
     truth = np.tile([[1.0, 0.0]], (50, 1))
-    found = score("knn", np.tile([[0.6, 0.8]], (50, 1)), truth)
-    assert (found.method, found.n) == ("knn", 50)
+    found = score("knn", np.tile([[0.6, 0.8]], (50, 1)), truth, np.arange(50) % 10)
+    assert (found.method, found.n, found.prompts) == ("knn", 50, 10)
     assert (found.mean_cosine, *found.ci95) == pytest.approx((0.6, 0.6, 0.6))
 
 
@@ -41,15 +41,51 @@ def test_interval_holds_the_mean_and_narrows_with_n() -> None:
     for count in (20, 2000):
         vectors = to_unit_length(np.random.default_rng(1).normal(size=(count, 4)) + 1)
         truth = np.tile(to_unit_length(np.ones((1, 4))), (count, 1))
-        found = score("blend", vectors, truth)
+        found = score("blend", vectors, truth, np.arange(count))
         low, high = found.ci95
         assert low < found.mean_cosine < high
         # the textbook interval of a mean: 1.96 standard errors to each side
         error = np.std(vectors @ truth[0]) / count**0.5
         assert high - low == pytest.approx(2 * 1.96 * error, rel=0.12)
-        assert found == score("blend", vectors, truth), "the same twice"
+        assert found == score("blend", vectors, truth, np.arange(count)), "the same twice"
         widths.append(high - low)
     assert widths[1] < widths[0] / 5
+
+
+@pytest.mark.parametrize("sizes", [[20] * 60, [1] * 200, [1, 2, 3, 4, 5] * 16])
+def test_intervals_match_a_brute_force_bootstrap_over_prompts(sizes: list[int]) -> None:
+    """Pictures of a prompt are alike; resampling pictures would give a far narrower interval."""
+    random = np.random.default_rng(4)
+    prompts = random.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    angles = 0.4 * random.random(len(sizes))[prompts] + 0.02 * random.random(len(prompts))
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    truth = np.tile([[1.0, 0.0]], (len(prompts), 1))
+    found = score("blend", vectors, truth, prompts)
+    means = np.array([np.cos(angles[prompts == one]).mean() for one in range(len(sizes))])
+    drawn = [means[random.integers(0, len(means), len(means))].mean() for _ in range(4000)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    assert found.mean_cosine == pytest.approx(means.mean())
+    assert found.ci95[1] - found.ci95[0] == pytest.approx(high - low, rel=0.08)
+    if max(sizes) == 20:
+        by_picture = score("blend", vectors, truth, np.arange(len(prompts))).ci95
+        assert high - low > 3 * (by_picture[1] - by_picture[0])
+
+
+def test_a_query_without_neighbors_is_answered_by_the_constant(
+    tmp_path: Path, content: Any, make_index: Any
+) -> None:
+    """Row -1 is no row: the last row of the index must not answer for it."""
+    make_index(tmp_path / "index", content(AXES, AXES))
+    index = PromptIndex.load(tmp_path / "index")
+    blend = Blend(0.5, KnnConfig(k=1), 1.0, 3)
+    description = HeadDescription("ridge", "colours", "words", 1.0, 3, 1.0)
+    head = LinearHead(AXES, np.zeros(3, np.float32), description)
+    keys = AXES[:2]
+    estimates = estimate_prompts([(index, head)], [keys], blend)
+    neighbors = estimates.knn.neighbors
+    neighbors.rows[1], neighbors.scores[1] = -1, -np.inf
+    found = vectors_by_method(index, keys, blend, estimates)["nearest prompt"]
+    np.testing.assert_allclose(found, [AXES[0], np.full(3, 3**-0.5)], atol=1e-4)
 
 
 def test_baselines_by_hand(tmp_path: Path, content: Any, make_index: Any) -> None:
@@ -68,9 +104,9 @@ def test_baselines_by_hand(tmp_path: Path, content: Any, make_index: Any) -> Non
     np.testing.assert_allclose(found["knn"], AXES[[0, 2]], atol=1e-6)
     np.testing.assert_allclose(found["head"], keys, atol=1e-3)
     np.testing.assert_allclose(found["blend"], to_unit_length(AXES[[0, 2]] + keys), atol=1e-3)
-    assert score("constant", found["constant"], AXES[[0, 2]]).mean_cosine == pytest.approx(
-        3**-0.5, abs=1e-4
-    )
+    assert score(
+        "constant", found["constant"], AXES[[0, 2]], np.arange(2)
+    ).mean_cosine == pytest.approx(3**-0.5, abs=1e-4)
 
 
 def test_a_text_bank_by_hand() -> None:

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,7 +12,12 @@ import pytest
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.inversion.answer import Candidate, Inversion
-from unprompt.inversion.batch.formats import FORMATS, SUBMISSION, describe_formats, find_format
+from unprompt.inversion.batch.formats import (
+    FORMATS,
+    describe_formats,
+    find_format,
+    submission_format,
+)
 from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.parts import Part, ResultParts
 from unprompt.inversion.batch.records import BatchRecord, decode_vector, encode_vector
@@ -92,12 +99,19 @@ def test_no_rows_and_only_failures(tmp_path: Path, suffix: str) -> None:
         assert output.is_file()
 
 
-def test_a_submission_holds_the_vectors_of_readable_pictures(tmp_path: Path) -> None:
-    rows = [record("a").as_row(), record("b", failed=True).as_row(), record("c").as_row()]
-    assert SUBMISSION.write(tmp_path / "out.csv", lambda: iter(rows)) == 2
+def test_a_submission_holds_every_picture(tmp_path: Path, content: Any, make_index: Any) -> None:
+    """An unreadable picture has the mean target of the bundle; an unreadable folder has none."""
+    make_index(tmp_path / "bundle" / "index", content([[1, 0], [0, 1]], [[1, 0, 0], [0, 1, 0]]))
+    unread = replace(record("pictures", failed=True), image_id="")
+    records = (record("a"), record("b", failed=True), unread, record("c"))
+    rows = [one.as_row() for one in records]
+    form = submission_format(tmp_path / "bundle")
+    assert form.write(tmp_path / "out.csv", lambda: iter(rows)) == 3
     table = pl.read_csv(tmp_path / "out.csv")
-    assert table["imgId_eId"].to_list() == [f"{name}_{n}" for name in "ac" for n in range(3)]
-    assert table["val"].cast(pl.Float32).to_numpy().tobytes() == VECTOR.tobytes() * 2
+    assert table["imgId_eId"].to_list() == [f"{name}_{n}" for name in "abc" for n in range(3)]
+    values = table["val"].cast(pl.Float32).to_numpy().reshape(3, 3)
+    assert values[[0, 2]].tobytes() == VECTOR.tobytes() * 2
+    np.testing.assert_allclose(values[1], [0.5**0.5, 0.5**0.5, 0.0], atol=1e-6)
 
 
 def test_vectors_survive_as_text_exactly() -> None:

@@ -189,7 +189,7 @@ def test_eval_json(cli: Cli, tiny_run: Path) -> None:
     methods = {entry["method"]: entry for entry in report["methods"]}
     assert {"constant", "nearest prompt", "knn", "head", "blend"} == set(methods)
     for entry in methods.values():
-        assert set(entry) == {"method", "mean_cosine", "ci95", "n"}
+        assert set(entry) == {"method", "mean_cosine", "ci95", "n", "prompts"}
         low, high = entry["ci95"]
         assert low <= entry["mean_cosine"] <= high and entry["n"] == report["leaks"]["test"]
     table = cli("eval", "scenes-tiny", "--output", tiny_run)
@@ -226,7 +226,7 @@ def test_a_submission_is_scored_against_true_prompts(
     assert report["mean_cosine"] == pytest.approx(1.0, abs=1e-4) and report["n"] == 2
     write_submission(tmp_path / "other.csv", [("c", vectors[0])])
     refused = cli("eval", tmp_path / "other.csv", "--truth", tmp_path / "truth.csv")
-    assert refused.code == 1 and "no prompt for 1 images, first c" in refused.err
+    assert refused.code == 1 and "lacks 2 images ('a', 'b')" in refused.err
     wrong = cli("eval", tmp_path / "truth.csv", "--truth", tmp_path / "truth.csv")
     assert wrong.code == 1 and "imgId_eId,val" in wrong.err
 

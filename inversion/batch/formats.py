@@ -6,6 +6,7 @@ Rows come from `BatchRecord.as_row`. The module loads no library by itself: help
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ class ResultsFormat:
     content: str  # what the file holds, for help texts
     write: Callable[[Path, Rows], int]
     units: str = "rows"
+    failures: str = ""  # what becomes of pictures that cannot be read, where no column says it
 
 
 def find_format(output: Path) -> ResultsFormat:
@@ -82,11 +84,19 @@ def _write_jsonl(output: Path, rows: Rows) -> int:
     return count
 
 
-def _write_submission(output: Path, rows: Rows) -> int:
-    from unprompt.inversion.batch.records import row_vectors
-    from unprompt.inversion.batch.submission import write_submission
+def submission_format(bundle: Path) -> ResultsFormat:
+    """The competition's csv; a picture that cannot be read gets the mean vector of `bundle`."""
 
-    return write_submission(output, row_vectors(rows()))
+    def write(output: Path, rows: Rows) -> int:
+        from unprompt.inversion.batch.records import row_vectors
+        from unprompt.inversion.batch.submission import mean_answer, write_submission
+
+        return write_submission(output, row_vectors(rows()), partial(mean_answer, bundle))
+
+    return ResultsFormat(
+        "submission", ".csv", "imgId_eId,val: one line per number", write, "images",
+        "a picture that cannot be read has the mean prompt vector of the bundle",
+    )  # fmt: skip
 
 
 def _table(rows: Rows, columns: Sequence[str] | None = None) -> "pl.DataFrame":
@@ -95,7 +105,7 @@ def _table(rows: Rows, columns: Sequence[str] | None = None) -> "pl.DataFrame":
 
     from unprompt.inversion.batch.records import row_vectors
 
-    dim = next((len(vector) for _, vector in row_vectors(rows())), 384)
+    dim = next((len(one) for _, one in row_vectors(rows()) if one is not None), 384)
     schema = _schema(dim)
     blocks, source = [], rows()
     while block := list(map(_with_numbers, islice(source, ROWS_PER_BLOCK))):
@@ -140,7 +150,4 @@ FORMATS = (
     ),
     ResultsFormat("CSV", ".csv", "the prompt, its scores and the status", _write_csv),
     ResultsFormat("JSONL", ".jsonl", "all columns, one JSON object per picture", _write_jsonl),
-)
-SUBMISSION = ResultsFormat(
-    "submission", ".csv", "imgId_eId,val: one line per number", _write_submission, "images"
 )

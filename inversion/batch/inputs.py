@@ -30,6 +30,7 @@ class PictureInput:
     path: Path  # the file to open: the picture, or the tar or parquet file that holds it
     read: Callable[[], Path | bytes] = field(compare=False)  # raises UnreadableImageError
     limit: PictureLimits = DEFAULT_LIMITS
+    holder: bool = False  # a folder or file of pictures that cannot be read, no picture itself
 
     def open(self, metadata: bool = True) -> OpenedPicture:
         """Decode the picture and its stored prompt; raises UnreadableImageError."""
@@ -39,8 +40,8 @@ class PictureInput:
 
     @property
     def image_id(self) -> str:
-        """The stem of the name; the competition calls it imgId."""
-        return Path(self.name).stem
+        """The stem of the name, which the competition calls imgId; empty for a holder."""
+        return "" if self.holder else Path(self.name).stem
 
 
 def find_pictures(
@@ -172,7 +173,8 @@ def _read_member(path: str, member: TarMember, limit: PictureLimits) -> bytes:
 
 
 def _unreadable(path: str, fault: str) -> PictureInput:
-    return PictureInput(path, Path(path), partial(_refuse, f"cannot read {path}: {fault}"))
+    refuse = partial(_refuse, f"cannot read {path}: {fault}")
+    return PictureInput(path, Path(path), refuse, holder=True)
 
 
 def _refuse(message: str) -> bytes:

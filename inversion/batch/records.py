@@ -20,7 +20,7 @@ class BatchRecord:
     """The answer for one picture, or the reason why there is none."""
 
     image: str  # path as the user named it, always printable
-    image_id: str  # stem of that path
+    image_id: str  # stem of that path; empty for a folder or file of pictures
     inversion: Inversion | None  # None if the picture could not be read
     error_message: str | None = None
 
@@ -60,11 +60,15 @@ def decode_vector(text: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), dtype="<f4")
 
 
-def row_vectors(rows: Iterator[dict[str, Any]]) -> Iterator[tuple[str, np.ndarray]]:
-    """(image_id, vector (d,)) of every row that has a vector, in order."""
+def row_vectors(rows: Iterator[dict[str, Any]]) -> Iterator[tuple[str, np.ndarray | None]]:
+    """(image_id, vector (d,)) of every picture, in order; None for one that cannot be read.
+
+    A folder or file of pictures that cannot be read has no id, and is left out.
+    """
     for row in rows:
-        if row["vector"] is not None:
-            yield row["image_id"], decode_vector(row["vector"])
+        if row["image_id"]:
+            vector = row["vector"]
+            yield row["image_id"], None if vector is None else decode_vector(vector)
 
 
 def _values(candidate: Candidate, *scores: str) -> dict[str, Any]:

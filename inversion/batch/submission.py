@@ -1,73 +1,99 @@
-"""(image id, vector (d,)) pairs <-> the csv of the Kaggle competition, one number per line."""
+"""(image id, vector (d,)) pairs -> the csv of the Kaggle competition, one number per line.
 
-from collections.abc import Iterable
+The competition's header is `imgId_eId,val`. Line `fox_7` holds number 7 of the vector of the image
+`fox`. Every image has one id, which is its file name without the suffix.
+"""
+
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from unprompt.index.base.durable import write_atomically
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.encoders.protocols import PromptEncoder, to_unit_length
+from unprompt.index.bundle.bundle import INDEX, ROUTER
+from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.inversion.estimate.router import load_router
+from unprompt.inversion.estimate.world import world_folder
 
 HEADER = "imgId_eId,val"
+RENAME = (
+    "The id is the file name without folder and suffix; rename the files, or write a results file "
+    "with --output, where every picture has a row of its own"
+)
 
 
-def write_submission(path: Path, vectors: Iterable[tuple[str, np.ndarray]]) -> int:
-    """Write the file; returns the number of images. Each number is its shortest float32 text."""
-    count = 0
+def write_submission(
+    path: Path,
+    vectors: Iterable[tuple[str, np.ndarray | None]],
+    fill: Callable[[], np.ndarray] | None = None,
+) -> int:
+    """Write the file; returns the number of images. Each number is its shortest float32 text.
+
+    A vector of None, of an unreadable image, becomes that of `fill`, which is called once at most;
+    without `fill` the image is left out. Raises ConfigError for an id that comes twice or is empty,
+    and for a vector that is not finite; then no file is written.
+    """
+    seen: set[str] = set()
+    mean: np.ndarray | None = None
     with (
         write_atomically(path, shared=True) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as out,
     ):
         out.write(HEADER + "\n")
         for image_id, vector in vectors:
-            values = np.asarray(vector, dtype=np.float32)
-            out.writelines(f"{image_id}_{place},{value!s}\n" for place, value in enumerate(values))
-            count += 1
-    return count
+            if vector is None and fill is not None:
+                mean = fill() if mean is None else mean
+                vector = mean
+            if vector is None:
+                continue
+            if image_id in seen:
+                raise ConfigError(f"two images of a submission have the id {image_id!r}. {RENAME}")
+            seen.add(image_id)
+            out.writelines(_lines(image_id, np.asarray(vector, dtype=np.float32)))
+    return len(seen)
 
 
-def read_submission(path: Path) -> tuple[list[str], np.ndarray]:
-    """Image ids (n) and their vectors (n, d); raises ConfigError for any other kind of file."""
-    try:
-        table = pl.read_csv(path, schema_overrides={"imgId_eId": pl.String, "val": pl.Float64})
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise ConfigError(f"cannot read {path}: {error}; wanted a csv of {HEADER}") from error
-    if table.columns != HEADER.split(",") or table.height == 0:
-        raise ConfigError(
-            f"{path} has columns {table.columns}, wanted {HEADER} and at least one row"
-        )
-    parts = table.select(
-        pl.col("imgId_eId").str.extract(r"^(.*)_\d+$").alias("image"),
-        pl.col("imgId_eId").str.extract(r"_(\d+)$").cast(pl.Int64).alias("place"),
-        "val",
+def _lines(image_id: str, vector: np.ndarray) -> list[str]:
+    """The lines of one image; an id with a comma, a quote or a line break is quoted."""
+    if not np.isfinite(vector).all():
+        raise ConfigError(f"the vector of the image {image_id!r} is not finite; verify the bundle")
+    quote = (
+        '"' if any(mark in image_id for mark in ',"\r\n') or image_id != image_id.strip() else ""
     )
-    grouped = parts.group_by("image", maintain_order=True).agg(pl.col("val").sort_by("place"))
-    lengths = grouped["val"].list.len().unique().to_list()
-    if len(lengths) > 1 or parts.null_count().sum_horizontal()[0]:
-        raise ConfigError(
-            f"{path}: every image needs the same number of values, and none may be missing"
-        )
-    return grouped["image"].to_list(), np.array(grouped["val"].to_list(), dtype=np.float32)
+    escaped = image_id.replace('"', '""') if quote else image_id
+    return [f"{quote}{escaped}_{n}{quote},{value!s}\n" for n, value in enumerate(vector)]
 
 
-def match_truth(
-    submission: Path, prompts: Path, encoder: PromptEncoder
-) -> tuple[np.ndarray, np.ndarray]:
-    """Submitted vectors (n, d) and the vectors (n, d) of the true prompts, both of unit length.
+def check_ids(pictures: Iterable[tuple[str, str]]) -> None:
+    """Raise ConfigError where two of the pictures (image id, name) have one id.
 
-    `prompts` is a csv of imgId,prompt. Raises ConfigError if an image has no prompt there.
+    An empty id belongs to a folder or file that could not be read, and may repeat.
     """
-    images, vectors = read_submission(submission)
-    try:
-        table = pl.read_csv(prompts, infer_schema=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise ConfigError(f"cannot read {prompts}: {error}; wanted imgId,prompt") from error
-    if not {"imgId", "prompt"} <= set(table.columns):
-        raise ConfigError(f"{prompts} has columns {table.columns}, wanted imgId and prompt")
-    truth = dict(zip(table["imgId"].to_list(), table["prompt"].to_list(), strict=True))
-    missing = [image for image in images if truth.get(image) is None]
-    if missing:
-        raise ConfigError(f"{prompts} has no prompt for {len(missing)} images, first {missing[0]}")
-    return to_unit_length(vectors), encoder.encode([truth[image] for image in images])
+    names: dict[str, str] = {}
+    shared: list[tuple[str, str, str]] = []
+    for image_id, name in pictures:
+        if image_id in names:
+            shared.append((image_id, names[image_id], name))
+        elif image_id:
+            names[image_id] = name
+    if shared:
+        image_id, first, second = shared[0]
+        others = f", and {len(shared) - 1} more pairs do" if len(shared) > 1 else ""
+        raise ConfigError(
+            f"{first} and {second} have the same id {image_id!r} in a submission{others}. {RENAME}"
+        )
+
+
+def mean_answer(bundle: Path) -> np.ndarray:
+    """The mean prompt vector (d_prompt,) of a bundle, over its worlds, at unit length.
+
+    It stands for a picture that cannot be read. No tower is loaded.
+    """
+    names = [""]
+    if (bundle / ROUTER).is_file():
+        names = [world.name for world in load_router(bundle).settings.worlds]
+    folders = [world_folder(bundle, names, name) for name in names]
+    means = [PromptIndex.load(folder / INDEX).mean_target for folder in folders]
+    return np.asarray(to_unit_length(np.mean(means, axis=0)[None])[0], dtype=np.float32)

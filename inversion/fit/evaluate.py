@@ -26,19 +26,22 @@ from unprompt.inversion.estimate.member import (
     search_keys,
 )
 from unprompt.inversion.estimate.text_bank import estimate_from_texts
+from unprompt.inversion.fit.by_prompt import group_numbers, score_prompts
 from unprompt.inversion.fit.fit import Targets, labelled_keys
-
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
 class MethodScore:
-    """Mean cosine between one method's vectors and those of the true prompts."""
+    """Mean cosine between one method's vectors and those of the true prompts, over prompts.
+
+    The cosines of the pictures of a prompt are averaged first.
+    """
 
     method: str
     mean_cosine: float
-    ci95: tuple[float, float]  # percentile bootstrap over the test pictures
-    n: int
+    ci95: tuple[float, float]  # percentile bootstrap over the prompts
+    n: int  # pictures
+    prompts: int
 
     def as_json(self) -> dict[str, Any]:
         """The score with plain JSON values."""
@@ -58,9 +61,15 @@ class HeldOutPredictions(NamedTuple):
         """Cosine between the blend and the truth, (n,)."""
         return np.einsum("nd,nd->n", self.vectors["blend"], self.truth).astype(np.float64)
 
+    @property
+    def prompts(self) -> np.ndarray:
+        """The number (n,) of each picture's prompt."""
+        return group_numbers(self.rows["prompt_id"].to_list())
+
     def scores(self) -> list[MethodScore]:
         """One score per method, the baselines first."""
-        return [score(method, found, self.truth) for method, found in self.vectors.items()]
+        prompts = self.prompts
+        return [score(name, found, self.truth, prompts) for name, found in self.vectors.items()]
 
 
 class TextBank(NamedTuple):
@@ -108,7 +117,7 @@ def score_texts(
         texts.append(composer.compose(predictions.vectors["blend"][place]).text)
         seconds.append(time.perf_counter() - begun)
     vectors = composer.encoder.encode(texts)
-    found = score("composed text", vectors, predictions.truth[chosen])
+    found = score("composed text", vectors, predictions.truth[chosen], predictions.prompts[chosen])
     return found, float(np.median(seconds))
 
 
@@ -116,8 +125,9 @@ def breakdown(predictions: HeldOutPredictions, groups: pl.Series) -> list[Method
     """The score of the blend in each group of test pictures, largest first; `groups` is (n,)."""
     names = groups.cast(pl.String).fill_null("unknown")
     counted = names.value_counts(sort=True, name="count")
+    blend, truth, prompts = predictions.vectors["blend"], predictions.truth, predictions.prompts
     return [
-        score(name, predictions.vectors["blend"][mask], predictions.truth[mask])
+        score(name, blend[mask], truth[mask], prompts[mask])
         for name in counted[names.name].to_list()
         for mask in [(names == name).to_numpy()]
     ]
@@ -132,14 +142,17 @@ def vectors_by_method(
 ) -> Mapping[str, np.ndarray]:
     """Prompt vectors (n, d_prompt) by method, for keys (n, d_image) and the `estimates` of them.
 
-    `constant` is the mean target of the index, `nearest prompt` the target of the nearest picture.
+    `constant` is the mean target of the index, `nearest prompt` the target of the nearest picture,
+    or the constant where the search found none.
     `knn` takes the neighbors that score best without a head. `text bank` compares the picture with
     prompts instead of pictures. `even blend` leaves out the gate, where there is one.
     """
-    nearest = np.asarray(index.targets[estimates.knn.neighbors.rows[:, 0]], dtype=np.float32)
+    constant = np.repeat(index.mean_target[None], len(keys), axis=0)
+    rows = estimates.knn.neighbors.rows[:, 0]
+    nearest = to_unit_length(np.asarray(index.targets[np.maximum(rows, 0)], dtype=np.float32))
     found = {
-        "constant": np.repeat(index.mean_target[None], len(keys), axis=0),
-        "nearest prompt": to_unit_length(nearest),
+        "constant": constant,
+        "nearest prompt": np.where((rows >= 0)[:, None], nearest, constant),
     }
     if bank is not None:
         found["text bank"] = estimate_from_texts(keys, bank.keys, bank.targets)
@@ -163,13 +176,13 @@ def _known_prompts(index: PromptIndex) -> TextBank:
     return TextBank(vectors, vectors)
 
 
-def score(method: str, vectors: np.ndarray, truth: np.ndarray, seed: int = 0) -> MethodScore:
-    """Mean cosine of unit vectors (n, d) to the truth, with a bootstrap interval."""
+def score(
+    method: str, vectors: np.ndarray, truth: np.ndarray, prompts: np.ndarray, seed: int = 0
+) -> MethodScore:
+    """Mean cosine of unit vectors (n, d) to the truth, with a bootstrap interval over prompts.
+
+    `prompts` (n,) are the numbers of the pictures' prompts.
+    """
     cosines = np.einsum("nd,nd->n", vectors, truth).astype(np.float64)
-    generator = np.random.default_rng(seed)
-    count = len(cosines)
-    means = np.array(
-        [cosines[generator.integers(0, count, count)].mean() for _ in range(RESAMPLES)]
-    )
-    low, high = np.percentile(means, [2.5, 97.5])
-    return MethodScore(method, float(cosines.mean()), (float(low), float(high)), count)
+    found = score_prompts(method, cosines, prompts, seed)
+    return MethodScore(method, found.mean_cosine, found.ci95, found.pictures, found.prompts)

@@ -38,6 +38,7 @@ from unprompt.inversion.estimate.head import (
     trained_head,
 )
 from unprompt.inversion.estimate.ridge import fit_ridge
+from unprompt.inversion.fit.by_prompt import group_numbers
 from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_and_calibrate
 
 Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
@@ -49,6 +50,11 @@ class LabelledKeys(NamedTuple):
     rows: pl.DataFrame  # METADATA
     keys: np.ndarray  # (n, d_image) float32 unit length
     truth: np.ndarray  # (n, d_prompt) float32 unit length
+
+    @property
+    def prompts(self) -> np.ndarray:
+        """The number (n,) of each picture's prompt; pictures of one prompt belong together."""
+        return group_numbers(self.rows["prompt_id"].to_list())
 
 
 def labelled_keys(embeddings: Path, split: str, targets: Targets) -> LabelledKeys:

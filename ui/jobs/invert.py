@@ -13,7 +13,7 @@ from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.inversion.answer import Candidate
 from unprompt.inversion.batch.inputs import PictureInput, find_pictures
 from unprompt.inversion.batch.records import BatchRecord
-from unprompt.inversion.batch.run import invert_pictures
+from unprompt.inversion.batch.run import invert_pictures, printable
 from unprompt.inversion.estimate.blend import Blend, load_blend
 from unprompt.inversion.inverter import BATCH, STARTER, Inverter
 from unprompt.inversion.query import Query
@@ -48,14 +48,16 @@ def run_invert(request: InvertRequest) -> int:
 
 
 def _write_answers(request: InvertRequest, pictures: list[PictureInput]) -> int:
-    from unprompt.inversion.batch.formats import SUBMISSION, find_format
+    from unprompt.inversion.batch.formats import find_format, submission_format
     from unprompt.inversion.batch.parts import InvertWork
+    from unprompt.inversion.batch.submission import check_ids
     from unprompt.ui.jobs.invert_files import invert_to_files
 
+    bundle = request.bundle or STARTER
     outputs = {request.output: find_format(request.output)} if request.output else {}
     if request.submission:
-        outputs[request.submission] = SUBMISSION
-    bundle = request.bundle or STARTER
+        check_ids((printable(one.image_id), printable(one.name)) for one in pictures)
+        outputs[request.submission] = submission_format(bundle)
     read_bundle(bundle)
     query = _tuned_query(request, load_blend(bundle / BLEND))
     work = InvertWork(bundle, query, request.gpu_search)

@@ -58,11 +58,16 @@ def invert_to_files(
 
 def _write(outputs: Mapping[Path, ResultsFormat], rows: Rows, progress: Progress) -> int:
     """Write every output; returns how many pictures could not be read."""
-    failed = sum(row["status"] == "failed" for row in rows())
+    failed, first = 0, ""
+    for row in rows():
+        if row["status"] == "failed":
+            failed, first = failed + 1, first or row["error_message"]
     for path, form in outputs.items():
         progress.note(f"{form.write(path, rows)} {form.units} -> {path}")
+        if failed and form.failures:
+            progress.note(f"{path}: {form.failures}")
     if failed:
-        progress.note(f"{failed} pictures could not be read: see status and error_message")
+        progress.note(f"{failed} pictures could not be read, the first: {first}")
     return failed
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.images.pictures import open_picture
 from unprompt.index.images.shards import ImageShards
-from unprompt.inversion.batch.submission import match_truth
+from unprompt.inversion.batch.scored_submission import match_truth
+from unprompt.inversion.fit.by_prompt import group_numbers
 from unprompt.inversion.fit.evaluate import MethodScore, score
 from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
@@ -108,8 +109,9 @@ def score_submission(submission: Path, truth: Path, as_json: bool) -> None:
 
     if not submission.is_file():
         raise ConfigError(f"--truth scores a submission; there is no file {submission}")
-    vectors, wanted = match_truth(submission, truth, load_prompt_encoder())
-    found: MethodScore = score(submission.name, vectors, wanted)
+    matched = match_truth(submission, truth, load_prompt_encoder())
+    prompts = group_numbers(matched.prompts)
+    found: MethodScore = score(submission.name, matched.vectors, matched.truth, prompts)
     print(json.dumps(found.as_json(), indent=2) if as_json else score_table([found], "submission"))
 
 

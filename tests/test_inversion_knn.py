@@ -1,4 +1,4 @@
-"""Neighbours to an estimate: the weights by hand, a prompt's renders once, order without effect."""
+"""Neighbours to an estimate: the weights by hand, order without effect."""
 
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,7 @@ from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.store.prompt_index import Neighbors, PromptIndex
 from unprompt.inversion.estimate.knn import (
     KnnConfig,
-    distinct_prompts,
     estimate_from_neighbors,
-    find_prompts,
     neighbor_weights,
 )
 
@@ -133,25 +131,10 @@ def test_order_does_not_matter_and_weights_sum_to_one(
     assert np.linalg.norm(straight.vectors) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_of_a_prompts_renders_only_the_best_counts() -> None:
-    prompt_ids = np.array([[7, 7, 8, 8, 9]], np.uint64)  # of rows 1, 0, 4, 2, 3
-    found = distinct_prompts(neighbors([0.9, 0.8, 0.7, 0.6, 0.5], [1, 0, 4, 2, 3]), prompt_ids, 3)
-    assert found.rows.tolist() == [[1, 4, 3]]
-    np.testing.assert_allclose(found.scores[0], [0.9, 0.7, 0.5])
-    assert distinct_prompts(found, prompt_ids[:, [0, 2, 4]], 2).rows.tolist() == [[1, 4]]
-    assert distinct_prompts(found, prompt_ids[:, [0, 2, 4]], 4).rows.tolist() == [[1, 4, 3, -1]]
-
-
-def test_k_prompts_are_found_behind_many_renders(
-    tmp_path: Path, content: Any, make_index: Any
-) -> None:
-    """Three renders each of two prompts: k = 2 gives both prompts, not two renders of one."""
-    angles = np.array([0.0, 0.1, 0.2, 0.5, 0.6, 0.7])
-    keys = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    make_index(tmp_path, content(keys, keys, prompt_ids=[1, 1, 1, 2, 2, 2]))
-    found = find_prompts(PromptIndex.load(tmp_path), np.array([[1.0, 0.0]], np.float32), 2)
-    assert found.rows.tolist() == [[0, 3]]
-    np.testing.assert_allclose(found.scores[0], [1.0, np.cos(0.5)], atol=1e-6)
+@pytest.mark.parametrize("k", [2049, 99999999999])
+def test_more_neighbors_than_a_query_can_weigh(k: int) -> None:
+    with pytest.raises(ConfigError, match=f"takes k from 1 to 2048, got {k}"):
+        KnnConfig(k=k)
 
 
 @pytest.mark.parametrize("wrong", [{"k": 0}, {"temperature": 0.0}, {"power": -1.0}])

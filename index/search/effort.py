@@ -53,6 +53,21 @@ def set_effort(vectors: Any, effort: Effort) -> None:
         inner_index(vectors).hnsw.efSearch = effort.ef_search
 
 
+def probe_all_lists(vectors: Any) -> dict[str, Any]:
+    """The options of one search that probe every list; none for an index without lists.
+
+    The index itself does not change, so other threads may search it meanwhile.
+    """
+    faiss = load_faiss()
+    ivf = faiss.try_extract_index_ivf(vectors)
+    if ivf is None:
+        return {}
+    options = faiss.SearchParametersIVF(nprobe=ivf.nlist)
+    if isinstance(faiss.downcast_index(vectors), faiss.IndexPreTransform):
+        options = faiss.SearchParametersPreTransform(index_params=options)
+    return {"params": options}
+
+
 def efforts_to_try(vectors: Any, max_probed: float) -> list[Effort]:
     """Rising efforts, without refinement, that probe at most a share `max_probed` of the lists."""
     faiss = load_faiss()

@@ -10,6 +10,7 @@ import numpy as np
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.index.base.shared_property import shared_property
 from unprompt.index.encoders.protocols import check_same_space, to_unit_length
+from unprompt.index.search.effort import probe_all_lists
 from unprompt.index.search.gpu_scan import MAX_K, GpuScan, scan_on_gpus
 from unprompt.index.search.refine import FoldedTransforms, KeyScores, fold_transforms, refine
 from unprompt.index.store.manifest import (
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SMALL_SEARCH = 50_000  # queries times rows: up to here one thread is the fastest
-MAX_LOOKUP = 20_000  # rows that one SQL statement looks up; for more, the whole table is read
+MAX_LOOKUP = 20_000  # rows whose values are Python objects at the same time
 
 
 class Neighbors(NamedTuple):
@@ -97,18 +98,34 @@ class PromptIndex:
         return pl.DataFrame(self.read_values(rows, *kinds), schema=kinds)
 
     def read_values(self, rows: Sequence[int] | np.ndarray, *columns: str) -> dict[str, list[Any]]:
-        """The columns of rows (m,) as lists; without polars where the index has a lookup."""
+        """The columns of rows (m,) as lists; without polars where the index has a lookup.
+
+        Raises UnpromptError for a row that the index does not have, such as -1.
+        """
         wanted = np.asarray(rows, dtype=np.int64)
-        if "rows" in self.__dict__ or not 0 < len(wanted) <= MAX_LOOKUP:
+        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < self.manifest.ntotal:
+            raise UnpromptError(
+                f"rows go from 0 to {self.manifest.ntotal - 1}, got {wanted.min()} to "
+                f"{wanted.max()}"
+            )
+        if not len(wanted):
+            return {name: [] for name in columns}
+        if "rows" in self.__dict__:
             return self.rows.select(columns)[wanted].to_dict(as_series=False)
         found = self._files.rows.values(wanted, columns)
         return found | {"row": wanted.tolist()} if "row" in columns else found
 
     def prompt_ids_of(self, rows: np.ndarray) -> np.ndarray:
-        """The prompt ids (...) uint64 of rows (...); arbitrary for row -1."""
-        wanted = np.maximum(rows, 0).ravel()
-        found = self.read_values(wanted, "prompt_id")["prompt_id"]
-        return np.array(found, dtype=np.uint64).reshape(rows.shape)
+        """The prompt ids (...) uint64 of rows (...); arbitrary for row -1.
+
+        Memory grows with the number of rows asked for, not with the index.
+        """
+        wanted, places = np.unique(np.maximum(rows, 0), return_inverse=True)
+        blocks = [np.zeros(0, dtype=np.uint64)]
+        for start in range(0, len(wanted), MAX_LOOKUP):
+            own = self.read_values(wanted[start : start + MAX_LOOKUP], "prompt_id")["prompt_id"]
+            blocks.append(np.array(own, dtype=np.uint64))
+        return np.concatenate(blocks)[places].reshape(rows.shape)
 
     def first_of_prompts(self, rows: np.ndarray) -> np.ndarray:
         """Positions (p,) in rows (m,) at which a prompt appears for the first time, ascending."""
@@ -133,13 +150,16 @@ class PromptIndex:
             f"Use the encoder {self.folder} was built with, or rebuild it: `unprompt build`.",
         )
 
-    def search(self, keys: np.ndarray, k: int) -> Neighbors:
-        """The k nearest rows of each key (q, d_image); raises UnpromptError for another shape."""
+    def search(self, keys: np.ndarray, k: int, everywhere: bool = False) -> Neighbors:
+        """The k nearest rows of each key (q, d_image); raises UnpromptError for another shape.
+
+        `everywhere` probes all lists of an index that has lists.
+        """
         if keys.ndim != 2 or keys.shape[1] != self.manifest.dim:
             raise UnpromptError(f"keys have shape {keys.shape}, wanted (q, {self.manifest.dim})")
         queries = np.ascontiguousarray(keys, dtype=np.float32)
         found = min(k, self.manifest.ntotal)
-        scores, rows = self._search_refined(queries, found)
+        scores, rows = self._search_refined(queries, found, everywhere)
         if found < k:
             padding = ((0, 0), (0, k - found))
             scores = np.pad(scores, padding, constant_values=-np.inf)
@@ -159,14 +179,17 @@ class PromptIndex:
             )
         self._gpu_scan = scan_on_gpus(self._key_scores, devices)
 
-    def _search_refined(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _search_refined(
+        self, queries: np.ndarray, k: int, everywhere: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The k best rows, rescored by stored keys from more candidates if the effort says so."""
         if self._gpu_scan is not None and k <= MAX_K:
             return self._gpu_scan.search(queries, k)
         factor = self.manifest.effort.refine
         if factor == 0 or self._key_scores is None:
-            return self._search_live(queries, k)
-        candidates = self._search_live(queries, min(factor * k, self.manifest.ntotal))[1]
+            return self._search_live(queries, k, everywhere)
+        most = min(factor * k, self.manifest.ntotal)
+        candidates = self._search_live(queries, most, everywhere)[1]
         return refine(queries, candidates, self._key_scores, k)
 
     @property
@@ -180,16 +203,18 @@ class PromptIndex:
             return None
         return KeyScores(self.keys, transforms(self.vectors), self._files.lengths)
 
-    def _search_live(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _search_live(
+        self, queries: np.ndarray, k: int, everywhere: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest rows without removed ones; fetches more until there are enough.
 
         FAISS' IDSelector would do it in one search, but product-quantizer scans, fast-scan codes
         without lists, and FAISS' own refinement refuse it.
         """
-        fetched = k
+        fetched, options = k, probe_all_lists(self.vectors) if everywhere else {}
         while True:
             with one_thread(len(queries) * self.manifest.stored <= SMALL_SEARCH):
-                scores, ids = self.vectors.search(queries, fetched)
+                scores, ids = self.vectors.search(queries, fetched, **options)
             if self.live.complete:
                 return scores, ids
             rows = self.live.to_rows(ids)

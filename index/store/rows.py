@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 INSERT_ROWS = 65_536  # in memory at a time
+STATEMENT_ROWS = 20_000  # that one SQL statement looks up
 UNSIGNED = ("image_id", "prompt_id", "seed")  # of ROWS; integers in SQLite are signed
 
 
@@ -75,13 +76,9 @@ class RowLookup:
     def values(self, numbers: np.ndarray, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Columns of ROWS as lists, of row numbers (m,) in the order given; they may repeat."""
         wanted, places = np.unique(numbers, return_inverse=True)
-        listed = ",".join(map(str, wanted.tolist()))
-        statement = f"select {', '.join(columns)} from rows where row in ({listed}) order by row"
-        try:
-            with self._lock:
-                found = self._database.execute(statement).fetchall()
-        except sqlite3.Error as error:
-            raise DamagedFileError(f"{self._path} cannot be read: {error}") from error
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(wanted), STATEMENT_ROWS):
+            found += self._select(wanted[start : start + STATEMENT_ROWS], columns)
         if len(found) != len(wanted):
             raise DamagedFileError(f"{self._path} lacks rows; verify the index")
         ordered = [found[place] for place in places.tolist()]
@@ -89,6 +86,16 @@ class RowLookup:
             name: [row[place] % 2**64 if name in UNSIGNED else row[place] for row in ordered]
             for place, name in enumerate(columns)
         }
+
+    def _select(self, numbers: np.ndarray, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Columns of distinct row numbers (m,), in ascending order."""
+        listed = ",".join(map(str, numbers.tolist()))
+        statement = f"select {', '.join(columns)} from rows where row in ({listed}) order by row"
+        try:
+            with self._lock:
+                return self._database.execute(statement).fetchall()
+        except sqlite3.Error as error:
+            raise DamagedFileError(f"{self._path} cannot be read: {error}") from error
 
 
 class RowFiles:

@@ -61,7 +61,7 @@ class PhraseSource:
             rows = rows[rows >= 0]
         elif len(self.index.targets) <= EXHAUSTIVE_ROWS:
             scores = self._scores(vector)
-            rows = np.argsort(-scores, kind="stable")[: 4 * START_PROMPTS]
+            rows = self._distinct_start(np.argsort(-scores, kind="stable"))
         else:
             known = np.array(sorted(set(neighbors)), dtype=np.int64)
             scores = widen(self.index.targets[known]) @ vector
@@ -69,6 +69,18 @@ class PhraseSource:
         nearest = rows[self.index.first_of_prompts(rows)][:START_PROMPTS].tolist()
         prompts = self.index.read_values(nearest, "prompt")["prompt"] if nearest else []
         return {row: split_phrases(prompt) for row, prompt in zip(nearest, prompts, strict=True)}
+
+    def _distinct_start(self, ranked: np.ndarray) -> np.ndarray:
+        """The first of the ranked rows (n,) that hold START_PROMPTS prompts, if there are so many.
+
+        A prompt may have any number of renders.
+        """
+        count = 4 * START_PROMPTS
+        while count < len(ranked):
+            if len(self.index.first_of_prompts(ranked[:count])) >= START_PROMPTS:
+                break
+            count *= 4
+        return ranked[:count]
 
     def short_phrases(self, vector: np.ndarray, banned: BanList) -> list[tuple[Phrase, np.ndarray]]:
         """The bank's nearest phrases that can stand alone, with their vectors, best first."""

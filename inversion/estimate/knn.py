@@ -11,8 +11,10 @@ from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.store.prompt_index import Neighbors, PromptIndex
 from unprompt.index.vectors.float16 import widen
 from unprompt.index.vectors.matrix import Matrix
+from unprompt.inversion.estimate.find_prompts import find_prompts
 
-RIDGE_BLOCK = 64  # queries whose (k, k) matrices are in memory at a time
+RIDGE_BLOCK = 64  # queries whose (k, k) matrices are in memory at a time, up to k 200
+MOST_NEIGHBORS = 2048  # local ridge solves a (k, k) system for every query
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -32,6 +34,8 @@ class KnnConfig:
     penalty: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.k > MOST_NEIGHBORS:
+            raise ConfigError(f"knn takes k from 1 to {MOST_NEIGHBORS}, got {self.k}")
         if self.k < 1 or min(self.temperature, self.power, self.penalty) <= 0:
             raise ConfigError(
                 f"knn needs k >= 1, temperature > 0, power > 0 and penalty > 0; got k={self.k}, "
@@ -46,34 +50,6 @@ class KnnEstimate(NamedTuple):
     weights: np.ndarray  # (q, k) sum to one per query; local ridge gives some negative weights
     neighbors: Neighbors  # (q, k), one row per prompt
     concentration: np.ndarray  # (q,) length of the weighted mean target; 1 if all targets agree
-
-
-def find_prompts(index: PromptIndex, keys: np.ndarray, k: int) -> Neighbors:
-    """Find the k nearest distinct prompts of each key; each prompt counts by its best render."""
-    manifest = index.manifest
-    renders = -(-manifest.ntotal // max(1, manifest.prompts))
-    found = index.search(keys, k * renders)
-    if renders == 1:  # each row has its own prompt
-        return found
-    return distinct_prompts(found, index.prompt_ids_of(found.rows), k)
-
-
-def distinct_prompts(neighbors: Neighbors, prompt_ids: np.ndarray, k: int) -> Neighbors:
-    """Keep the best row of each prompt, at most k per query, padded with -1.
-
-    `prompt_ids` (q, n) belong to the rows (q, n).
-    """
-    count = len(neighbors.rows)
-    scores = np.full((count, k), -np.inf, dtype=np.float32)
-    rows = np.full((count, k), -1, dtype=np.int64)
-    for query in range(count):
-        found = neighbors.rows[query] >= 0
-        candidates = neighbors.rows[query][found]
-        identities = prompt_ids[query][found]
-        first = np.sort(np.unique(identities, return_index=True)[1])[:k]
-        rows[query, : len(first)] = candidates[first]
-        scores[query, : len(first)] = neighbors.scores[query][found][first]
-    return Neighbors(scores, rows)
 
 
 def neighbor_weights(
@@ -108,8 +84,9 @@ def _ridge_weights(
     query, the weights are 1/k + (K + penalty I)^-1 s. They sum to one.
     """
     blocks = [np.zeros((0, scores.shape[1]), dtype=np.float32)]
-    for start in range(0, len(scores), RIDGE_BLOCK):
-        part = slice(start, start + RIDGE_BLOCK)
+    at_once = max(1, min(RIDGE_BLOCK, RIDGE_BLOCK * 200**2 // scores.shape[1] ** 2))
+    for start in range(0, len(scores), at_once):
+        part = slice(start, start + at_once)
         blocks.append(_ridge_block(scores[part], missing[part], keys[part], penalty))
     return np.concatenate(blocks)
 

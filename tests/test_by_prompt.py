@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from unprompt.inversion.fit.by_prompt import (
+    equal_weights,
     group_numbers,
+    halve,
     mean_by_group,
     score_prompts,
     score_sources,
@@ -15,6 +17,17 @@ from unprompt.inversion.fit.by_prompt import (
 
 def test_groups_are_numbered_in_order_of_appearance() -> None:
     assert group_numbers(["b", "a", "b", ("c", "d")]).tolist() == [0, 1, 0, 2]
+
+
+def test_halves_never_split_a_group() -> None:
+    assert halve(np.arange(6)).tolist() == [0, 1, 0, 1, 0, 1], "single pictures alternate"
+    assert halve(np.array([3, 3, 9, 9])).tolist() == [0, 0, 1, 1]
+    assert halve(np.zeros(5, int)).tolist() == [0] * 5 and not len(halve(np.zeros(0, int)))
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(401), [300, *[1] * 400]))
+    half = halve(groups)
+    assert len(np.unique(half[groups == 0])) == 1
+    assert abs(int(half.sum()) - 350) <= 1, "halves have like sizes"
+    assert equal_weights(np.array([4, 4, 4, 7])).tolist() == pytest.approx([1 / 6] * 3 + [0.5])
 
 
 def test_pictures_of_a_prompt_are_averaged_first() -> None:

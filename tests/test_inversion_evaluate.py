@@ -152,7 +152,7 @@ def test_tuning_takes_the_best_setting(tmp_path: Path, content: Any, make_index:
     keys = to_unit_length(AXES + 0.5)
     member = MemberKeys(MAIN, PromptIndex.load(tmp_path), keys, head.predict(keys))
     config = FitConfig(neighbors=(3, 1), temperatures=(0.5,), powers=(), penalties=(), gate=False)
-    blend = tune_blend([member], AXES, config)
+    blend = tune_blend([member], AXES, np.arange(3), config)
     assert (blend.knn.k, blend.alpha) == (1, 1.0)
     assert blend.validation_cosine == pytest.approx(1.0, abs=1e-3)
     assert blend.validation_queries == 3

@@ -8,9 +8,9 @@ import pytest
 
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import to_unit_length
-from unprompt.inversion.estimate.confidence import fit_confidence
 from unprompt.inversion.estimate.gate import SIGNALS
 from unprompt.inversion.estimate.router import load_router
+from unprompt.inversion.fit.calibrate import fit_confidence
 from unprompt.inversion.fit.logistic import (
     Examples,
     balanced,
@@ -52,7 +52,7 @@ def make_views(
         answers = noisy(truth, spread, 10 + place)
         own = labels == place
         cosines = np.einsum("nd,nd->n", answers[own], truth[own])
-        confidence = fit_confidence(signals[own], cosines)
+        confidence = fit_confidence(signals[own], cosines, np.flatnonzero(own))
         mean = to_unit_length(truth.mean(axis=0, keepdims=True))[0]
         views.append(
             WorldView(name, name, to_unit_length(keys), signals, answers, confidence, mean)

@@ -14,13 +14,13 @@ from unprompt.index.towers.class_bank import describe_photo, read_class_bank
 from unprompt.index.towers.novelty import NoveltyConfig, fit_novelty, load_novelty
 from unprompt.inversion.estimate.confidence import (
     calibration_error,
-    fit_confidence,
     load_confidence,
     measure_reliability,
     save_confidence,
 )
 from unprompt.inversion.estimate.gate import SIGNALS
 from unprompt.inversion.estimate.world import World
+from unprompt.inversion.fit.calibrate import fit_confidence
 from unprompt.inversion.inverter import Inverter
 from unprompt.inversion.query import Query
 
@@ -31,7 +31,7 @@ def test_confidence_finds_a_known_line(tmp_path: Path) -> None:
     signals = random.normal(3.0, 2.0, size=(2000, len(SIGNALS)))
     z = (signals[:, 2] - 3.0) / 2.0
     cosines = 0.6 + 0.1 * z + 0.05 * random.normal(size=2000)
-    found = fit_confidence(signals[:1000], cosines[:1000])
+    found = fit_confidence(signals[:1000], cosines[:1000], np.arange(1000))
     expected = found(signals[1000:])
     inside = np.abs(z[1000:]) < 2  # the rest is clipped to what occurred
     assert np.abs(expected - 0.6 - 0.1 * z[1000:])[inside].mean() < 0.01
@@ -52,7 +52,7 @@ def test_calibration_error_by_hand() -> None:
 
 def test_expectations_stay_within_what_occurred() -> None:
     signals = np.random.default_rng(1).normal(size=(200, len(SIGNALS)))
-    found = fit_confidence(signals, 0.5 + 0.1 * signals[:, 0])
+    found = fit_confidence(signals, 0.5 + 0.1 * signals[:, 0], np.arange(200))
     far = found(np.full((1, len(SIGNALS)), 100.0))
     assert found.range[0] <= far[0] <= found.range[1]
 

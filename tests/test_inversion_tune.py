@@ -1,5 +1,6 @@
 """Tuning: what helps is kept, what only fits noise is not, and the gate follows its signals."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def validation() -> ValidationSet:
     signals = random.normal(size=(400, len(SIGNALS)))
     signals[:, 0] = good
     mean = to_unit_length(truth.mean(axis=0, keepdims=True))[0]
-    return ValidationSet(knn, noisy(truth, 0.7, 2), truth, signals, mean)
+    return ValidationSet(knn, noisy(truth, 0.7, 2), truth, signals, mean, np.arange(400))
 
 
 def test_gate_learns_when_neighbours_are_right(validation: ValidationSet) -> None:
@@ -65,13 +66,7 @@ def test_gate_learns_when_neighbours_are_right(validation: ValidationSet) -> Non
 
 
 def test_prior_shrinks_noise_towards_the_mean(validation: ValidationSet) -> None:
-    bad = ValidationSet(
-        validation.knn,
-        noisy(validation.truth, 3.0, 5),
-        validation.truth,
-        validation.signals,
-        validation.mean,
-    )
+    bad = replace(validation, head=noisy(validation.truth, 3.0, 5))
     found = fit_prior(bad, START)
     assert found.prior > 0.1
     assert bad.score(found) > bad.score(START) + 0.01
@@ -85,7 +80,8 @@ def test_alpha_per_dimension_finds_the_good_dimensions() -> None:
     knn = np.where(split, truth, random.normal(size=truth.shape))
     head = np.where(split, random.normal(size=truth.shape), truth)
     parts = [to_unit_length(part) for part in (knn, head, truth)]
-    validation = ValidationSet(*parts, np.zeros((300, len(SIGNALS))), np.zeros(8, np.float32))
+    signals, mean = np.zeros((300, len(SIGNALS))), np.zeros(8, np.float32)
+    validation = ValidationSet(*parts, signals, mean, np.arange(300))
     found = alpha_per_dimension(validation, START)
     alphas = np.array(found.alpha_per_dimension)
     assert alphas[:4].min() > 0.8 and alphas[4:].max() < 0.2
@@ -137,7 +133,8 @@ def test_noise_is_not_kept(tmp_path: Path, content: Any, make_index: Any) -> Non
     head = noisy(keys, 1.0, 7)
     member = MemberKeys(MAIN, PromptIndex.load(tmp_path), queries, head)
     config = FitConfig(neighbors=(1, 5), per_dimension=True)
-    blend = tune_blend([member], keys, config)
+    groups = np.arange(200)
+    blend = tune_blend([member], keys, groups, config)
     assert [trial.what.split(":")[0] for trial in blend.tried][-2:] == [
         "gate", "alpha per dimension (Adam)",
     ]  # fmt: skip
@@ -145,7 +142,7 @@ def test_noise_is_not_kept(tmp_path: Path, content: Any, make_index: Any) -> Non
     assert blend.validation_cosine >= max(t.validation_cosine for t in blend.tried if t.kept) - 1e-6
     save_blend(tmp_path / "blend.json", blend)
     assert load_blend(tmp_path / "blend.json") == blend
-    assert blend == tune_blend([member], keys, config), "the same twice"
+    assert blend == tune_blend([member], keys, groups, config), "the same twice"
 
 
 def test_two_members_beat_one(tmp_path: Path, content: Any, make_index: Any) -> None:
@@ -161,8 +158,8 @@ def test_two_members_beat_one(tmp_path: Path, content: Any, make_index: Any) -> 
         for name, own in zip((MAIN, "second"), queries, strict=True)
     ]
     config = FitConfig(neighbors=(1, 5))
-    together = tune_blend(members, keys, config)
-    alone = tune_blend(members[:1], keys, config)
+    together = tune_blend(members, keys, np.arange(100), config)
+    alone = tune_blend(members[:1], keys, np.arange(100), config)
     assert together.validation_cosine > alone.validation_cosine + 0.03
     assert [share.name for share in together.members] == [MAIN, "second"]
     found = estimate_prompts([(index, head)] * 2, queries, together)

@@ -108,9 +108,15 @@ def combine(estimates: Sequence[np.ndarray], weights: Sequence[float]) -> np.nda
     return to_unit_length(np.sum(parts, axis=0))
 
 
-def mean_cosine(estimates: np.ndarray, truth: np.ndarray) -> float:
-    """Mean of the row-wise cosines of two sets of unit vectors (q, d)."""
-    return float(np.einsum("qd,qd->q", estimates, np.asarray(truth, dtype=np.float32)).mean())
+def mean_cosine(
+    estimates: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None
+) -> float:
+    """Mean of the row-wise cosines of two sets of unit vectors (q, d).
+
+    `weights` (q,) with the sum 1 weigh the rows; by default all count the same.
+    """
+    cosines = np.einsum("qd,qd->q", estimates, np.asarray(truth, dtype=np.float32))
+    return float(cosines.mean() if weights is None else weights @ cosines.astype(np.float64))
 
 
 def save_blend(path: Path, blend: Blend) -> None:

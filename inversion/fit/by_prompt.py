@@ -44,6 +44,27 @@ def mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.bincount(places, weights=values) / np.bincount(places)
 
 
+def equal_weights(groups: np.ndarray) -> np.ndarray:
+    """Weights (n,) with the sum 1 that give every group of `groups` (n,) the same share."""
+    _, places, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / counts[places] / max(1, len(counts)))
+
+
+def halve(groups: np.ndarray) -> np.ndarray:
+    """The half (n,), 0 or 1, of every picture; the pictures of a group are in one half.
+
+    The largest groups come first, each into the smaller half. Groups of one picture alternate.
+    """
+    _, first, places, counts = np.unique(
+        groups, return_index=True, return_inverse=True, return_counts=True
+    )
+    half, sizes = np.zeros(len(counts), dtype=np.int64), [0, 0]
+    for group in np.lexsort((first, -counts)).tolist():
+        half[group] = int(sizes[1] < sizes[0])
+        sizes[half[group]] += int(counts[group])
+    return half[places]
+
+
 def score_prompts(
     name: str, cosines: np.ndarray, prompts: np.ndarray, seed: int = 0
 ) -> PromptScore:

@@ -107,7 +107,9 @@ def fit_bundle(
     best = max(heads, key=lambda head: head.description.validation_cosine)
     best.save(bundle / HEAD)
     member = MemberKeys(MAIN, index, validation.keys, best.predict(validation.keys))
-    blend, confidence = tune_and_calibrate([member], [best], validation.truth, config)
+    blend, confidence = tune_and_calibrate(
+        [member], [best], validation.truth, validation.prompts, config
+    )
     save_blend(bundle / BLEND, blend)
     save_confidence(bundle / CONFIDENCE, confidence)
     progress.note(

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unprompt.inversion.estimate.confidence import fit_confidence
 from unprompt.inversion.estimate.gate import standardize
 from unprompt.inversion.estimate.router import (
     STORED,
@@ -21,6 +20,7 @@ from unprompt.inversion.estimate.router import (
     RouterSettings,
     Routing,
 )
+from unprompt.inversion.fit.calibrate import fit_confidence
 from unprompt.inversion.fit.logistic import (
     Examples,
     balanced,
@@ -136,7 +136,7 @@ def _fit_once(
         foreign = labels.foreign(place, count)
         truth = labels.truth[foreign]
         cosines = np.einsum("nd,nd->n", view.answers[foreign], truth).astype(np.float64)
-        confidence = fit_confidence(view.signals[foreign], cosines)
+        confidence = fit_confidence(view.signals[foreign], cosines, labels.groups[foreign])
         kinds = tuple(_mean_cosine(view, labels, kind) for kind in range(count, classes))
         constants = _constants(view, labels, classes)
         dim = view.keys.shape[1]

@@ -6,7 +6,7 @@ import numpy as np
 
 from unprompt.inversion.estimate.confidence import calibration_error, measure_reliability
 from unprompt.inversion.estimate.router import RoutedClass, Routing, softmax
-from unprompt.inversion.fit.logistic import balanced
+from unprompt.inversion.fit.logistic import balanced, make_folds
 from unprompt.inversion.fit.views import Labels, RouterConfig, WorldView
 
 BINS = 10
@@ -28,7 +28,7 @@ def routed_cosines(views: Sequence[WorldView], labels: Labels, routing: Routing)
 def choose_temperature(
     views: Sequence[WorldView], labels: Labels, routing: Routing, config: RouterConfig
 ) -> float | None:
-    """The temperature of the mix, if it gains on halves that did not choose it; else None."""
+    """The temperature of the mix, if it gains on groups that did not choose it; else None."""
     weights = np.where(labels.known, balanced(labels.world, labels.classes(len(views))), 0.0)
     alone = routed_cosines(views, labels, routing)
     gains = {
@@ -41,10 +41,12 @@ def choose_temperature(
     def best(rows: np.ndarray) -> float:
         return max(gains, key=lambda one: float(weights[rows] @ gains[one][rows]))
 
-    even = np.arange(len(weights)) % 2 == 0
-    found = np.where(even, gains[best(~even)], gains[best(even)])
+    first = make_folds(labels.groups, labels.world, 2) == 0
+    found = np.where(first, gains[best(~first)], gains[best(first)])
     mean = float(weights @ found / weights.sum())
-    error = float(np.sqrt(weights**2 @ (found - mean) ** 2) / weights.sum())
+    _, places = np.unique(labels.groups, return_inverse=True)
+    apart = np.bincount(places, weights=weights * (found - mean))  # pictures of a group vary alike
+    error = float(np.linalg.norm(apart) / weights.sum())
     kept = mean > max(error, config.smallest_gain)
     return best(np.ones(len(weights), bool)) if kept else None
 

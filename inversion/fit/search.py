@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from unprompt.inversion.estimate.blend import Blend, mix, query_alpha
 from unprompt.inversion.estimate.gate import Gate, standardize
+from unprompt.inversion.fit.by_prompt import equal_weights, halve
 
-FOLDS = 2
 ADAM_STEPS, ADAM_RATE, SMOOTHING = 300, 0.03, 0.02
 GATE_PENALTY = 1e-3  # on the squared weights of the signals
 
@@ -22,12 +23,23 @@ class ValidationSet:
     truth: np.ndarray  # (n, d_prompt)
     signals: np.ndarray  # (n, s)
     mean: np.ndarray  # (d_prompt,) mean target of the corpus
+    groups: np.ndarray  # (n,) pictures of one prompt have the same number
 
     def take(self, rows: np.ndarray) -> "ValidationSet":
         """The pictures at positions `rows`."""
         return ValidationSet(
-            self.knn[rows], self.head[rows], self.truth[rows], self.signals[rows], self.mean
+            self.knn[rows],
+            self.head[rows],
+            self.truth[rows],
+            self.signals[rows],
+            self.mean,
+            self.groups[rows],
         )
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """Weights (n,) with the sum 1 that give every prompt the same share."""
+        return equal_weights(self.groups)
 
     def cosines(self, blend: Blend) -> np.ndarray:
         """Cosine between each blended vector and the truth, (n,)."""
@@ -36,21 +48,27 @@ class ValidationSet:
         return np.einsum("nd,nd->n", answers, np.asarray(self.truth, np.float32)).astype(np.float64)
 
     def score(self, blend: Blend) -> float:
-        """Mean cosine."""
-        return float(self.cosines(blend).mean())
+        """Mean cosine over prompts."""
+        return float(self.weights @ self.cosines(blend))
 
 
 def two_folds(validation: ValidationSet) -> Iterator[tuple[ValidationSet, ValidationSet]]:
-    """Yield (fit on, measure on) twice, with each half of the pictures in both roles."""
-    even = np.arange(len(validation.truth)) % FOLDS == 0
-    for rows in (even, ~even):
+    """Yield (fit on, measure on) twice, with each half of the prompts in both roles."""
+    first = halve(validation.groups) == 0
+    for rows in (first, ~first):
         yield validation.take(rows), validation.take(~rows)
 
 
 def choose_alpha(
-    knn: np.ndarray, head: np.ndarray, truth: np.ndarray, steps: int = 101
+    knn: np.ndarray,
+    head: np.ndarray,
+    truth: np.ndarray,
+    weights: np.ndarray | None = None,
+    steps: int = 101,
 ) -> tuple[float, float]:
     """The alpha on an even grid with the best mean cosine to `truth`, and that cosine.
+
+    `weights` (q,) with the sum 1 weigh the pictures; by default all count the same.
 
     Estimates and truth (q, d_prompt) have unit length, so the cosine of a mixture depends only on
     the three cosines between them.
@@ -60,13 +78,18 @@ def choose_alpha(
     near_knn, near_head, agree = (np.einsum("qd,qd->q", *pair).astype(np.float64) for pair in pairs)
     grid = np.linspace(0.0, 1.0, steps)[:, None]
     length = np.sqrt(np.maximum(grid**2 + (1 - grid) ** 2 + 2 * grid * (1 - grid) * agree, 1e-12))
-    scores = ((grid * near_knn + (1 - grid) * near_head) / length).mean(axis=1)
+    cosines = (grid * near_knn + (1 - grid) * near_head) / length
+    scores = cosines.mean(axis=1) if weights is None else cosines @ weights
     best = int(np.argmax(scores))
     return float(grid[best, 0]), float(scores[best])
 
 
-def member_weights(estimates: Sequence[np.ndarray], truth: np.ndarray) -> tuple[np.ndarray, float]:
+def member_weights(
+    estimates: Sequence[np.ndarray], truth: np.ndarray, pictures: np.ndarray | None = None
+) -> tuple[np.ndarray, float]:
     """Weights (m,) >= 0 of m estimates (q, d_prompt) with the best mean cosine, and that cosine.
+
+    `pictures` (q,) with the sum 1 weigh the pictures; by default all count the same.
 
     Nelder-Mead over the cosines between the estimates, as 33rd place weighted its models.
     """
@@ -76,7 +99,8 @@ def member_weights(estimates: Sequence[np.ndarray], truth: np.ndarray) -> tuple[
 
     def cosine(weights: np.ndarray) -> float:
         length = np.sqrt(np.maximum(np.einsum("m,qmn,n->q", weights, gram, weights), 1e-12))
-        return float(((near @ weights) / length).mean())
+        cosines = (near @ weights) / length
+        return float(cosines.mean() if pictures is None else pictures @ cosines)
 
     found = _minimise(lambda roots: -cosine(roots**2), np.ones(len(estimates)))
     weights = found**2
@@ -131,7 +155,8 @@ def alpha_per_dimension(validation: ValidationSet, blend: Blend) -> Blend:
         length = np.linalg.norm(mixed, axis=1, keepdims=True)
         unit = mixed / np.maximum(length, 1e-12)
         cosine = (unit * truth).sum(axis=1, keepdims=True)
-        slope = ((truth - cosine * unit) / np.maximum(length, 1e-12) * (knn - head)).mean(axis=0)
+        slopes = (truth - cosine * unit) / np.maximum(length, 1e-12) * (knn - head)
+        slope = validation.weights @ slopes
         slope -= SMOOTHING / len(alphas) * (alphas - blend.alpha)
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
         scale = np.sqrt(second / (1 - 0.999**step)) + 1e-8

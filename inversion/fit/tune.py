@@ -1,8 +1,8 @@
 """Validation keys and truth -> the blend with the best neighbors, alpha, prior and gate.
 
 A grid decides k, weighting and alpha. Prior, gate and an alpha per dimension have more parameters:
-they are fitted on one half of the pictures and used only if they gain on the other. The result is
-deterministic.
+they are fitted on one half of the prompts and used only if they gain on the other. Every prompt
+counts the same, whatever its number of pictures. The result is deterministic.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,16 +25,14 @@ from unprompt.inversion.estimate.blend import (
     mean_cosine,
     mix,
 )
-from unprompt.inversion.estimate.confidence import Confidence, fit_confidence
+from unprompt.inversion.estimate.confidence import Confidence
+from unprompt.inversion.estimate.find_prompts import find_prompts
 from unprompt.inversion.estimate.gate import measure_signals
 from unprompt.inversion.estimate.head import HeadConfig, RegressionHead
-from unprompt.inversion.estimate.knn import (
-    KnnConfig,
-    KnnEstimate,
-    estimate_from_neighbors,
-    find_prompts,
-)
+from unprompt.inversion.estimate.knn import KnnConfig, KnnEstimate, estimate_from_neighbors
 from unprompt.inversion.estimate.member import estimate_prompts, search_keys
+from unprompt.inversion.fit.by_prompt import equal_weights, mean_by_group
+from unprompt.inversion.fit.calibrate import fit_confidence
 from unprompt.inversion.fit.search import (
     ValidationSet,
     alpha_per_dimension,
@@ -105,29 +103,38 @@ def tune_and_calibrate(
     members: Sequence[MemberKeys],
     heads: Sequence[RegressionHead | None],
     truth: np.ndarray,
+    groups: np.ndarray,
     config: FitConfig,
 ) -> TuningResult:
-    """Tune the blend on `truth` (n, d_prompt), and fit the cosine that its answers can expect."""
-    blend = tune_blend(members, truth, config)
+    """Tune the blend on `truth` (n, d_prompt), and fit the cosine that its answers can expect.
+
+    Pictures of one prompt have the same number in `groups` (n,).
+    """
+    blend = tune_blend(members, truth, groups, config)
     parts = [(member.index, head) for member, head in zip(members, heads, strict=True)]
     estimates = estimate_prompts(parts, [member.keys for member in members], blend)
     cosines = np.einsum("nd,nd->n", estimates.blend, truth).astype(np.float64)
-    return TuningResult(blend, fit_confidence(estimates.signals, cosines))
+    return TuningResult(blend, fit_confidence(estimates.signals, cosines, groups))
 
 
-def tune_blend(members: Sequence[MemberKeys], truth: np.ndarray, config: FitConfig) -> Blend:
+def tune_blend(
+    members: Sequence[MemberKeys], truth: np.ndarray, groups: np.ndarray, config: FitConfig
+) -> Blend:
     """The settings with the best mean cosine to `truth` (n, d_prompt), and all trials.
+
+    The mean is over prompts: pictures of one prompt have the same number in `groups` (n,).
 
     kNN settings are chosen together with the head and also alone: beside a strong head fewer
     neighbors are best, because the head already knows what all of them share.
     """
-    choices = [_choose_neighbors(member, truth, config) for member in members]
+    weights = equal_weights(groups)
+    choices = [_choose_neighbors(member, truth, weights, config) for member in members]
     main = choices[0]
-    shares, trials = _share_members(members, choices, truth)
+    shares, trials = _share_members(members, choices, truth, weights)
     knn = combine([c.estimate.vectors for c in choices], [s.knn_weight for s in shares])
     with_head = [place for place, member in enumerate(members) if member.regressed is not None]
     head = combine(_heads(members), [shares[place].head_weight for place in with_head])
-    alpha, cosine = choose_alpha(knn, head, truth)
+    alpha, cosine = choose_alpha(knn, head, truth, weights)
     blend = Blend(
         alpha,
         main.together,
@@ -137,7 +144,8 @@ def tune_blend(members: Sequence[MemberKeys], truth: np.ndarray, config: FitConf
         members=shares if len(members) > 1 else (),
     )
     signals = measure_signals(main.estimate, head)
-    validation = ValidationSet(knn, head, truth, signals, _corpus_mean(members[0].index))
+    mean = np.asarray(members[0].index.mean_target, dtype=np.float32)
+    validation = ValidationSet(knn, head, truth, signals, mean, groups)
     blend, more = _refine(blend, validation, config)
     return replace(blend, tried=(*main.trials, *trials, *more))
 
@@ -149,7 +157,9 @@ def _heads(members: Sequence[MemberKeys]) -> list[np.ndarray]:
     return [member.regressed for member in members if member.regressed is not None]
 
 
-def _choose_neighbors(member: MemberKeys, truth: np.ndarray, config: FitConfig) -> _Choice:
+def _choose_neighbors(
+    member: MemberKeys, truth: np.ndarray, weights: np.ndarray, config: FitConfig
+) -> _Choice:
     neighbors = find_prompts(member.index, member.searched, max((*config.neighbors, UNTUNED.k)))
     ridge = bool(config.penalties)
     own = member.index.keys_of(neighbors.rows) if ridge else None
@@ -159,13 +169,13 @@ def _choose_neighbors(member: MemberKeys, truth: np.ndarray, config: FitConfig) 
 
     def together_with_head(vectors: np.ndarray) -> tuple[float, float]:
         if member.regressed is None:
-            return 1.0, mean_cosine(vectors, truth)
-        return choose_alpha(vectors, member.regressed, truth)
+            return 1.0, mean_cosine(vectors, truth, weights)
+        return choose_alpha(vectors, member.regressed, truth, weights)
 
     found = {}
     for candidate in _knn_candidates(config):
         vectors = estimated(candidate).vectors
-        own_cosine = mean_cosine(vectors, truth)
+        own_cosine = mean_cosine(vectors, truth, weights)
         found[candidate] = (own_cosine, *together_with_head(vectors))
     if not found:
         raise ConfigError("fit has no kNN setting to try")
@@ -173,7 +183,7 @@ def _choose_neighbors(member: MemberKeys, truth: np.ndarray, config: FitConfig) 
     alone = max(found, key=lambda candidate: found[candidate][0])
     first = estimated(UNTUNED).vectors
     first = first if member.regressed is None else mix(first, member.regressed, 0.5)
-    untuned = mean_cosine(first, truth)
+    untuned = mean_cosine(first, truth, weights)
     trials = [Trial("untuned: k 50, softmax 0.07, alpha 0.5", untuned, 0.0, False)]
     for weighting in dict.fromkeys(candidate.weighting for candidate in found):
         best = max(
@@ -188,14 +198,17 @@ def _choose_neighbors(member: MemberKeys, truth: np.ndarray, config: FitConfig) 
 
 
 def _share_members(
-    members: Sequence[MemberKeys], choices: Sequence[_Choice], truth: np.ndarray
+    members: Sequence[MemberKeys],
+    choices: Sequence[_Choice],
+    truth: np.ndarray,
+    pictures: np.ndarray,
 ) -> tuple[tuple[MemberShare, ...], list[Trial]]:
-    """The weights of all members' estimates, searched together."""
+    """The weights of all members' estimates, searched together; `pictures` (n,) weighs pictures."""
     if len(members) == 1:
         return (MemberShare(MAIN, choices[0].together, 1.0, 1.0),), []
     estimates, heads = [choice.estimate.vectors for choice in choices], _heads(members)
     first = mix(estimates[0], heads[0], choices[0].alpha)
-    weights, cosine = member_weights([*estimates, *heads], truth)
+    weights, cosine = member_weights([*estimates, *heads], truth, pictures)
     knn, own = (
         part / part.sum() if part.sum() > 0 else np.ones(len(part))
         for part in (weights[: len(members)], weights[len(members) :])
@@ -207,14 +220,14 @@ def _share_members(
         for member, choice, a, b in zip(members, choices, knn, head, strict=True)
     )
     names = ", ".join(member.name for member in members)
-    gain = cosine - mean_cosine(first, truth)
+    gain = cosine - mean_cosine(first, truth, pictures)
     return shares, [Trial(f"members {names} together", cosine, gain, True)]
 
 
 def _refine(
     blend: Blend, validation: ValidationSet, config: FitConfig
 ) -> tuple[Blend, list[Trial]]:
-    """Add prior, gate and alpha per dimension where they gain on pictures unseen by their fit."""
+    """Add prior, gate and alpha per dimension where they gain on prompts unseen by their fit."""
     trials: list[Trial] = []
     options: list[tuple[str, Callable[[ValidationSet, Blend], Blend]]] = [
         ("prior: shrink towards the corpus' mean", fit_prior)
@@ -236,16 +249,18 @@ def _refine(
 def _held_out_gain(
     validation: ValidationSet, blend: Blend, fit: Callable[[ValidationSet, Blend], Blend]
 ) -> tuple[float, float]:
-    """Mean gain on pictures that `fit` has not seen, and its standard error."""
+    """Mean gain over prompts that `fit` has not seen, and its standard error.
+
+    With fewer than two prompts nothing can be measured: the gain is 0.
+    """
+    if len(np.unique(validation.groups)) < 2:
+        return 0.0, 0.0
     gains = []
     for one, other in two_folds(validation):
-        gains.append(other.cosines(fit(one, blend)) - other.cosines(blend))
+        gained = other.cosines(fit(one, blend)) - other.cosines(blend)
+        gains.append(mean_by_group(gained, other.groups))
     joined = np.concatenate(gains)
-    return float(joined.mean()), float(joined.std() / max(1, len(joined)) ** 0.5)
-
-
-def _corpus_mean(index: PromptIndex) -> np.ndarray:
-    return np.asarray(index.mean_target, dtype=np.float32)
+    return float(joined.mean()), float(joined.std() / len(joined) ** 0.5)
 
 
 def _describe(config: KnnConfig, alpha: float) -> str:

@@ -117,7 +117,7 @@ def _tune(runs: Sequence[FinishedRun], parts: Parts, pool: Pool, config: FitConf
         (index, head), keys = parts[run.name], pool.keys[run.name]
         members.append(MemberKeys(run.name if number else MAIN, index, keys, head.predict(keys)))
     heads = [parts[run.name][1] for run in runs]
-    return tune_and_calibrate(members, heads, pool.labels.truth, config)
+    return tune_and_calibrate(members, heads, pool.labels.truth, pool.labels.groups, config)
 
 
 def _views(

@@ -82,7 +82,9 @@ def tune_world(
         members.append(MemberKeys(name, index, keys[chosen], predicted[chosen]))
         heads.append(RecordedHead(descriptions[tower], predicted[chosen]))
         everywhere.append((index, RecordedHead(descriptions[tower], predicted)))
-    tuned = tune_and_calibrate(members, heads, tested.targets[chosen], TUNING)
+    tuned = tune_and_calibrate(
+        members, heads, tested.targets[chosen], tested.prompts[chosen], TUNING
+    )
     estimates = estimate_prompts(
         everywhere, [tested.features[tower] for tower in towers], tuned.blend
     )

@@ -150,7 +150,7 @@ def test_bad_pictures_among_good_ones_lose_no_work(
     for name, (_, fault) in BAD.items():
         assert fault in status[name]["error_message"] and name in status[name]["error_message"]
     assert all(status[name]["prompt"] for name in ODD)
-    assert len(submission.read_text().splitlines()) == 1 + 384 * len(ODD)
+    assert len(submission.read_text().splitlines()) == 1 + 384 * (len(ODD) + len(BAD))
     shown = cli("invert", pictures, "-b", bundle, "-n", 1)
     assert shown.code == 1
     assert all(f"{pictures / name}: " in shown.out for name in ODD)

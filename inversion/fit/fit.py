@@ -1,8 +1,8 @@
 """Embeddings, targets and the index -> head, blend and calibration, fitted on validation."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +26,8 @@ from unprompt.index.prompt_encoders.target_encoder import write_prompt_encoder
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.towers.qformer import is_qformer
 from unprompt.index.towers.trained_tower import read_head
-from unprompt.index.vectors.embeddings import read_embeddings
+from unprompt.index.vectors.embeddings import open_embeddings
+from unprompt.index.vectors.matrix import ChosenRows, Matrix
 from unprompt.inversion.compose.phrases import make_bank, save_bank
 from unprompt.inversion.compose.prompt_encoder import load_matching_encoder
 from unprompt.inversion.estimate.blend import MAIN, Blend, mean_cosine, save_blend
@@ -38,9 +39,10 @@ from unprompt.inversion.estimate.head import (
     trained_head,
 )
 from unprompt.inversion.estimate.ridge import fit_ridge
-from unprompt.inversion.fit.by_prompt import group_numbers
+from unprompt.inversion.fit.by_prompt import equal_weights, group_numbers
 from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_and_calibrate
 
+BLOCK = 8192  # pictures of the train split that are in memory at a time
 Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
 
 
@@ -57,18 +59,47 @@ class LabelledKeys(NamedTuple):
         return group_numbers(self.rows["prompt_id"].to_list())
 
 
+@dataclass(frozen=True)
+class StoredKeys:
+    """Pictures with the vectors of their prompts, on disk until they are read."""
+
+    rows: pl.DataFrame  # METADATA, n rows
+    vectors: Matrix  # (n, d_image)
+    targets: Targets
+
+    def __len__(self) -> int:
+        return self.rows.height
+
+    def read(self) -> LabelledKeys:
+        """All of them, in memory."""
+        truth = to_unit_length(self.targets(self.rows["prompt_id"]))
+        return LabelledKeys(self.rows, to_unit_length(self.vectors[:]), truth)
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Keys (m, d_image) and truth (m, d_prompt), BLOCK rows at a time."""
+        for start in range(0, len(self), BLOCK):
+            part = slice(start, start + BLOCK)
+            own = replace(self, rows=self.rows[part], vectors=self.vectors[part]).read()
+            yield own.keys, own.truth
+
+
+def stored_keys(embeddings: Path, split: str, targets: Targets) -> StoredKeys:
+    """The pictures of one split; raises ConfigError where there are none."""
+    embedded = open_embeddings(embeddings)
+    chosen = np.flatnonzero((embedded.rows["split"] == split).to_numpy())
+    if not len(chosen):
+        remedy = (
+            "`corpus.source` gives too few prompts, or all are held out"
+            if split == "train"
+            else f"give the corpus some, for instance `corpus.{split}: 100`, and build again"
+        )
+        raise ConfigError(f"{embeddings} holds no {split} picture; {remedy}")
+    return StoredKeys(embedded.rows[chosen], ChosenRows(embedded.vectors, chosen), targets)
+
+
 def labelled_keys(embeddings: Path, split: str, targets: Targets) -> LabelledKeys:
     """Keys and true prompt vectors of one split; raises ConfigError where it is empty."""
-    embedded = read_embeddings(embeddings)
-    chosen = (embedded.rows["split"] == split).to_numpy()
-    if not chosen.any():
-        raise ConfigError(
-            f"{embeddings} holds no {split} picture; give the corpus some, for instance "
-            f"`corpus.{split}: 100`, and build again"
-        )
-    rows = embedded.rows.filter(chosen)
-    truth = to_unit_length(targets(rows["prompt_id"]))
-    return LabelledKeys(rows, to_unit_length(embedded.vectors[chosen]), truth)
+    return stored_keys(embeddings, split, targets).read()
 
 
 def fit_bundle(
@@ -85,7 +116,7 @@ def fit_bundle(
     regression, and the better on validation is saved. Phrases for composing are saved too.
     """
     index = PromptIndex.load(bundle / INDEX)
-    train = labelled_keys(embeddings, "train", targets)
+    train = stored_keys(embeddings, "train", targets)
     validation = labelled_keys(embeddings, "validation", targets)
     spaces = (index.manifest.space, index.manifest.target_space)
     if read_description(bundle / ENCODER).output == "prediction":
@@ -93,10 +124,11 @@ def fit_bundle(
     else:
         heads = [
             fit_ridge(
-                (train.keys, train.truth),
+                train.blocks(),
                 (validation.keys, validation.truth),
                 spaces,
                 config.head.penalties,
+                equal_weights(validation.prompts),
             )
         ]
         if trained is not None:
@@ -133,14 +165,15 @@ def _save_phrases(folder: Path, index: PromptIndex, size: int) -> None:
 
 
 def _encoder_head(
-    train: LabelledKeys, validation: LabelledKeys, spaces: tuple[str, str]
+    train: StoredKeys, validation: LabelledKeys, spaces: tuple[str, str]
 ) -> EncoderHead:
-    cosine = mean_cosine(to_unit_length(validation.keys), validation.truth)
-    return EncoderHead(HeadDescription("encoder", *spaces, None, len(train.keys), cosine))
+    weights = equal_weights(validation.prompts)
+    cosine = mean_cosine(to_unit_length(validation.keys), validation.truth, weights)
+    return EncoderHead(HeadDescription("encoder", *spaces, None, len(train), cosine))
 
 
 def _trained_head(
-    trained: Path, train: LabelledKeys, validation: LabelledKeys, spaces: tuple[str, str]
+    trained: Path, train: StoredKeys, validation: LabelledKeys, spaces: tuple[str, str]
 ) -> RegressionHead:
     matrices = read_head(trained)
     if is_qformer(matrices):
@@ -149,12 +182,13 @@ def _trained_head(
             "`encoder.output: prediction`"
         )
     taken = len(matrices.get("weight_1", matrices["weight_2"]))
-    if taken != train.keys.shape[1]:
+    if taken != train.vectors.shape[1]:
         raise ConfigError(
             f"the trained head takes features of length {taken}, the encoder gives "
-            f"{train.keys.shape[1]}; set `encoder.output: prediction` or `features`"
+            f"{train.vectors.shape[1]}; set `encoder.output: prediction` or `features`"
         )
-    unscored = HeadDescription("trained", *spaces, None, len(train.keys), 0.0)
+    unscored = HeadDescription("trained", *spaces, None, len(train), 0.0)
     found = trained_head(matrices, unscored).predict(validation.keys)
-    scored = replace(unscored, validation_cosine=mean_cosine(found, validation.truth))
+    cosine = mean_cosine(found, validation.truth, equal_weights(validation.prompts))
+    scored = replace(unscored, validation_cosine=cosine)
     return trained_head(matrices, scored)

@@ -30,6 +30,10 @@ class BuildConfig:
                 "embed.keys text needs `encoder.output: embedding`: only a CLIP's joint space "
                 "holds pictures and texts side by side"
             )
+        if self.corpus.final and self.embed.keys != "image":
+            raise ConfigError(
+                "corpus.final indexes the pictures of all prompts, so it needs `embed.keys: image`"
+            )
         if self.corpus.source == "embeddings" and self.encoder.output != "embedding":
             raise ConfigError(
                 "corpus.source embeddings needs `encoder:` with the model that made the vectors "

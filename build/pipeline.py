@@ -37,7 +37,8 @@ def _make_images(run: BuildRun) -> int:
         return 0
     prompts, render = read_corpus(run.folder.corpus).prompts, run.config.render
     if run.config.corpus.source == "pairs":
-        plan = CopyPlan(prompts, run.config.corpus.collections, render.images_per_shard)
+        corpus = run.config.corpus
+        plan = CopyPlan(prompts, corpus.collections, render.images_per_shard, corpus.final)
         made = copy_pairs(run.images, plan, run.retry_failed, run.progress, run.engine)
     else:
         made = render_images(

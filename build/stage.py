@@ -75,6 +75,7 @@ class Stage(Generic[Accepts]):
     run: Callable[[Accepts], int]  # returns how many shards are left to other processes
     sharded: bool = False  # several processes can share the work
     retried: bool = False  # runs again with --retry-failed
+    seals: bool = False  # records what other stages made, so that their changes reach it
 
 
 def run_stages(stages: Sequence[Stage[Run]], run: Run) -> bool:
@@ -109,18 +110,19 @@ def run_stages(stages: Sequence[Stage[Run]], run: Run) -> bool:
 
 
 def discard_changed(stages: Sequence[Stage[Run]], run: Run) -> None:
-    """Delete the output of every stage that other settings began; the last stage runs again too.
+    """Delete the output of every stage that other settings began; stages that seal run again too.
 
     The settings of a stage include those of the stages before it, so a change reaches all of the
-    stages that depend on it. The last stage seals what the others made.
+    stages that depend on it.
     """
     ledger = StageLedger(run.folder.path)
     changed = [one for one in stages if ledger.differs(one.name, run.settings(one.settings))]
     for stage in changed:
         shutil.rmtree(stage.output(run.folder), ignore_errors=True)
         ledger.forget(stage.name)
-    if changed:
-        ledger.forget(stages[-1].name)
+    for stage in stages:
+        if changed and stage.seals:
+            ledger.forget(stage.name)
 
 
 def choose_stages(

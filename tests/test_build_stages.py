@@ -36,7 +36,7 @@ def table_of(ran: Ran, left: int = 0) -> list[Stage[BuildRun]]:
         stage("corpus", (), ("corpus",)),
         stage("images", ("corpus",), ("corpus", "render"), sharded=True, retried=True),
         stage("encoder", (), ("encoder",)),
-        stage("seal", ("images", "encoder"), ("fallback",)),
+        stage("seal", ("images", "encoder"), ("fallback",), seals=True),
     ]
 
 
@@ -83,7 +83,7 @@ def test_a_stage_that_fails_before_it_writes_leaves_no_record(run: BuildRun, wro
     assert StageLedger(run.folder.path).is_begun("corpus") is wrote
 
 
-def test_what_other_settings_made_is_deleted_and_the_last_stage_runs_again(run: BuildRun) -> None:
+def test_what_other_settings_made_is_deleted_and_what_seals_runs_again(run: BuildRun) -> None:
     ran: Ran = []
     run_stages(table_of(ran), run)
     config = replace(run.config, render=replace(run.config.render, size_px=64))

@@ -17,7 +17,7 @@ from unprompt.index.base.settings import STRICT, write_settings
 
 # Optional parts of a corpus, recorded only if they are used. The digest that the sealed starter
 # records does not contain them.
-_OPTIONAL = ("collections", "clean", "duplicates", "folds", "fold")
+_OPTIONAL = ("collections", "clean", "duplicates", "folds", "fold", "final")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -40,6 +40,7 @@ class CorpusConfig:
     duplicates: DuplicatesConfig = Field(default_factory=DuplicatesConfig)
     folds: FoldsConfig | None = None
     fold: int | None = None  # the fold to use as validation split, instead of `validation`
+    final: bool = False  # make RUN/final too: all pictures, held-out and excluded ones included
 
     def __post_init__(self) -> None:
         if self.source == "scenes" and self.count < 1:
@@ -71,10 +72,9 @@ class CorpusConfig:
 
     @property
     def held_out_digest(self) -> str:
-        """Identifies the held-out prompts; it does not depend on `max_train`."""
-        settings = self.written
-        del settings["max_train"]
-        return digest_json(settings)
+        """Identifies the held-out prompts; it does not depend on `max_train` and `final`."""
+        unlike = ("max_train", "final")
+        return digest_json({n: value for n, value in self.written.items() if n not in unlike})
 
     @property
     def written(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""RUN/embeddings and RUN/corpus -> the prompt index of the bundle, with train rows only."""
+"""RUN/embeddings and RUN/corpus -> the prompt index of a bundle, by default of train rows only."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from unprompt.index.store.write import write_index
 from unprompt.index.vectors.embeddings import Embeddings, open_embeddings
 from unprompt.index.vectors.matrix import ChosenRows
 
+TRAIN = ("train",)
+
 
 def assemble_index(
     folder: Path,
@@ -28,14 +31,17 @@ def assemble_index(
     config: IndexConfig,
     progress: Progress = SILENT,
     engine: EngineConfig = LOCAL,
+    splits: Sequence[str] = TRAIN,
 ) -> IndexManifest:
-    """Index the train rows of the embeddings in `keys`, of pictures or of texts.
+    """Index the rows of `splits` of the embeddings in `keys`, of pictures or of texts.
 
-    Recall is measured on the validation pictures of the embeddings in `queries`. Raises
-    CorpusError where no train row has a vector.
+    Rows of prompts that the corpus dropped are left out. Recall is measured on the validation
+    pictures of the embeddings in `queries`. Raises CorpusError where no row has a vector.
     """
     embedded = open_embeddings(keys)
-    train = train_rows(embedded, f"{keys}; the corpus' split left none")
+    train = train_rows(embedded, f"{keys}; the corpus' split left none", splits)
+    known = embedded.rows["prompt_id"].is_in(corpus.prompts["prompt_id"].implode()).to_numpy()
+    train = train[known[train] | (embedded.rows["split"] == "train").to_numpy()[train]]
     if config.max_rows is not None:
         train = np.sort(train[_sample(embedded.rows[train], config.max_rows)])
     rows = embedded.rows[train]
@@ -53,12 +59,12 @@ def assemble_index(
     return write_index(folder, content, asked, config, progress=progress, engine=engine)
 
 
-def train_rows(embedded: Embeddings, where: str) -> np.ndarray:
-    """Positions (m,) of the train rows; raises CorpusError that names `where` if there are none."""
-    train = np.flatnonzero((embedded.rows["split"] == "train").to_numpy())
-    if not len(train):
-        raise CorpusError(f"no train row in {where}")
-    return train
+def train_rows(embedded: Embeddings, where: str, splits: Sequence[str] = TRAIN) -> np.ndarray:
+    """Positions (m,) of the rows of `splits`; raises CorpusError that names `where` without any."""
+    rows = np.flatnonzero(embedded.rows["split"].is_in(list(splits)).to_numpy())
+    if not len(rows):
+        raise CorpusError(f"no {' or '.join(splits)} row in {where}")
+    return rows
 
 
 def _sample(rows: pl.DataFrame, count: int) -> np.ndarray:

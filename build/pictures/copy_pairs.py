@@ -65,6 +65,7 @@ class CopyPlan(NamedTuple):
     prompts: pl.DataFrame  # PROMPTS
     collections: tuple[CollectionConfig, ...]
     per_shard: int
+    excluded: bool = False  # copy the pictures of excluded prompts too
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def copy_pairs(
 ) -> Rendered:
     """Copy the missing shards of this process' share.
 
-    Pictures of prompts that the corpus dropped or excluded are not copied. `retry_failed` also
+    Pictures of prompts that the corpus dropped are not copied, and of those that it excluded only
+    if the plan says so. `retry_failed` also
     writes finished shards with failed rows again. Raises CorpusError where no picture is left.
     """
     retried: set[int] = set()
@@ -113,7 +115,8 @@ def _run(jobs: Mapping[int, CopyJob], engine: EngineConfig) -> None:
 
 def plan_shards(plan: CopyPlan, progress: Progress = SILENT) -> Iterator[pl.DataFrame]:
     """The PLANNED rows of shards 0, 1, ...; equal collections give equal shards."""
-    kept = plan.prompts.filter(pl.col("split") != "excluded").select("prompt_id", "prompt", "split")
+    kept = plan.prompts.filter(pl.lit(plan.excluded) | (pl.col("split") != "excluded"))
+    kept = kept.select("prompt_id", "prompt", "split")
     units = [
         (number, config, unit)
         for number, config in enumerate(plan.collections)

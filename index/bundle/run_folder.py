@@ -3,7 +3,7 @@
 RUN/corpus      the prompts and their target vectors     RUN/train, RUN/clip   what was trained
 RUN/images      the image shards                         RUN/bundle            what a query needs
 RUN/embeddings  the keys, one folder per kind            RUN/report            scores and plots
-RUN/stages      one record per stage
+RUN/stages      one record per stage                     RUN/final             a bundle of all rows
 """
 
 from dataclasses import dataclass
@@ -48,6 +48,11 @@ class RunFolder:
     def bundle(self) -> Path:
         """What a query needs."""
         return self.path / "bundle"
+
+    @property
+    def final(self) -> Path:
+        """A bundle that knows the held-out pictures too, where the config asks for it."""
+        return self.path / "final"
 
     @property
     def encoder(self) -> Path:

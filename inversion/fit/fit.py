@@ -149,14 +149,15 @@ def fit_bundle(
         f"{', gated' if blend.gate else ''}, validation cosine {blend.validation_cosine:.4f}"
     )
     progress.note(f"confidence: calibration error {confidence.calibration_error:.4f}")
-    _save_phrases(bundle / PHRASES, index, config.phrases)
+    save_phrases(bundle / PHRASES, index, config.phrases)
     shutil.rmtree(bundle / PROMPT_ENCODER, ignore_errors=True)
     if config.carry_encoder:
         write_prompt_encoder(bundle / PROMPT_ENCODER, "int8")
     return blend
 
 
-def _save_phrases(folder: Path, index: PromptIndex, size: int) -> None:
+def save_phrases(folder: Path, index: PromptIndex, size: int) -> None:
+    """Write the most frequent phrases of the prompts of an index; none without an encoder."""
     shutil.rmtree(folder, ignore_errors=True)
     if size > 0:
         encoder = load_matching_encoder(index.manifest.target_space)

@@ -4,24 +4,32 @@ STAGES is the table of all that a run is made of, in order.
 """
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from unprompt.build.corpus.corpus import read_corpus
 from unprompt.build.corpus.sources.kinds import find_kind
+from unprompt.build.keys.assemble import assemble_index
 from unprompt.build.pipeline import CORPUS, EMBED, ENCODER, FALLBACK, IMAGES, INDEX
 from unprompt.build.stage import Stage, choose_stages, discard_changed, run_stages
 from unprompt.index.base.durable import write_atomically
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.stages import StageLedger
-from unprompt.index.bundle.bundle import CARD, HEAD, seal_bundle
+from unprompt.index.base.tables import SPLITS
+from unprompt.index.bundle.bundle import BLEND, CARD, HEAD, seal_bundle
+from unprompt.index.bundle.bundle import INDEX as INDEX_FOLDER
 from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.index.store.manifest import read_index_manifest
-from unprompt.inversion.estimate.blend import Blend
+from unprompt.index.vectors.embeddings import open_embeddings
+from unprompt.inversion.estimate.blend import Blend, load_blend
 from unprompt.inversion.fit.fit import fit_bundle
+from unprompt.inversion.fit.refit import refit_bundle
 from unprompt.ui.jobs.config import FIT, TRAIN, Overrides, RunConfig, load_config
 from unprompt.ui.jobs.run import Run, make_run, run_folder
 from unprompt.ui.jobs.train.run import train_run, training_stage
+
+FINAL = "final"
 
 
 def _fit(run: Run) -> int:
@@ -33,11 +41,35 @@ def _fit(run: Run) -> int:
         run.trained,
         run.progress,
     )
-    _write_card(run, blend)
-    manifest = read_index_manifest(run.folder.index)
-    seal_bundle(run.folder.bundle, run.config.name, manifest.space, manifest.target_space)
+    _write_card(run, run.folder.bundle, blend)
+    _seal(run, run.folder.bundle)
     run.progress.note(f"bundle: {run.folder.bundle}")
     return 0
+
+
+def _make_final(run: Run) -> int:
+    """Index all pictures, fit the head on all, and take the rest from the tuned bundle."""
+    corpus, final = read_corpus(run.folder.corpus), run.folder.final
+    shutil.rmtree(final, ignore_errors=True)
+    pictures = run.folder.image_embeddings
+    manifest = assemble_index(
+        final / INDEX_FOLDER, pictures, pictures, corpus, run.config.index, run.progress,
+        run.engine, SPLITS,
+    )  # fmt: skip
+    refit_bundle(
+        run.folder.bundle, final, pictures, corpus.targets_of, run.run_config.fit, run.progress
+    )
+    _write_card(run, final, load_blend(final / BLEND))
+    _seal(run, final)
+    left = len(open_embeddings(pictures).rows) - manifest.ntotal
+    more = f"; {left} pictures of dropped prompts or over `index.max_rows` are not" if left else ""
+    run.progress.note(f"final: all {manifest.ntotal} pictures are rows of {final}{more}")
+    return 0
+
+
+def _seal(run: Run, bundle: Path) -> None:
+    manifest = read_index_manifest(bundle / INDEX_FOLDER)
+    seal_bundle(bundle, run.config.name, manifest.space, manifest.target_space)
 
 
 STAGES: tuple[Stage[Run], ...] = (
@@ -55,6 +87,16 @@ STAGES: tuple[Stage[Run], ...] = (
         settings=(*INDEX.settings, FIT),
         run=_fit,
         retried=True,
+        seals=True,
+    ),
+    Stage(  # left out where the config does not ask for it
+        name=FINAL,
+        needs=(FIT,),
+        output=lambda folder: folder.final,
+        settings=(*INDEX.settings, FIT),
+        run=_make_final,
+        retried=True,
+        seals=True,
     ),
 )
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
@@ -80,6 +122,8 @@ def build_run(
 
 
 def _applies(stage: Stage[Run], config: RunConfig) -> bool:
+    if stage.name == FINAL:
+        return config.build.corpus.final
     return stage.name != TRAIN or config.train is not None
 
 
@@ -124,8 +168,8 @@ def run_training(
     return train_run(folder, config, resume, progress, section)
 
 
-def _write_card(run: Run, blend: Blend) -> None:
-    manifest = read_index_manifest(run.folder.index)
+def _write_card(run: Run, bundle: Path, blend: Blend) -> None:
+    manifest = read_index_manifest(bundle / INDEX_FOLDER)
     config = run.config
     renderer = "" if config.corpus.has_pictures else f"; renderer: {config.render.renderer}"
     lines = [
@@ -142,5 +186,10 @@ def _write_card(run: Run, blend: Blend) -> None:
     lines += [f"- {one.source}: {find_kind(one.kind).licence}" for one in config.corpus.collections]
     if config.corpus.source == "scenes":
         lines.append("- drawings: OpenMoji, CC BY-SA 4.0, https://openmoji.org")
-    with write_atomically(run.folder.bundle / CARD) as temporary:
+    if bundle == run.folder.final:
+        lines.append(
+            "- all pictures are rows, held-out ones too; the scores are those of the bundle that "
+            "was fitted without them, and this one cannot be scored on them"
+        )
+    with write_atomically(bundle / CARD) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

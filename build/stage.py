@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from unprompt.build.config import BuildConfig
 from unprompt.index.base.durable import read_json
 from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.base.owner import owned
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.settings import write_settings
 from unprompt.index.base.stages import StageLedger
@@ -83,9 +84,18 @@ def run_stages(stages: Sequence[Stage[Run]], run: Run) -> bool:
 
     Returns False where other processes have not finished their shards of a stage; the process
     that finds all shards of a stage written marks it as done. Raises ConfigError where a stage
-    that is needed is not done, or where other settings began a stage.
+    that is needed is not done, or where other settings began a stage, and OutputInUseError where
+    another process builds the run. A run that is done is not owned, and may be read-only.
     """
     ledger = StageLedger(run.folder.path)
+    again = any(run.retry_failed and stage.retried for stage in stages)
+    if not again and all(ledger.is_done(stage.name) for stage in stages):
+        return _run_stages(stages, run, ledger)
+    with owned(run.folder.path, share=run.engine.share_name):
+        return _run_stages(stages, run, ledger)
+
+
+def _run_stages(stages: Sequence[Stage[Run]], run: Run, ledger: StageLedger) -> bool:
     for stage in stages:
         if run.retry_failed and stage.retried:
             ledger.reopen(stage.name)

@@ -74,3 +74,17 @@ class Meet:
             return os.environ.get("CUDA_VISIBLE_DEVICES")
 
         return meet
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Writes a file named by its process, then does nothing for a minute."""
+
+    folder: str
+
+    def load(self, threads: int | None) -> Callable[[int], None]:
+        def sleep(item: int) -> None:
+            Path(self.folder, str(os.getpid())).touch()
+            time.sleep(60)
+
+        return sleep

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from left_files import left_by_a_kill
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError
 from unprompt.index.bundle.bundle import read_bundle, seal_bundle
@@ -16,7 +17,7 @@ def folder(tmp_path: Path) -> Path:
     (bundle / "head").mkdir(parents=True)
     (bundle / "head" / "config.json").write_text("{}")
     (bundle / "blend.json").write_text("half")
-    (bundle / "blend.json.tmp").write_text("left by a kill")
+    left_by_a_kill(bundle / "blend.json")
     seal_bundle(bundle, "by hand", "colours", "words")
     return bundle
 

@@ -11,6 +11,7 @@ import pytest
 import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from left_files import left_by_a_kill
 from polars.testing import assert_frame_equal
 
 from unprompt.index.base.durable import digest_bytes, stable_id
@@ -216,11 +217,11 @@ def test_what_a_kill_leaves_is_not_done_and_is_written_again(tmp_path: Path) -> 
     write_three(whole)
     killed = tmp_path / "killed"
     killed.mkdir()
-    (killed / "00000.tar.0a1b2c3d.tmp").write_bytes(b"half a tar")
+    left_by_a_kill(killed / "00000.tar", b"half a tar")
     assert not is_done(killed, 0)
     tar_path(killed, 0).write_bytes(tar_path(whole, 0).read_bytes()[:700])
     parquet_path(killed, 0).write_bytes(b"PAR1")
-    (killed / "00000_stats.json.0a1b2c3d.tmp").write_text("{")
+    left_by_a_kill(killed / "00000_stats.json", b"{")
     assert pending(killed, range(3)) == [0, 1, 2]
     with pytest.raises(CorpusError, match="no finished shard"):
         read_rows(killed)

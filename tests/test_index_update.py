@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from unprompt.index.base.errors import (
     ConfigError,
     DamagedFileError,
+    OutputInUseError,
     SpaceMismatchError,
     UnpromptError,
 )
@@ -220,8 +222,9 @@ def test_readers_beside_a_writer_see_whole_generations(tmp_path: Path) -> None:
 
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     folder = make(tmp_path / "index", np.arange(5))
-    with change_index(folder), pytest.raises(UnpromptError, match="changed by another process"):
-        remove_rows(folder, [0])
+    with change_index(folder), ThreadPoolExecutor(1) as second:
+        with pytest.raises(OutputInUseError, match="being written by another thread"):
+            second.submit(remove_rows, folder, [0]).result()
     remove_rows(folder, [0])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from left_files import left_by_a_kill
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.inversion.answer import Candidate, Inversion
@@ -156,8 +157,7 @@ def test_a_batch_goes_on_with_the_parts_that_are_missing(
     with pytest.raises(DamagedFileError, match=r"00000\.jsonl is missing; run the same command"):
         list(batch.rows())
     finish(batch.parts[1])
-    left = batch.folder / "00000.jsonl.0a1b2c3d.tmp"
-    left.write_text("left by a kill")
+    left = left_by_a_kill(batch.parts[0].path)
     again = parts("abcde")
     assert list(again.unfinished()) == [0, 2], "whole parts alone count"
     for part in again.unfinished().values():

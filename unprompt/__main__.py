@@ -1,6 +1,18 @@
-"""`python -m unprompt`: the same as the command `unprompt`."""
+"""The command `unprompt`, and `python -m unprompt`; Ctrl-C is obeyed from the first import on."""
 
-from unprompt.ui.cli.main import main
+from unprompt.index.base.stopping import run_obeying
+
+
+def main() -> None:
+    """Run the command."""
+    run_obeying(_run)
+
+
+def _run() -> None:
+    from unprompt.ui.cli.main import main as run_command
+
+    run_command()
+
 
 if __name__ == "__main__":
     main()

@@ -1,50 +1,83 @@
 """Content -> a file that is complete or absent: temporary name, sync, rename; and digests."""
 
+import errno
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from unprompt.index.base.errors import DamagedFileError, UnpromptError
+from unprompt.index.base.temporary import remove_abandoned, temporary_beside
 
-TEMPORARY_SUFFIX = ".tmp"
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # only a write ends with these
+ADVICE = {
+    errno.ENOSPC: "free some space or choose another output folder",
+    errno.EDQUOT: "free some space or choose another output folder",
+    errno.EFBIG: "choose another output folder, on a disk for larger files",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EISDIR: "a folder has this name: choose another output",
+}
 
 
 @contextmanager
-def write_atomically(path: Path, shared: bool = False) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it replaces `path` on success and is removed on error.
 
-    `shared` says that several processes, on several machines, can write this file at once.
-    Raises UnpromptError where the folder cannot be written or the disk is full.
+    The temporary name belongs to this call: several processes may write `path`, and the last one
+    to finish decides its content. Raises UnpromptError where `path` cannot be written; errors of
+    the block that are about anything else stay as they are.
     """
-    own = f".{secrets.token_hex(4)}" if shared else ""
-    temporary = path.with_name(path.name + own + TEMPORARY_SUFFIX)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    temporary = temporary_beside(path)
+    try:
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         os.replace(temporary, path)
     except OSError as error:
         _remove_quietly(temporary)
-        raise UnpromptError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another "
-            "output folder, then run the same command again: finished files are kept"
-        ) from error
+        if not _is_about(error, temporary):
+            raise
+        raise cannot_write(path, error) from error
     except BaseException:
         _remove_quietly(temporary)
         raise
+    remove_abandoned(path)
 
 
-def remove_temporaries(*paths: Path) -> None:
-    """Remove the temporary files that killed writers of shared files left."""
-    for path in paths:
-        for left in path.parent.glob(f"{path.name}.*{TEMPORARY_SUFFIX}"):
-            _remove_quietly(left)
+def cannot_write(path: Path, error: OSError) -> UnpromptError:
+    """The error for the user where `path` cannot be written."""
+    advice = ADVICE.get(_code(error) or 0, "choose another output folder")
+    return UnpromptError(
+        f"cannot write {path}: {error.strerror or error}; {advice}, then run the same command "
+        "again: finished files are kept"
+    )
+
+
+def write_error(error: Exception, temporary: Path) -> OSError:
+    """The OSError for what a library raised while it wrote `temporary`."""
+    return OSError(_code(error) or errno.EIO, str(error), str(temporary))
+
+
+def _is_about(error: OSError, temporary: Path) -> bool:
+    """Whether an error comes from writing `temporary`, and not from what was read for it."""
+    names = (error.filename, error.filename2)
+    return _code(error) in DISK or str(temporary) in map(str, names)
+
+
+def _code(error: Exception) -> int | None:
+    """The system's error number; libraries tell it in their messages only."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    if "disk is full" in str(error):  # SQLite's words
+        return errno.ENOSPC
+    return next((code for code in DISK if os.strerror(code) in str(error)), None)
 
 
 def _remove_quietly(path: Path) -> None:
@@ -54,9 +87,9 @@ def _remove_quietly(path: Path) -> None:
         return
 
 
-def write_json(path: Path, value: Any, shared: bool = False) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys, atomically."""
-    with write_atomically(path, shared) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(
             json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
         )

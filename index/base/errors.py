@@ -4,6 +4,8 @@
 class UnpromptError(Exception):
     """Base of every error that bad input or a damaged file causes; the command exits with 1."""
 
+    exit_code = 1  # of the command
+
 
 class ConfigError(UnpromptError):
     """A setting that is invalid or unknown."""
@@ -31,6 +33,12 @@ class CorpusError(UnpromptError):
 
 class DamagedFileError(UnpromptError):
     """A file whose content differs from what was recorded when it was written."""
+
+
+class OutputInUseError(UnpromptError):
+    """Another process, or another thread, writes the same output; the command exits with 75."""
+
+    exit_code = 75  # EX_TEMPFAIL: the same command can succeed later
 
 
 class SpaceMismatchError(UnpromptError):

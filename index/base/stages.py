@@ -75,7 +75,7 @@ class StageLedger:
 
     def _write(self, stage: str, settings: Mapping[str, Any], state: str) -> None:
         record = {"settings": settings, "state": state}
-        write_json(self._path(stage), record, shared=True)
+        write_json(self._path(stage), record)
 
     def _path(self, stage: str) -> Path:
         return self.run / FOLDER / f"{stage}.json"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.durable import write_atomically, write_error
 from unprompt.index.base.errors import CorpusError
 
 SPLITS = ("train", "validation", "test", "excluded")
@@ -90,13 +90,11 @@ def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
     return check_schema(table, schema, str(path))
 
 
-def write_table(
-    path: Path, table: pl.DataFrame, schema: pl.Schema | None = None, shared: bool = False
-) -> None:
+def write_table(path: Path, table: pl.DataFrame, schema: pl.Schema | None = None) -> None:
     """Write a parquet file atomically; equal rows give equal bytes."""
     checked = table if schema is None else check_schema(table, schema, str(path))
-    with write_atomically(path, shared) as temporary:
+    with write_atomically(path) as temporary:
         try:
             checked.write_parquet(temporary, compression="zstd", statistics=False)
         except pl.exceptions.PolarsError as error:  # polars reports a full disk this way
-            raise OSError(str(error)) from error
+            raise write_error(error, temporary) from error

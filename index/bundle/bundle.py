@@ -61,7 +61,8 @@ def seal_bundle(folder: Path, name: str, space: str, target_space: str) -> Bundl
     names = [
         path.relative_to(folder).as_posix()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in (SEAL, VALIDATION) and path.suffix != ".tmp"
+        if path.is_file() and path.name not in (SEAL, VALIDATION)
+        if path.suffix not in (".tmp", ".lock")
         if path.parent not in indexes
     ]
     manifest = BundleManifest(

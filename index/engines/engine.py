@@ -54,6 +54,11 @@ class EngineConfig:
                 "counts from 0 with `--array=0-7`"
             )
 
+    @property
+    def share_name(self) -> str | None:
+        """The name of this process' share, such as `3/8`; None where it has all of the work."""
+        return f"{self.share}/{self.shares}" if self.shares > 1 else None
+
     def own(self, numbers: Iterable[int]) -> list[int]:
         """The shard numbers of this process' share."""
         return [number for number in numbers if number % self.shares == self.share]

@@ -9,12 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import cache, lru_cache, partial
 from itertools import islice
 from typing import Any, NamedTuple
 
+from unprompt.index.base.stopping import end_with_parent
 from unprompt.index.engines.work import TRIES, Outcome, Work, compute, worker_died
 
+WAIT_S = 0.5
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -71,11 +74,13 @@ def _one_pool(
         while True:
             # at most one running item per process: one of them has caused a death
             for number, item in islice(waiting, len(slots) - len(running)):
-                call = pool.submit(_compute, payload, slots[0].threads, number, item)
+                with _without_ctrl_c():  # a worker that starts inherits it
+                    call = pool.submit(_compute, payload, slots[0].threads, number, item)
                 running[call] = number
             if not running:
                 return
-            done = wait(running, return_when=FIRST_COMPLETED).done
+            # a wait without a limit is not interrupted by Ctrl-C once polars is imported
+            done = wait(running, WAIT_S, FIRST_COMPLETED).done
             broken = {f for f in done if isinstance(f.exception(), BrokenProcessPool)}
             for future in done - broken:
                 del running[future]
@@ -84,8 +89,18 @@ def _one_pool(
                 future.result()
     except BrokenProcessPool:
         deaths.update(running.values())
+    except BaseException:  # nobody waits for the other items: Ctrl-C, or the caller ends
+        _kill(pool)
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _kill(pool: ProcessPoolExecutor) -> None:
+    """End the workers of a pool at once; their files are whole or absent."""
+    processes: dict[int, Any] = getattr(pool, "_processes", None) or {}
+    for process in list(processes.values()):
+        process.kill()
 
 
 def _compute(payload: bytes, threads: int | None, number: int, item: Any) -> Outcome:
@@ -106,8 +121,14 @@ def _prepare_worker(free: Any) -> None:
         seen = [name for name in os.environ.get(VISIBLE, "").split(",") if name]
         names = [seen[n] if n < len(seen) else str(n) for n in slot.devices]
         os.environ[VISIBLE] = ",".join(names)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once, without a traceback
-    # a killed parent cannot stop its workers, so each worker waits for its end
+    # Ctrl-C reaches every process of the terminal; a worker leaves it to its parent, which kills it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        end_with_parent(parent.pid)
+    # where the system cannot do it: each worker waits for the end of its parent
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
@@ -116,3 +137,16 @@ def _exit_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Hold Ctrl-C back in this thread while the block runs; it arrives afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

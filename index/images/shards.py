@@ -16,7 +16,6 @@ import polars as pl
 from unprompt.index.base.durable import (
     digest_file,
     read_json,
-    remove_temporaries,
     write_atomically,
     write_json,
 )
@@ -65,10 +64,10 @@ def write_shard(
     extensions = [extension] * rows.height if isinstance(extension, str) else list(extension)
     table = complete_rows(shard, rows, encoded, extensions)
     tar, parquet = tar_path(folder, shard), parquet_path(folder, shard)
-    with write_atomically(tar, shared=True) as temporary:
+    with write_atomically(tar) as temporary:
         stats_path(folder, shard).unlink(missing_ok=True)
         write_tar(temporary, _samples(table, encoded, extensions))
-    write_table(parquet, table, IMAGES, shared=True)
+    write_table(parquet, table, IMAGES)
     successes = sum(content is not None for content in encoded)
     failures = table.filter(pl.col("status") == "failed")["error_message"].fill_null("failed")
     stats = {
@@ -78,8 +77,7 @@ def write_shard(
         "status_dict": {"success": successes, **Counter(failures)},
         "sha256": {"tar": digest_file(tar), "parquet": digest_file(parquet)},
     }
-    write_json(stats_path(folder, shard), stats, shared=True)
-    remove_temporaries(tar, parquet, stats_path(folder, shard))
+    write_json(stats_path(folder, shard), stats)
 
 
 def _samples(

@@ -55,7 +55,7 @@ def write_cached(name: str, content: bytes, prefix: str, limit: int) -> None:
     """Write an entry atomically; of the names that begin with `prefix`, the `limit` latest stay."""
     checksum = zlib.crc32(content).to_bytes(CHECKSUM_BYTES, "big")
     try:
-        with write_atomically(cache_folder() / name, shared=True) as temporary:
+        with write_atomically(cache_folder() / name) as temporary:
             with temporary.open("wb") as handle:
                 handle.write(content)
                 handle.write(checksum)

@@ -6,6 +6,7 @@ same training are written one after the other into a new file, without being hel
 """
 
 import ctypes
+import errno
 import os
 import shutil
 import sys
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.durable import write_atomically, write_error
 from unprompt.index.base.settings import format_bytes
 from unprompt.index.search.factory_string import ID, parse_factory
 from unprompt.index.vectors.faiss_library import load_faiss
@@ -27,7 +28,7 @@ def write_vectors(path: Path, vectors: Any) -> None:
         try:
             load_faiss().write_index(vectors, str(temporary))
         except RuntimeError as error:  # what FAISS raises on a full disk
-            raise OSError(str(error)) from error
+            raise write_error(error, temporary) from error
 
 
 def read_vectors(
@@ -77,7 +78,7 @@ def merge_lists(empty: Any, sources: Sequence[Any], path: Path) -> Any:
             with _silent_stdout():
                 count = merged.merge_from_multiple(lists.data(), lists.size(), False, False)
         except RuntimeError as error:
-            raise OSError(str(error)) from error
+            raise write_error(error, temporary) from error
     merged.filename = path.name
     inner.replace_invlists(merged, True)
     merged.this.disown()
@@ -119,4 +120,5 @@ def _check_free_space(folder: Path, wanted: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < wanted:
         shown = format_bytes(max(free, 1024))
-        raise OSError(f"{format_bytes(wanted)} are needed, {shown} are free")
+        needed = f"{format_bytes(wanted)} are needed, {shown} are free"
+        raise OSError(errno.ENOSPC, needed)

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.owner import owned
 from unprompt.index.store.manifest import PROMPT_KEYS
 from unprompt.index.store.rebuild import read_content
 from unprompt.index.vectors.embeddings import (
@@ -24,8 +25,13 @@ def export_index(folder: Path, output: Path) -> int:
 
     Raises ConfigError where `output` exists, UnpromptError where the index stores no keys.
     """
-    if output.exists():
-        raise ConfigError(f"{output} is there already; choose another output folder")
+    with owned(output):
+        if output.exists():
+            raise ConfigError(f"{output} is there already; choose another output folder")
+        return _export(folder, output)
+
+
+def _export(folder: Path, output: Path) -> int:
     content = read_content(folder)
     keys: KeyKind = "text" if content.key_kind in ("text", PROMPT_KEYS) else "image"
     start_embeddings(output, EmbeddingsInfo(content.space, content.keys.shape[1], keys))

@@ -4,17 +4,16 @@ A reader holds the files of its manifest open, so that it sees one whole generat
 is killed leaves the previous generation intact, and files that the next writer deletes.
 """
 
-import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from unprompt.index.base.errors import UnpromptError
+from unprompt.index.base.owner import owned
 from unprompt.index.store.manifest import IndexManifest, read_index_manifest
 
 INDEX_FILE = re.compile(
-    r"(index|lists|rows|targets|keys|lengths|removed)(\.\d{5})?\.(faiss|ivfdata|parquet|npy|sqlite)(\.tmp)?"
+    r"(index|lists|rows|targets|keys|lengths|removed)(\.\d{5})?\.(faiss|ivfdata|parquet|npy|sqlite)(\.[0-9a-f-]+\.tmp)?"
 )
 
 
@@ -22,35 +21,15 @@ INDEX_FILE = re.compile(
 def change_index(folder: Path) -> Iterator[IndexManifest]:
     """Yield the manifest of an index, and keep other writers out meanwhile.
 
-    Raises UnpromptError where another process changes the index.
+    Raises OutputInUseError where another process changes the index.
     """
-    with _locked(folder):
+    with owned(folder):
         before = read_index_manifest(folder)
         delete_all_but(folder, before.files)
         try:
             yield before
         finally:
             delete_all_but(folder, read_index_manifest(folder).files)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock the folder; the system releases the lock when the process ends, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: no lock there
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise UnpromptError(
-            f"{folder} is being changed by another process; run the command again when it is done"
-        ) from error
-    finally:
-        os.close(handle)
 
 
 def delete_all_but(folder: Path, names: Collection[str]) -> None:

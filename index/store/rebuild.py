@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.base.owner import owned, unchanged
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.generations import change_index
-from unprompt.index.store.manifest import PROMPT_KEYS, write_manifest
+from unprompt.index.store.manifest import PROMPT_KEYS, read_index_manifest, write_manifest
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.update import IndexChange, add_rows
@@ -20,13 +21,20 @@ from unprompt.index.store.write import write_index
 def merge_indexes(folders: Sequence[Path], output: Path) -> IndexChange:
     """Copy the first index, with its training, and add the rows of all others.
 
-    Raises ConfigError where `output` exists, UnpromptError where another index stores no keys.
+    Raises ConfigError where `output` exists, UnpromptError where another index stores no keys, and
+    OutputInUseError where another process writes it or the first index.
     """
-    if output.exists():
-        raise ConfigError(f"{output} is there already; choose another output folder")
+    with owned(output):
+        if output.exists():
+            raise ConfigError(f"{output} is there already; choose another output folder")
+        return _merge(folders, output)
+
+
+def _merge(folders: Sequence[Path], output: Path) -> IndexChange:
     unfinished = output.with_name(output.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    with change_index(folders[0]) as manifest:
+    with unchanged(folders[0]):
+        manifest = read_index_manifest(folders[0])
         unfinished.mkdir(parents=True)
         for name in manifest.files:
             shutil.copyfile(folders[0] / name, unfinished / name)

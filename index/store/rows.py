@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.durable import write_atomically, write_error
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.vectors.live_rows import LiveRows
 from unprompt.index.vectors.matrix import split_by_part
@@ -53,7 +53,7 @@ def write_lookup(path: Path, rows: "pl.DataFrame") -> None:
                 )
             database.execute("commit")
         except sqlite3.Error as error:
-            raise OSError(f"{path} cannot be written: {error}") from error
+            raise write_error(error, temporary) from error
         finally:
             database.close()
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from unprompt.index.base.durable import digest_file
 from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.base.owner import owned
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.encoders.protocols import check_same_space
 from unprompt.index.engines.engine import LOCAL, EngineConfig
@@ -54,8 +55,22 @@ def write_index(
     The same content gives the same bytes. `engine` fills content from disk, in parts; after
     a kill the next call continues with the parts that are there. A later generation is written
     beside the current one, then its manifest replaces the current one. Raises UnpromptError where
-    there is nothing to index, ConfigError where no index fits the settings.
+    there is nothing to index, ConfigError where no index fits the settings, and OutputInUseError
+    where another process writes the folder.
     """
+    with owned(folder):
+        return _write(folder, content, held_out, config, generation, progress, engine)
+
+
+def _write(
+    folder: Path,
+    content: IndexContent,
+    held_out: np.ndarray,
+    config: IndexConfig,
+    generation: int,
+    progress: Progress,
+    engine: EngineConfig,
+) -> IndexManifest:
     count = content.rows.height
     if count == 0 or not count == len(content.keys) == len(content.targets):
         raise UnpromptError(

@@ -16,7 +16,6 @@ from pydantic.dataclasses import dataclass
 from unprompt.index.base.durable import (
     digest_file,
     read_json,
-    remove_temporaries,
     write_atomically,
     write_json,
 )
@@ -71,7 +70,7 @@ def start_embeddings(folder: Path, info: EmbeddingsInfo) -> None:
         remedy = f"Choose another output, or delete {folder} to embed again."
         check_same_space(info.space, begun.space, str(folder), remedy)
         return
-    write_json(path, write_settings(info), shared=True)
+    write_json(path, write_settings(info))
 
 
 def read_embeddings_info(folder: Path) -> EmbeddingsInfo:
@@ -93,10 +92,10 @@ def write_part(
     `source` is a digest of what was embedded: the part is outdated once it changes.
     """
     vectors_path, metadata_path, stats_path = _paths(folder, part, keys)
-    with write_atomically(vectors_path, shared=True) as temporary, temporary.open("wb") as handle:
+    with write_atomically(vectors_path) as temporary, temporary.open("wb") as handle:
         np.save(handle, np.ascontiguousarray(vectors, dtype=np.float16))
     successes = rows.filter(pl.col("status") == "success")
-    write_table(metadata_path, successes, METADATA, shared=True)
+    write_table(metadata_path, successes, METADATA)
     failed = rows.filter(pl.col("status") != "success")
     write_json(
         stats_path,
@@ -107,9 +106,7 @@ def write_part(
             "failed": failed.select("image_path", "error_message").to_dicts(),
             "sha256": {p.name: digest_file(p) for p in (vectors_path, metadata_path)},
         },
-        shared=True,
     )
-    remove_temporaries(vectors_path, metadata_path, stats_path)
 
 
 def part_is_done(folder: Path, part: int, keys: KeyKind, source: str = "") -> bool:

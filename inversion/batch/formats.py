@@ -61,13 +61,13 @@ def _write_parquet(output: Path, rows: Rows) -> int:
     from unprompt.index.base.tables import write_table
 
     table = _table(rows)
-    write_table(output, table, shared=True)
+    write_table(output, table)
     return table.height
 
 
 def _write_csv(output: Path, rows: Rows) -> int:
     table = _table(rows, CSV_COLUMNS)
-    with write_atomically(output, shared=True) as temporary:
+    with write_atomically(output) as temporary:
         table.write_csv(temporary)
     return table.height
 
@@ -75,7 +75,7 @@ def _write_csv(output: Path, rows: Rows) -> int:
 def _write_jsonl(output: Path, rows: Rows) -> int:
     count = 0
     with (
-        write_atomically(output, shared=True) as temporary,
+        write_atomically(output) as temporary,
         temporary.open("w", encoding="utf-8") as out,
     ):
         for row in map(_with_numbers, rows()):

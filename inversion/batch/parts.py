@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from unprompt.index.base.durable import (
-    TEMPORARY_SUFFIX,
     digest_json,
-    remove_temporaries,
     write_atomically,
 )
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
@@ -45,9 +43,8 @@ class Part(NamedTuple):
     def write(self, rows: Iterable[dict[str, Any]]) -> None:
         """Write the file whole or not at all; several processes may do so at the same time."""
         lines = (json.dumps(row) + "\n" for row in rows)
-        with write_atomically(self.path, shared=True) as temporary:
+        with write_atomically(self.path) as temporary:
             temporary.write_text(f"{self.header}\n{''.join(lines)}", encoding="utf-8")
-        remove_temporaries(self.path)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows of the file; raises DamagedFileError if it is missing or cannot be parsed."""
@@ -140,7 +137,7 @@ class ResultParts:
 
     def remove(self) -> None:
         """Delete the folder; other processes see all of it or nothing."""
-        gone = self.folder.with_name(f"{self.folder.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+        gone = self.folder.with_name(f"{self.folder.name}.{secrets.token_hex(4)}.tmp")
         try:
             self.folder.rename(gone)
         except FileNotFoundError:  # another process was first

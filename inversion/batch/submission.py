@@ -38,7 +38,7 @@ def write_submission(
     seen: set[str] = set()
     mean: np.ndarray | None = None
     with (
-        write_atomically(path, shared=True) as temporary,
+        write_atomically(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as out,
     ):
         out.write(HEADER + "\n")

@@ -1,4 +1,8 @@
-"""Arguments of `unprompt` -> one call of a job; exits with 0, 1 (an UnpromptError) or 2 (usage)."""
+"""Arguments of `unprompt` -> one call of a job.
+
+It exits with 0, 1 (an UnpromptError), 2 (usage), 75 (another process writes the same output), 130
+(Ctrl-C) or 143 (SIGTERM).
+"""
 
 import atexit
 import gc
@@ -10,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from unprompt.index.base.errors import UnpromptError
+from unprompt.index.base.stopping import run_obeying
 from unprompt.ui.cli.clean import clean
 from unprompt.ui.cli.engine_options import (
     AddressOption,
@@ -33,7 +38,6 @@ from unprompt.ui.cli.train import train_app
 
 # New objects per garbage collection: the 70,000 of the imports are scanned once, not 180 times.
 GARBAGE = 50_000
-INTERRUPTED = 130  # exit code of typer for Ctrl-C
 EPILOG = "Every command has examples: unprompt COMMAND --help"
 
 app = typer.Typer(
@@ -177,22 +181,22 @@ def demo(
 
 
 def main() -> None:
-    """Entry point: an UnpromptError becomes one line on stderr and exit code 1."""
+    """Entry point: an UnpromptError becomes one line on stderr, and a signal another one."""
     gc.set_threshold(GARBAGE)
     atexit.register(gc.freeze)  # saves 0.1 s: the ending interpreter scans no objects
+    run_obeying(_run)
+
+
+def _run() -> None:
     try:
         app()
     except UnpromptError as error:
         print(f"unprompt: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(error.exit_code) from None
     except OSError as error:  # a full disk behind stdout, a folder that may not be read
         _drop_unwritable_output()
         print(f"unprompt: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    except SystemExit as stop:
-        if stop.code == INTERRUPTED:
-            print("unprompt: stopped; run the same command again to continue", file=sys.stderr)
-        raise
 
 
 def _drop_unwritable_output() -> None:

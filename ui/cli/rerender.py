@@ -37,10 +37,12 @@ def rerender(
       unprompt rerender runs/mine 000030017 --json
     """
     from unprompt.build.pictures.rerender import rerender as draw_again
+    from unprompt.index.base.owner import owned
 
-    found = draw_again(run, key, device)
-    if output is not None:
-        found.save(output)
+    with owned(output):
+        found = draw_again(run, key, device)
+        if output is not None:
+            found.save(output)
     report = {
         "key": key,
         "prompt": found.row["prompt"],

@@ -14,6 +14,7 @@ from unprompt.build.keys.assemble import assemble_index
 from unprompt.build.pipeline import CORPUS, EMBED, ENCODER, FALLBACK, IMAGES, INDEX
 from unprompt.build.stage import Stage, choose_stages, discard_changed, run_stages
 from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.owner import owned
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.stages import StageLedger
 from unprompt.index.base.tables import SPLITS
@@ -142,13 +143,15 @@ def run_build(
     folder = run_folder(output, config)
     chosen = stages or STAGE_NAMES
     choose_stages(STAGES, chosen, engine, retry_failed or overwrite)
-    if overwrite:
-        applicable = [stage for stage in STAGES if _applies(stage, config)]
-        discard_changed(applicable, make_run(folder, config))
-    if stages and engine.shares == 1:
-        for stage in stages:  # a stage that is named runs again, which repairs damaged files
-            StageLedger(folder).reopen(stage)
-    return build_run(folder, config, chosen, retry_failed, progress, engine)
+    changing = overwrite or (stages and engine.shares == 1)
+    with owned(folder if changing else None):
+        if overwrite:
+            applicable = [stage for stage in STAGES if _applies(stage, config)]
+            discard_changed(applicable, make_run(folder, config))
+        if stages and engine.shares == 1:
+            for stage in stages:  # a stage that is named runs again, which repairs damaged files
+                StageLedger(folder).reopen(stage)
+        return build_run(folder, config, chosen, retry_failed, progress, engine)
 
 
 def run_training(

@@ -8,6 +8,7 @@ from typing import Any
 
 from unprompt.build.corpus.clean_files import CleanedFiles, CleanFilesConfig, clean_files
 from unprompt.build.corpus.cleaning.clean_rows import EXAMPLES
+from unprompt.index.base.owner import owned
 from unprompt.index.base.settings import read_settings
 from unprompt.index.base.tables import read_table
 from unprompt.index.encoders.protocols import PromptEncoder
@@ -38,9 +39,10 @@ def run_clean(request: CleanRequest, as_json: bool, overwrite: bool) -> None:
     """Clean the files unless that is done, and print the report."""
     config = clean_config(request)
     files = CleanedFiles(request.output)
-    if overwrite:
-        files.delete()
-    report = clean_files(request.paths, files, config, _load_encoder, choose_progress())
+    with owned(files.prompts):
+        if overwrite:
+            files.delete()
+        report = clean_files(request.paths, files, config, _load_encoder, choose_progress())
     if as_json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
         return

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import polars as pl
 
 from unprompt.build.corpus.corpus import Corpus, read_corpus
 from unprompt.index.base.errors import ConfigError, UnpromptError
+from unprompt.index.base.owner import owned
 from unprompt.index.base.settings import read_settings
 from unprompt.index.base.stages import StageLedger
 from unprompt.index.base.tables import write_table
@@ -47,20 +49,27 @@ def add_to_index(folder: Path, sources: Sequence[Path], keep_near: bool, as_json
     `keep_near`: they would raise the scores of `unprompt eval`.
     """
     place = find_index(folder)
-    own = None if keep_near else _own_corpus(place)
-    for source in sources:
-        content, notes = _content(source), []
-        if own is not None:
-            from unprompt.build.keys.import_rows import without_held_out
+    with _owned(place):
+        own = None if keep_near else _own_corpus(place)
+        for source in sources:
+            content, notes = _content(source), []
+            if own is not None:
+                from unprompt.build.keys.import_rows import without_held_out
 
-            content, left_out = without_held_out(content, own)
-            notes = _list_left_out(_run_of(place).path, source, left_out)
-        _report(place, add_rows(place, content), as_json, notes)
+                content, left_out = without_held_out(content, own)
+                notes = _list_left_out(_run_of(place).path, source, left_out)
+            _report(place, add_rows(place, content), as_json, notes)
 
 
 def remove_from_index(folder: Path, selection: RowSelection, as_json: bool) -> None:
     """Remove the selected rows."""
     place = find_index(folder)
+    with _owned(place):
+        _report(place, remove_rows(place, _wanted(place, selection)), as_json)
+
+
+def _wanted(place: Path, selection: RowSelection) -> list[int]:
+    """The ids of the selected rows."""
     wanted = [*selection.row_ids, *(_read_ids(selection.listed) if selection.listed else [])]
     if selection.containing:
         rows, text = PromptIndex.load(place).rows, selection.containing.lower()
@@ -76,7 +85,7 @@ def remove_from_index(folder: Path, selection: RowSelection, as_json: bool) -> N
                 f"none in {_run_of(place).path}"
             )
         wanted += rows_near_held_out(PromptIndex.load(place), own).to_list()
-    _report(place, remove_rows(place, wanted), as_json)
+    return wanted
 
 
 def merge_into(output: Path, folders: Sequence[Path], as_json: bool) -> None:
@@ -101,7 +110,8 @@ def rebuild(folder: Path, settings: Sequence[str], queries: Path | None, as_json
         raise ConfigError(f"--set here takes index.NAME=value, got {unknown.pop()}.NAME=value")
     config = read_settings(IndexConfig, content["index"], "--set index")
     held_out = None if queries is None else _held_out(queries)
-    _report(place, rebuild_index(place, config, held_out, choose_progress()), as_json)
+    with _owned(place):
+        _report(place, rebuild_index(place, config, held_out, choose_progress()), as_json)
 
 
 def _content(source: Path) -> IndexContent:
@@ -116,6 +126,12 @@ def _content(source: Path) -> IndexContent:
 def _run_of(index: Path) -> RunFolder:
     """The run folder in whose bundle an index lies, if it lies in one."""
     return RunFolder(index.parent.parent)
+
+
+def _owned(place: Path) -> AbstractContextManager[None]:
+    """Own an index, and the run that it lies in."""
+    run = _run_of(place).path
+    return owned(place, run if StageLedger(run).is_begun("index") else None)
 
 
 def _own_corpus(place: Path) -> Corpus | None:

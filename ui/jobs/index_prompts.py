@@ -9,6 +9,7 @@ from unprompt.build.keys.index_prompts import FACTORY, EncodedPrompts, index_pro
 from unprompt.build.make.captions import encode_captions
 from unprompt.index.base.durable import read_json, write_json
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.owner import owned
 from unprompt.index.bundle.bundle import INDEX, PHRASES
 from unprompt.index.store.manifest import IndexManifest, read_index_manifest
 from unprompt.inversion.compose.phrases import make_bank, save_bank
@@ -39,6 +40,12 @@ def index_prompt_files(
     source: PromptSource, folder: Path, settings: PromptIndexSettings, as_json: bool
 ) -> None:
     """Index prompts by their own vectors; a rerun continues, a finished folder is left as it is."""
+    with owned(folder):
+        manifest = _index(source, folder, settings)
+    _report(folder, manifest, as_json)
+
+
+def _index(source: PromptSource, folder: Path, settings: PromptIndexSettings) -> IndexManifest:
     progress = choose_progress()
     asked = {**source.identity(), **settings.__dict__}
     if (folder / MADE).is_file():
@@ -47,7 +54,7 @@ def index_prompt_files(
                 f"{folder} was made of other prompts or settings; choose another --output"
             )
         progress.note(f"{folder} was made before of the same prompts")
-        return _report(folder, read_index_manifest(folder / INDEX), as_json)
+        return read_index_manifest(folder / INDEX)
     from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompt_encoder
 
     encoder, prompts = load_bulk_prompt_encoder(), source.read()
@@ -62,7 +69,7 @@ def index_prompt_files(
         save_bank(folder / PHRASES, bank)
     write_json(folder / MADE, asked)
     shutil.rmtree(work)
-    _report(folder, manifest, as_json)
+    return manifest
 
 
 def _report(folder: Path, manifest: IndexManifest, as_json: bool) -> None:

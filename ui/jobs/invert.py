@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.owner import owned
 from unprompt.index.bundle.bundle import BLEND, read_bundle
 from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.inversion.answer import Candidate
@@ -43,8 +44,9 @@ def run_invert(request: InvertRequest) -> int:
     to_files = bool(request.output or request.submission)
     if request.engine != LOCAL and not to_files:
         raise ConfigError("--engine, --workers and --shard need --output or --submission")
-    pictures = list(find_pictures(request.paths))
-    return (_write_answers if to_files else _print_answers)(request, pictures)
+    with owned(request.output, request.submission, share=request.engine.share_name):
+        pictures = list(find_pictures(request.paths))
+        return (_write_answers if to_files else _print_answers)(request, pictures)
 
 
 def _write_answers(request: InvertRequest, pictures: list[PictureInput]) -> int:

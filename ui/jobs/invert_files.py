@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.owner import owned
 from unprompt.index.base.progress import Progress
 from unprompt.index.bundle.bundle import BLEND, ENCODER
 from unprompt.index.engines.devices import tower_demand
@@ -26,8 +27,20 @@ def invert_to_files(
     """Make the missing parts and, once all exist, the output files.
 
     Returns the exit code: 1 if a picture could not be read. The parts lie beside the first output;
-    the same call after a kill makes only those that are missing.
+    the same call after a kill makes only those that are missing. Raises OutputInUseError where
+    another process writes one of the outputs.
     """
+    with owned(*outputs, share=engine.share_name):
+        return _invert(work, pictures, outputs, engine, progress)
+
+
+def _invert(
+    work: InvertWork,
+    pictures: Sequence[PictureInput],
+    outputs: Mapping[Path, ResultsFormat],
+    engine: EngineConfig,
+    progress: Progress,
+) -> int:
     first = next(iter(outputs))
     batch = ResultParts(first, work.identity(), pictures)
     if engine.shares > 1 and not batch.folder.exists() and all(map(Path.exists, outputs)):

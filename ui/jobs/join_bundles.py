@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.owner import owned
 from unprompt.index.base.progress import Progress
 from unprompt.index.base.settings import write_settings
 from unprompt.index.encoders.protocols import check_same_space
@@ -61,9 +62,10 @@ def run_join(
     `cache` keeps the keys of the pictures; without it they lie beside `out` until it is finished.
     """
     keys = cache or out.with_name(f"{out.name}.keys")
-    joined = join_bundles(request, out, keys, choose_progress(), config)
-    if cache is None:
-        shutil.rmtree(keys, ignore_errors=True)
+    with owned(out, keys):
+        joined = join_bundles(request, out, keys, choose_progress(), config)
+        if cache is None:
+            shutil.rmtree(keys, ignore_errors=True)
     print(_as_json(out, joined) if as_json else _as_text(out, joined))
 
 

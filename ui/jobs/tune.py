@@ -8,6 +8,7 @@ from typing import Any
 from unprompt.build.corpus.corpus import read_corpus
 from unprompt.build.pipeline import pictures_of
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.owner import owned
 from unprompt.index.base.settings import read_settings, write_settings
 from unprompt.index.bundle.bundle import read_bundle
 from unprompt.index.bundle.run_folder import RunFolder
@@ -39,6 +40,13 @@ def run_tune(
     for setting in settings:
         override_setting(content, setting.strip().removeprefix("fit."))
     config = read_settings(FitConfig, content, "--set")
+    with owned(output or folders[0]):
+        _tune(runs, output, config, as_json)
+
+
+def _tune(
+    runs: Sequence[FinishedRun], output: Path | None, config: FitConfig, as_json: bool
+) -> None:
     groups = group_runs(runs)
     if len(groups) > 1 and output is not None:
         join_groups(groups, output, config, as_json)

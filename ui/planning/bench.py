@@ -10,6 +10,7 @@ from pathlib import Path
 from unprompt.build.planning.rates import PictureSize, Rate, RatesFile, published_costs, write_rates
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.machine import describe_machine
+from unprompt.index.base.owner import owned
 from unprompt.index.base.settings import write_settings
 from unprompt.ui.jobs.config import load_config
 from unprompt.ui.jobs.progress import choose_progress
@@ -35,15 +36,9 @@ def run_bench(
     if config is None and settings:
         raise ConfigError("--set changes the config that --config names")
     path = rates_path(output)
-    with _visible_device(options.device), tempfile.TemporaryDirectory() as folder:
-        loaded = None if config is None else load_config(config, settings)
-        machine = describe_machine()
-        if (options.device or "").startswith("cuda") and machine.gpu is None:
-            raise ConfigError(f"--device {options.device}: torch finds no such GPU here")
-        asked = len(set(parts)) not in (0, len(PARTS))
-        bench = Bench(Path(folder), loaded, options, machine, published_costs(), asked)
-        found = _measure(parts or list(PARTS), bench)
-    write_rates(path, found)
+    with owned(path):
+        found = _bench(parts, config, settings, options)
+        write_rates(path, found)
     if as_json:
         print(json.dumps(write_settings(found), indent=2))
         return
@@ -55,6 +50,19 @@ def run_bench(
             f"{1 / rate.seconds:>9.1f} /s  {cores}"
         )
     print(path)
+
+
+def _bench(
+    parts: Sequence[str], config: str | None, settings: Sequence[str], options: BenchOptions
+) -> RatesFile:
+    with _visible_device(options.device), tempfile.TemporaryDirectory() as folder:
+        loaded = None if config is None else load_config(config, settings)
+        machine = describe_machine()
+        if (options.device or "").startswith("cuda") and machine.gpu is None:
+            raise ConfigError(f"--device {options.device}: torch finds no such GPU here")
+        asked = len(set(parts)) not in (0, len(PARTS))
+        bench = Bench(Path(folder), loaded, options, machine, published_costs(), asked)
+        return _measure(parts or list(PARTS), bench)
 
 
 def _measure(parts: Sequence[str], bench: Bench) -> RatesFile:

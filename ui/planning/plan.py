@@ -10,6 +10,7 @@ from unprompt.build.planning.plan import Plan, PlanLine, PlanOptions, make_plan
 from unprompt.build.planning.rates import published_costs, read_rates
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.machine import own_cores
+from unprompt.index.base.owner import owned
 from unprompt.index.runtime.cache import cache_folder
 from unprompt.ui.planning.plot import draw_plan
 from unprompt.ui.planning.request import plan_request
@@ -52,7 +53,8 @@ def run_plan(
     options = replace(options, gpu=gpu, cores=options.cores or cores)
     plan = make_plan(request, options, costs)
     if plot is not None:
-        draw_plan(plan, plot)
+        with owned(plot):
+            draw_plan(plan, plot)
     if as_json:
         print(json.dumps(plan_json(plan), indent=2))
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.owner import owned
 from unprompt.index.images.pictures import open_picture
 from unprompt.index.images.shards import ImageShards
 from unprompt.inversion.batch.scored_submission import match_truth
@@ -47,14 +48,15 @@ def run_eval(
     if report:
         run = make_run(folder, config)
         shards = ImageShards(run.images)
-        page = write_report(
-            run.folder.report,
-            config.build.name,
-            found,
-            leak_line(found.leaks),
-            lambda row: open_picture(shards.image(row["image_path"]), row["image_path"]),
-        )
-        write_cosines(run.folder)
+        with owned(run.folder.report):
+            page = write_report(
+                run.folder.report,
+                config.build.name,
+                found,
+                leak_line(found.leaks),
+                lambda row: open_picture(shards.image(row["image_path"]), row["image_path"]),
+            )
+            write_cosines(run.folder)
         progress.note(f"report: {page}")
     if as_json:
         summary = {
@@ -88,11 +90,12 @@ def run_pairs(
     `folder` keeps the answers; with `report` it gets a report.
     """
     progress = choose_progress()
-    found = evaluate_pairs(pairs, bundle, folder, limit, texts, progress)
-    if folder is not None and report:
-        name = "starter" if bundle is None else bundle.resolve().name
-        page = write_pairs_report(folder, f"{name} on {pairs.resolve().name}", found)
-        progress.note(f"report: {page}")
+    with owned(folder):
+        found = evaluate_pairs(pairs, bundle, folder, limit, texts, progress)
+        if folder is not None and report:
+            name = "starter" if bundle is None else bundle.resolve().name
+            page = write_pairs_report(folder, f"{name} on {pairs.resolve().name}", found)
+            progress.note(f"report: {page}")
     if as_json:
         print(json.dumps(found.as_json(), indent=2))
         return

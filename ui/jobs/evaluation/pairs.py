@@ -14,6 +14,7 @@ import polars as pl
 
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError, CorpusError, MissingDependencyError
+from unprompt.index.base.owner import owned
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.encoders.protocols import PromptEncoder, to_unit_length
 from unprompt.index.images.labelled_pairs import open_labelled_pairs
@@ -92,8 +93,20 @@ def evaluate_pairs(
     `folder` keeps finished answers, so that a killed evaluation goes on. `limit` takes that many
     pictures, and `texts` composes that many prompts to score as text; a hash of the names chooses
     both. Raises CorpusError where no pair can be read, MissingDependencyError without the prompt
-    encoder of the bundle.
+    encoder of the bundle, and OutputInUseError where another process writes `folder`.
     """
+    with owned(folder):
+        return _evaluate(pairs, bundle, folder, limit, texts, progress)
+
+
+def _evaluate(
+    pairs: Path,
+    bundle: Path | None,
+    folder: Path | None,
+    limit: int | None,
+    texts: int,
+    progress: Progress,
+) -> PairsEvaluation:
     place = STARTER if bundle is None else bundle
     listed = open_labelled_pairs(pairs)
     rows = choose_rows(listed.whole, limit)

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from unprompt.build.kinds.config import KindsConfig
 from unprompt.build.kinds.write import write_kinds
+from unprompt.index.base.owner import owned
 from unprompt.ui.jobs.progress import choose_progress
 
 
 def run_kinds(folder: Path, config: KindsConfig, overwrite: bool, as_json: bool) -> None:
     """Draw the pictures, and print how many of which kind there are."""
-    table = write_kinds(folder, config, overwrite, choose_progress())
+    with owned(folder, folder.with_name(f"{folder.name}.parquet")):
+        table = write_kinds(folder, config, overwrite, choose_progress())
     counts = dict(table["kind"].value_counts(sort=False).sort("kind").iter_rows())
     if as_json:
         print(json.dumps({"folder": str(folder), "pictures": table.height, "kinds": counts}))

@@ -27,6 +27,7 @@ from unprompt.build.make.prompt_file import MadePrompts, PromptFile
 from unprompt.build.make.terms import read_term_lists, shipped_term_lists, write_term_lists
 from unprompt.index.base.durable import digest_file
 from unprompt.index.base.errors import ConfigError, CorpusError
+from unprompt.index.base.owner import owned
 from unprompt.index.base.progress import Progress
 from unprompt.index.base.settings import write_settings
 from unprompt.index.base.terms import read_terms
@@ -69,7 +70,8 @@ class Destination:
         from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompt_encoder
 
         folder = self.vectors or self.path.with_name(f"{self.path.stem}.vectors")
-        return encode_captions(folder, prompts, load_bulk_prompt_encoder(), progress)
+        with owned(folder):
+            return encode_captions(folder, prompts, load_bulk_prompt_encoder(), progress)
 
 
 @dataclass(frozen=True)
@@ -146,12 +148,13 @@ def run_modify(
 
 def run_terms(corpus: PromptSource, folder: Path, overwrite: bool, as_json: bool) -> None:
     """Write the term lists of a corpus, to edit and to combine."""
-    if not overwrite and folder.is_dir() and any(folder.glob("*.txt")):
-        raise ConfigError(
-            f"{folder} holds term lists already; choose another --output, or --overwrite them"
-        )
-    terms = extract_terms(corpus.read()["prompt"])
-    write_term_lists(folder, terms)
+    with owned(folder):
+        if not overwrite and folder.is_dir() and any(folder.glob("*.txt")):
+            raise ConfigError(
+                f"{folder} holds term lists already; choose another --output, or --overwrite them"
+            )
+        terms = extract_terms(corpus.read()["prompt"])
+        write_term_lists(folder, terms)
     counts = {slot: len(found) for slot, found in terms.items()}
     if as_json:
         print(json.dumps({"folder": str(folder), "terms": counts}, indent=2))
@@ -209,14 +212,15 @@ def make_once(
 ) -> None:
     """Make the file, unless these settings made it already; print what it holds."""
     file, progress = PromptFile(to.path, to.overwrite), choose_progress()
-    found = file.finished(settings)
-    if found is None:
-        made = make(progress)
-        if made.table.is_empty():
-            raise CorpusError(f"no prompt could be made: {json.dumps(dict(made.report))}")
-        found = file.write(made, settings)
-    else:
-        progress.note(f"{to.path} was made before with the same settings")
+    with owned(to.path, file.marker):  # files of one name share the marker
+        found = file.finished(settings)
+        if found is None:
+            made = make(progress)
+            if made.table.is_empty():
+                raise CorpusError(f"no prompt could be made: {json.dumps(dict(made.report))}")
+            found = file.write(made, settings)
+        else:
+            progress.note(f"{to.path} was made before with the same settings")
     if to.as_json:
         told = {name: value for name, value in found.items() if name not in ("digest", "settings")}
         print(json.dumps({**told, "file": str(to.path)}, indent=2))

@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.owner import owned
 from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.ui.jobs.config import TRAIN
 
@@ -29,7 +30,8 @@ def export_clip(run: Path, output: Path) -> None:
         output="embedding",
     )  # fmt: skip
     clip = load_clip(config, "cpu", trained)
-    save_open_clip(clip, clip.preprocess, output, result.trained_on)
+    with owned(output):
+        save_open_clip(clip, clip.preprocess, output, result.trained_on)
     print(output)
 
 
@@ -37,10 +39,11 @@ def average(first: Path, second: Path | None, share: float, output: Path) -> Non
     """Average the weights of two runs, or of a run and its tower before training (WiSE-FT)."""
     from unprompt.inversion.train.average import average_exports, average_with_start
 
-    if second is None:
-        average_with_start(_export_of(first), share, output)
-    else:
-        average_exports(_export_of(first), _export_of(second), share, output)
+    with owned(output):
+        if second is None:
+            average_with_start(_export_of(first), share, output)
+        else:
+            average_exports(_export_of(first), _export_of(second), share, output)
     print(output)
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.owner import owned
 from unprompt.index.base.settings import read_settings
 from unprompt.index.bundle.bundle import INDEX, SEAL
 from unprompt.index.images.labelled_pairs import open_labelled_pairs
@@ -58,6 +59,14 @@ def train_pairs(
 
     Vectors of pictures are kept in OUTPUT-vectors: a rerun after a kill does not encode them again.
     """
+    cache = output.with_name(f"{output.name}-{CACHE}")
+    with owned(output, cache):
+        _report(output, _fit(folders, output, cache, config, limit), as_json)
+
+
+def _fit(
+    folders: PairFolders, output: Path, cache: Path, config: PairsConfig, limit: int | None
+) -> Sequence[PromptScore]:
     from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompt_encoder
     from unprompt.inversion.fit.pairs.rows import PairRows, join_rows, read_rows
     from unprompt.inversion.fit.pairs.world import export_towers, fit_world
@@ -72,7 +81,6 @@ def train_pairs(
     progress = choose_progress()
     prompts = load_bulk_prompt_encoder()
     encoders = export_towers(output, config)
-    cache = output.with_name(f"{output.name}-{CACHE}")
 
     def read(paths: Sequence[Path], most: int | None) -> PairRows | None:
         tables = [_whole(path, most, progress.note) for path in paths]
@@ -83,8 +91,7 @@ def train_pairs(
     extra = read(folders.extra, min(limit or config.extra_pictures, config.extra_pictures))
     if rows is None:
         raise ConfigError("name at least one folder or table of pairs")
-    scores = fit_world(output, rows, encoders, folders.bank, prompts, config, extra, progress)
-    _report(output, scores, as_json)
+    return fit_world(output, rows, encoders, folders.bank, prompts, config, extra, progress)
 
 
 def _whole(path: Path, most: int | None, note: Any) -> pl.DataFrame:

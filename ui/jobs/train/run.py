@@ -7,6 +7,7 @@ from pathlib import Path
 from unprompt.build.pipeline import IMAGES
 from unprompt.build.stage import Stage, run_stages
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.owner import owned
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.stages import StageLedger
 from unprompt.ui.jobs.config import TRAIN, RunConfig
@@ -45,9 +46,10 @@ def train_run(
     run.settings(stage.settings)  # raises where the section is missing
     ledger = StageLedger(folder)
     if is_main_process():
-        if resume == "none":
-            ledger.forget(section)
-        run_stages((stage,), run)
+        with owned(folder if resume == "none" else None):
+            if resume == "none":
+                ledger.forget(section)
+            run_stages((stage,), run)
     elif resume == "none" or not ledger.is_done(section):
         stage.run(run)
     return run.folder.export(section)

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from left_files import left_by_a_kill
 
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.tables import ROWS
@@ -89,7 +90,7 @@ def test_unsigned_columns_are_those_of_the_table() -> None:
 
 
 def test_the_same_rows_give_the_same_lookup(tmp_path: Path) -> None:
-    (tmp_path / "b.sqlite.tmp").write_bytes(b"left by a writer that was killed")
+    left_by_a_kill(tmp_path / "b.sqlite")
     for name in ("a.sqlite", "b.sqlite"):
         write_lookup(tmp_path / name, rows_table(300))
     assert (tmp_path / "a.sqlite").read_bytes() == (tmp_path / "b.sqlite").read_bytes()

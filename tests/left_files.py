@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unprompt.index.base.temporary import own_host
+from unprompt.index.base.processes.temporary import own_host
 
 NOBODY = 4_194_305  # above the highest process id of Linux
 

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 LIMIT_S = 60  # for a hang; a stop takes one second
-BEGIN = "from unprompt.index.base.stopping import run_obeying, last_act\nimport os, sys, time\n"
+BEGIN = """
+import os, sys, time
+from unprompt.index.base.processes.stopping import last_act, run_obeying
+"""
 END = "\nrun_obeying(command)\n"
 READY = "print('ready', flush=True)"
 COMMANDS = {
@@ -118,7 +121,7 @@ POOL = """
 import os, sys, time
 from dataclasses import dataclass
 from unprompt.index.engines.engine import EngineConfig, map_shards
-from unprompt.index.base.stopping import run_obeying
+from unprompt.index.base.processes.stopping import run_obeying
 from engine_works import Sleep
 
 def command():

@@ -1,6 +1,6 @@
 """The command `unprompt`, and `python -m unprompt`; Ctrl-C is obeyed from the first import on."""
 
-from unprompt.index.base.stopping import run_obeying
+from unprompt.index.base.processes.stopping import run_obeying
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.index.base.errors import DamagedFileError, UnpromptError
-from unprompt.index.base.temporary import remove_abandoned, temporary_beside
+from unprompt.index.base.processes.temporary import remove_abandoned, temporary_beside
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # only a write ends with these
 ADVICE = {

@@ -22,7 +22,7 @@ from typing import Any
 
 from unprompt.index.base.durable import cannot_write
 from unprompt.index.base.errors import OutputInUseError, UnpromptError
-from unprompt.index.base.temporary import LONGEST, is_alive
+from unprompt.index.base.processes.temporary import LONGEST, is_alive
 
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)

@@ -14,7 +14,7 @@ from functools import cache, lru_cache, partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from unprompt.index.base.stopping import end_with_parent
+from unprompt.index.base.processes.stopping import end_with_parent
 from unprompt.index.engines.work import TRIES, Outcome, Work, compute, worker_died
 
 WAIT_S = 0.5

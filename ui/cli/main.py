@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from unprompt.index.base.errors import UnpromptError
-from unprompt.index.base.stopping import run_obeying
+from unprompt.index.base.processes.stopping import run_obeying
 from unprompt.ui.cli.clean import clean
 from unprompt.ui.cli.engine_options import (
     AddressOption,

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.processes.stopping import ending_by_itself
 from unprompt.inversion.inverter import STARTER, Inverter
 from unprompt.ui.page.backend import make_backend
 from unprompt.ui.page.gradio_library import load_gradio
@@ -129,7 +130,8 @@ def _signals() -> Iterator[list[int]]:
 
     before = {number: signal.signal(number, note) for number in STOPPING}
     try:
-        yield received
+        with ending_by_itself():
+            yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

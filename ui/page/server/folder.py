@@ -5,8 +5,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
+
+from unprompt.index.base.processes.stopping import last_act
 
 PREFIX = "unprompt-demo-"
 LOCK = ".lock"  # held by the process whose folder it is
@@ -19,8 +22,9 @@ def temporary_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
     files = folder / "files"
     files.mkdir()
+    remove = partial(shutil.rmtree, folder, ignore_errors=True)
     try:
-        with (folder / LOCK).open("w") as lock:
+        with (folder / LOCK).open("w") as lock, last_act(remove):
             _lock(lock)
             yield files
     finally:

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 GRACE_S = 0.7  # from the signal to the hard end
+SERVER_GRACE_S = 1.5  # the same for a server, which tells its clients and deletes its files
 AGAIN_S = 0.2  # the same after a second signal
 KICK_S = 0.05  # between two tries to wake the main thread
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -36,6 +37,7 @@ class _State:
     active = False  # handlers are installed
     received: int | None = None  # the first signal
     raised = False  # the main thread knows of it
+    by_itself = False  # a signal is the usual end of the command
     said = False
     lock = threading.Lock()
 
@@ -67,6 +69,19 @@ def _is_interruption(error: BaseException) -> bool:
     if isinstance(error, SystemExit):
         return error.code == 128 + signal.SIGINT
     return isinstance(error, KeyboardInterrupt)
+
+
+@contextmanager
+def ending_by_itself() -> Iterator[None]:
+    """Within the block a signal is the usual end of the command, which handles it by itself.
+
+    The exit code is then the command's own. The process still ends hard after SERVER_GRACE_S.
+    """
+    _State.by_itself = True
+    try:
+        yield
+    finally:
+        _State.by_itself = False
 
 
 @contextmanager
@@ -168,8 +183,10 @@ def _watch(reading: int) -> None:
             return
         for number in numbers:
             if number in SIGNALS:
-                _receive(number)
-                wait = GRACE_S if deadline is None else AGAIN_S
+                wait = SERVER_GRACE_S if _State.by_itself else GRACE_S
+                if not _State.by_itself:
+                    _receive(number)
+                wait = wait if deadline is None else AGAIN_S
                 deadline = min(deadline or float("inf"), time.monotonic() + wait)
 
 
@@ -182,8 +199,10 @@ def _end_hard() -> None:
     for act in list(_LAST):
         with suppress(Exception):
             act()
+    if _State.received is None:
+        os._exit(0)
     _say()
-    os._exit(128 + (_State.received or 0))
+    os._exit(128 + _State.received)
 
 
 def _say() -> None:

@@ -1,0 +1,1 @@
+"""Processes: how one is stopped, and the names of what it writes."""

@@ -75,6 +75,7 @@ def changed(line: int, text: str | None) -> list[str]:
         ([one.replace("_1", "_0") for one in RIGHT], "'x_0' comes twice"),
         (changed(0, "x_00,2"), "'x_00' has no number"),
         (changed(0, "x,2"), "'x' has no number"),
+        (changed(0, ","), "'an empty line' has no number"),
         (changed(0, "_0,2"), "'_0' has no number"),
         (changed(0, "x_\u0660,2"), "has no number"),
         (changed(0, "x_99999999999999999999,2"), "has no number"),

@@ -143,7 +143,7 @@ def _split_ids(path: Path, table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _line(rows: pl.DataFrame) -> str:
-    return repr(rows["id"][0])
+    return repr(rows["id"][0] or "an empty line")
 
 
 def _named(names: Sequence[str], noun: str) -> str:

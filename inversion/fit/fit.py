@@ -89,7 +89,7 @@ def stored_keys(embeddings: Path, split: str, targets: Targets) -> StoredKeys:
     chosen = np.flatnonzero((embedded.rows["split"] == split).to_numpy())
     if not len(chosen):
         remedy = (
-            "`corpus.source` gives too few prompts, or all are held out"
+            "hold out fewer prompts: `corpus.validation` and `corpus.test`"
             if split == "train"
             else f"give the corpus some, for instance `corpus.{split}: 100`, and build again"
         )

@@ -213,11 +213,11 @@ def _ask(
 
 
 def _nearest_target(inverter: Inverter, answer: Inversion) -> np.ndarray:
-    """The target (d_prompt,) of the known prompt whose key is nearest; zero without neighbors."""
+    """The target (d_prompt,) of the known prompt whose key is nearest; the mean without any."""
     index = inverter.world_of(answer).index
     if inverter.fallback is not None and answer.outside and answer.world is None:
         index = inverter.fallback.classes
     if not answer.neighbors:
-        return np.zeros(index.manifest.target_dim, np.float32)
+        return index.mean_target
     nearest = max(answer.neighbors, key=lambda neighbor: neighbor.similarity)
     return np.asarray(index.targets[[nearest.row]], dtype=np.float32)[0]

@@ -56,11 +56,11 @@ def test_k_prompts_are_found_behind_many_renders(
     np.testing.assert_allclose(found.scores[0], [1.0, np.cos(0.5)], atol=1e-6)
 
 
-@pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat", "PCA8,IVF8,SQ8"])
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat", "PCA8,IVF8,SQ8", "HNSW8"])
 def test_four_hundred_renders_of_one_prompt(
     tmp_path: Path, content: Any, make_index: Any, factory: str
 ) -> None:
-    """k = 50 gives 50 prompts, also where the lists that a search probes hold one prompt only."""
+    """k = 50 gives 50 prompts, also where lists or a graph lead a search to one prompt only."""
     keys, prompts = skewed(400, 600)
     make_index(tmp_path, content(keys, keys, prompt_ids=prompts), factory=factory)
     index, queries = PromptIndex.load(tmp_path), to_unit_length(np.eye(2, 16) + 0.01)
@@ -71,6 +71,8 @@ def test_four_hundred_renders_of_one_prompt(
         if factory == "Flat":
             assert own.tolist() == brute_force(keys, np.array(prompts), query, 50)
     assert np.all(np.diff(found.scores, axis=1) <= 1e-6), "best first"
+    every = index.search(queries, len(keys), everywhere=True)
+    assert np.array_equal(np.sort(every.rows, axis=1), [np.arange(len(keys))] * len(queries))
 
 
 def test_queries_are_searched_again_in_blocks(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -153,7 +153,8 @@ class PromptIndex:
     def search(self, keys: np.ndarray, k: int, everywhere: bool = False) -> Neighbors:
         """The k nearest rows of each key (q, d_image); raises UnpromptError for another shape.
 
-        `everywhere` probes all lists of an index that has lists.
+        `everywhere` probes all lists of an index that has lists, and compares all stored keys in
+        place of a search in a graph.
         """
         if keys.ndim != 2 or keys.shape[1] != self.manifest.dim:
             raise UnpromptError(f"keys have shape {keys.shape}, wanted (q, {self.manifest.dim})")
@@ -185,12 +186,25 @@ class PromptIndex:
         """The k best rows, rescored by stored keys from more candidates if the effort says so."""
         if self._gpu_scan is not None and k <= MAX_K:
             return self._gpu_scan.search(queries, k)
+        if everywhere and self.manifest.effort.ef_search and self._key_scores is not None:
+            return self._scan_keys(queries, k)
         factor = self.manifest.effort.refine
         if factor == 0 or self._key_scores is None:
             return self._search_live(queries, k, everywhere)
         most = min(factor * k, self.manifest.ntotal)
         candidates = self._search_live(queries, most, everywhere)[1]
         return refine(queries, candidates, self._key_scores, k)
+
+    def _scan_keys(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k best rows by the scores of all stored keys."""
+        scores_of, count = cast(KeyScores, self._key_scores), self.manifest.ntotal
+        parts = []
+        for start in range(0, count, MAX_LOOKUP):
+            rows = np.arange(start, min(start + MAX_LOOKUP, count))
+            parts.append(scores_of(queries, np.broadcast_to(rows, (len(queries), len(rows)))))
+        scores = np.concatenate(parts, axis=1)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, order, 1), order
 
     @property
     def folded_transforms(self) -> FoldedTransforms | None:

@@ -164,6 +164,21 @@ def test_fit_settings_that_try_nothing() -> None:
             FitConfig(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"neighbors": (10, 4096)}, "k from 1 to 2048, got 4096"),
+        ({"neighbors": (0,)}, "k >= 1"),
+        ({"temperatures": (0.1, -1.0)}, "temperature > 0"),
+    ],
+)
+def test_settings_that_no_query_could_use_are_refused_before_the_build(
+    wrong: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        FitConfig(**wrong)
+
+
 def test_a_split_without_pictures_says_what_to_set(tiny_run: Path) -> None:
     with pytest.raises(ConfigError, match=r"no spare picture.*corpus\.spare"):
         labelled_keys(tiny_run / "embeddings" / "image", "spare", lambda ids: np.eye(1))

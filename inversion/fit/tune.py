@@ -64,6 +64,8 @@ class FitConfig:
     def __post_init__(self) -> None:
         if not self.neighbors or not (self.temperatures or self.powers or self.penalties):
             raise ConfigError("fit needs at least one of neighbors and one weighting to try")
+        for _ in _knn_candidates(self):  # each is checked: not only once the keys are there
+            pass
 
 
 @dataclass(frozen=True)

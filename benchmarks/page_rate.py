@@ -38,12 +38,14 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 10])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="of a round")
+    parser.add_argument("--bundle", type=Path, help="the starter without it")
     asked = parser.parse_args()
+    options = ["--bundle", str(asked.bundle)] if asked.bundle else []
     with tempfile.TemporaryDirectory() as name:
         pictures = draw_pictures(Path(name))
-        inverter = Inverter.load()
+        inverter = Inverter.load(asked.bundle)
         rates: dict[str, list[float]] = {}
-        with serving() as url:
+        with serving(*options) as url:
             ask_library(inverter, pictures, 1.0)
             ask_page(url, pictures, 2, 1.0)
             for _ in range(asked.rounds):

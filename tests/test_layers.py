@@ -60,6 +60,7 @@ OWNERS = {  # library: the files, or the folders, that may import it
     "openai": {"build/make/llm/chat.py"},
     "gradio": {"ui/page/"},
     "uvicorn": {"ui/page/server/"},
+    "starlette": {"ui/page/server/"},
     "fastapi": {"ui/page/server/"},
     "python_multipart": {"ui/page/server/"},
     "typer": {"ui/cli/"},

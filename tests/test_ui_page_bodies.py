@@ -111,12 +111,17 @@ def test_other_bodies_are_refused(folder: Path, body: bytes) -> None:
     ],
 )
 def test_events_that_the_page_lacks_are_refused(asked: dict[str, Any]) -> None:
-    own, in_browser = (SimpleNamespace(fn=fn, cancels=[], inputs=["text"]) for fn in (print, None))
-    page = SimpleNamespace(fns={1: None, 2: in_browser, 3: own})
+    own, in_browser = (
+        SimpleNamespace(fn=fn, api_name="search", inputs=["text"]) for fn in (print, None)
+    )
+    page = SimpleNamespace(fns={2: in_browser, 3: own})
     events = Events(page, Limits())
     events.check(JOIN, {"fn_index": 3, "data": ["a"], "session_hash": "b"})
     with pytest.raises(Refusal):
         events.check(JOIN, asked | {"session_hash": "b"})
+    for data in ([], ["a", "b"], "a", None, {"text": "a"}):
+        with pytest.raises(Refusal, match="are not those of this endpoint"):
+            events.check("/gradio_api/call/search", {"data": data})
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ LIMITS = Limits(file_bytes=2000, visitor_bytes=5000, json_bytes=3000)
 CALL = "/gradio_api/call/invert"
 QUEUE = SimpleNamespace(event_ids_to_events={})
 PAGE: Any = SimpleNamespace(
-    _queue=QUEUE, fns={3: SimpleNamespace(fn=print, cancels=[], inputs=["text"])}
+    _queue=QUEUE, fns={3: SimpleNamespace(fn=print, api_name="invert", inputs=["picture"])}
 )
 
 Respond = Callable[[dict[str, Any], bytes], Awaitable[tuple[int, bytes]]]
@@ -94,7 +94,7 @@ def test_only_the_names_of_the_page_are_answered(
     gate = make_gate(tmp_path, allowed)
     for method, path in (("GET", "/config"), ("GET", "/"), ("POST", CALL)):
         reply = ask(
-            gate, method, path, f"http://{server}:7860", headers={"Host": host}, json={"data": []}
+            gate, method, path, f"http://{server}:7860", headers={"Host": host}, json={"data": [""]}
         )
         assert reply.status_code == status, reply.text
         assert status == 200 or "--allow-host" in reply.json()["detail"]
@@ -123,7 +123,7 @@ def test_pages_of_other_sites_cannot_ask(
 ) -> None:
     gate = make_gate(tmp_path, ["pictures.example.org"])
     for method, path in (("POST", CALL), ("GET", "/gradio_api/info"), ("GET", "/logout")):
-        reply = ask(gate, method, path, headers=headers, json={"data": []})
+        reply = ask(gate, method, path, headers=headers, json={"data": [""]})
         assert reply.status_code == status, reply.text
     upload = ask(
         gate, "POST", "/gradio_api/upload", headers=headers, files={"files": ("a.png", b"a")}
@@ -167,7 +167,7 @@ def test_a_link_from_another_site_opens_the_page(tmp_path: Path) -> None:
 def test_only_what_the_page_uses_is_reached(
     tmp_path: Path, method: str, path: str, status: int
 ) -> None:
-    reply = ask(make_gate(tmp_path), method, path.format(folder=tmp_path), json={"data": []})
+    reply = ask(make_gate(tmp_path), method, path.format(folder=tmp_path), json={"data": [""]})
     assert reply.status_code == status, reply.text
 
 
@@ -235,8 +235,8 @@ def test_too_many_events_of_one_visitor_are_refused(tmp_path: Path) -> None:
     one = SimpleNamespace(request=SimpleNamespace(client=SimpleNamespace(host="127.0.0.1")))
     QUEUE.event_ids_to_events = {str(n): one for n in range(LIMITS.visitor_events)}
     try:
-        reply = ask(make_gate(tmp_path), "POST", CALL, json={"data": []})
+        reply = ask(make_gate(tmp_path), "POST", CALL, json={"data": [""]})
     finally:
         QUEUE.event_ids_to_events = {}
     assert reply.status_code == 429 and reply.headers["retry-after"]
-    assert ask(make_gate(tmp_path), "POST", CALL, json={"data": []}).status_code == 200
+    assert ask(make_gate(tmp_path), "POST", CALL, json={"data": [""]}).status_code == 200

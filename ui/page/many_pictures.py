@@ -114,8 +114,10 @@ def _row(record: BatchRecord) -> list[str]:
 
 
 def _write(uploads: Path, records: Sequence[BatchRecord]) -> list[Path]:
-    """Write a results file per format below `uploads`, which Gradio may serve."""
-    uploads.mkdir(parents=True, exist_ok=True)
+    """Write a results file per format below `uploads`, which Gradio may serve.
+
+    A page that has stopped has no such folder any more, and must not get one again.
+    """
     folder = Path(tempfile.mkdtemp(dir=uploads))
     rows = [record.as_row() for record in records]
     written = [folder / f"prompts{known.suffix}" for known in FORMATS]

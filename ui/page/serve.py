@@ -49,7 +49,7 @@ def run_demo(
     if not 0 <= port <= 65535:
         raise ConfigError(f"--port must be from 0 to 65535, got {port}")
     login, hosts = _read_login(auth), Hosts(tuple(allowed_hosts))
-    with bind(host, port) as listener, _signals() as received, temporary_folder() as uploads:
+    with bind(host, port) as listener, temporary_folder() as uploads:
         _check_reach(listener, login)
         os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read when Gradio is imported
         load_gradio()
@@ -59,15 +59,16 @@ def run_demo(
         for world in inverter.worlds:
             inverter.composer_of(world)  # loaded before the first visitor comes
         page = build_page(make_backend(folder, inverter, uploads))
-        served = serve_page(page, listener, hosts, login)
-        try:
-            print(f"unprompt is running at {served.url} (stop it with Ctrl-C)", flush=True)
-            if open_browser:
-                webbrowser.open(served.url)
-            while not received:
-                time.sleep(POLL_SECONDS)
-        finally:
-            served.stop()
+        with _signals() as received:
+            served = serve_page(page, listener, hosts, login)
+            try:
+                print(f"unprompt is running at {served.url} (stop it with Ctrl-C)", flush=True)
+                if open_browser:
+                    webbrowser.open(served.url)
+                while not received:
+                    time.sleep(POLL_SECONDS)
+            finally:
+                served.stop()
 
 
 def serve_page(

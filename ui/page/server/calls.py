@@ -16,13 +16,13 @@ from unprompt.ui.page.server.refusal import Refusal, Scope
 API = "/gradio_api"
 UPLOAD, JOIN = f"{API}/upload", f"{API}/queue/join"
 LOGIN, LOGOUT = "/login", "/logout"
-CALL = re.compile(rf"{API}/call/(v2/)?(invert|search)/?")
+CALL = re.compile(rf"{API}/call/(invert|search)/?")
 ASSETS = r"/(?:assets|static|svelte)/[\w./-]+"
 READ = re.compile(
     rf"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/logout|{ASSETS}|"
     rf"{API}/(?:theme\.css|info/?|user/?|login_check/?|app_id/?|startup-events|queue/data|"
     rf"queue/status|upload_progress|heartbeat/[\w-]{{1,64}}|"
-    rf"call/(?:v2/)?(?:invert|search)/[\w-]{{1,64}})"
+    rf"call/(?:invert|search)/[\w-]{{1,64}})"
 )
 FILE = re.compile(rf"{API}/file=(.+)", re.DOTALL)
 WRITE = re.compile(rf"{UPLOAD}|{JOIN}|{API}/cancel|{API}/reset/?|{LOGIN}/?|{CALL.pattern}")

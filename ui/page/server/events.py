@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unprompt.ui.page.server.calls import JOIN
+from unprompt.ui.page.server.calls import CALL, JOIN
 from unprompt.ui.page.server.failures import describe_failure
 from unprompt.ui.page.server.limits import Limits
 from unprompt.ui.page.server.refusal import Refusal
@@ -15,6 +15,7 @@ class Events:
 
     def __init__(self, page: Any, limits: Limits) -> None:
         self._page = page
+        self._named = {event.api_name: event for event in page.fns.values()}
         self._limits = limits
 
     def admit(self, visitor: str) -> None:
@@ -28,18 +29,17 @@ class Events:
 
     def check(self, path: str, asked: dict[str, Any]) -> None:
         """Raise Refusal for an event that the page does not have, or with other values than its."""
-        if path != JOIN:
+        if called := CALL.fullmatch(path):
+            event = self._named.get(called[1])
+        elif path == JOIN:
+            number = asked.get("fn_index")
+            event = self._page.fns.get(number) if type(number) is int else None
+        else:
             return
-        number, data = asked.get("fn_index"), asked.get("data")
-        event = self._page.fns.get(number) if type(number) is int else None
-        if (
-            event is None
-            or event.fn is None
-            or not isinstance(data, list)
-            or asked.get("session_hash") is None
-        ):
+        if event is None or event.fn is None or (path == JOIN and not asked.get("session_hash")):
             raise Refusal(400, "the page has no such event; reload it")
-        if not event.cancels and len(data) != len(event.inputs):
+        data = asked.get("data")
+        if not isinstance(data, list) or len(data) != len(event.inputs):
             raise Refusal(400, UNFIT)
 
 

@@ -50,7 +50,10 @@ class Gate:
         except Refusal as refusal:
             await reply.refuse(refusal)
         except Exception as error:
-            await reply.refuse(Refusal(500, describe_failure(error)))
+            if _is_gone(error):
+                await reply.refuse(Refusal(404, "the session of this stream has ended"))
+            else:
+                await reply.refuse(Refusal(500, describe_failure(error)))
 
     async def _answer(self, scope: Scope, receive: Receive, reply: Reply) -> None:
         self.hosts.check(scope)
@@ -85,6 +88,13 @@ class Gate:
         else:
             self.events.check(path, check_json(body, self.uploads.folder))
         return _replay(body, receive)
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether Gradio refuses a stream that it has already begun, since its session is unknown."""
+    from starlette.exceptions import HTTPException
+
+    return isinstance(error.__cause__, HTTPException)
 
 
 def _content_type(scope: Scope) -> str:

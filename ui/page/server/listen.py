@@ -25,7 +25,7 @@ from unprompt.ui.page.server.uploads import Uploads, fitted
 from unprompt.ui.page.server.visitors import Logins, Requests
 
 HOUSEKEEPING_SECONDS = 10
-STOP_SECONDS = 3  # for answers that are under way
+STOP_SECONDS = 1  # for answers that are under way
 START_SECONDS = 30
 IDLE_SECONDS = 15  # for a connection without a request
 MANY_UPLOADS = 1000  # whose progress Gradio notes and never forgets

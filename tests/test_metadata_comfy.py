@@ -45,6 +45,7 @@ ENCODERS = [
     ({"kind": "ControlNetApplyAdvanced", "positive": ["6", 0], "negative": ["7", 0]}, PROMPT),
     ({"kind": "ReferenceLatent", "latent": ["3", 0], "conditioning": ["6", 0]}, PROMPT),
     ({"kind": "Reroute", "": ["6", 0]}, PROMPT),
+    ({"kind": "TextEncode", "positive_prompt": "a fox", "negative_prompt": "dog"}, "a fox"),
     ({"kind": "ConditioningSetTimestepRange", "conditioning": ["6", 0], "start": 0}, PROMPT),
     ({"kind": "ConditioningConcat", "conditioning_to": ["6", 0], "conditioning_from": ["21", 0]},
      f"{PROMPT}\nmist"),
@@ -72,6 +73,7 @@ STRINGS = [
     ({"kind": "CR Text Input Switch", "Input": 1, "text1": "a", "text2": "b"}, "a"),
     ({"kind": "ShowText|pysssss", "text": ["21", 0], "text_0": "mist"}, "mist"),
     ({"kind": "Anything", "any_01": ["21", 0]}, "mist"),
+    ({"kind": "easy showAnything", "text": ["mist, at last"]}, "mist, at last"),
     ({"kind": "easy positive", "positive": "a fox"}, "a fox"),
 ]  # fmt: skip
 
@@ -117,6 +119,17 @@ def test_custom_samplers_with_guiders() -> None:
                                                          "cfg": 4}}  # fmt: skip
     found = written(nodes)
     assert (found.prompt, found.negative_prompt, found.guidance) == (PROMPT, NEGATIVE, 4.0)
+
+
+def test_samplers_of_videos_take_both_texts_at_once() -> None:
+    nodes = graph(None, **{"10": {"kind": "WanVideoTextEncode", "positive_prompt": "a fox",
+                                  "negative_prompt": "dog"}})  # fmt: skip
+    nodes["3"]["inputs"] = {"text_embeds": ["10", 0], "seed": 1, "model": ["4", 0]}
+    found = written(nodes)
+    assert (found.prompt, found.negative_prompt) == ("a fox", "dog")
+    nodes["10"]["inputs"] = {"prompt": "a fox"}
+    found = written(nodes)
+    assert (found.prompt, found.negative_prompt) == ("a fox", "")
 
 
 def test_only_what_made_the_saved_picture_counts() -> None:
@@ -180,6 +193,9 @@ def test_graphs_in_other_wrappings() -> None:
     ):
         found = read_metadata(content)
         assert found is not None and (found.prompt, found.generator) == (PROMPT, "ComfyUI")
+    for kind in ("prompt", "Prompt"):
+        found = read_metadata(jpeg_comment(f"{kind}:{json.dumps(nodes)}".encode()))
+        assert found is not None and found.prompt == PROMPT
     extra = {"prompt": "a fox", "negativePrompt": "dog", "cfgScale": 7, "steps": 20, "seed": 3}
     found = read_metadata(jpeg_comment(json.dumps({"extraMetadata": json.dumps(extra)}).encode()))
     assert found is not None and (found.prompt, found.negative_prompt) == ("a fox", "dog")
@@ -200,6 +216,9 @@ def test_a_workflow_alone() -> None:
     links = [[1, 4, 0, 3, 0, "MODEL"], [2, 6, 0, 3, 1, "C"], [3, 7, 0, 3, 2, "C"],
              {"id": 4, "origin_id": 5, "origin_slot": 0, "target_id": 3}, [5, 3, 0, 8, 0, "L"],
              [6, 8, 0, 9, 0, "I"]]  # fmt: skip
+    whole = {"nodes": nodes, "links": links}
+    found = read_metadata(with_texts({"comment": {"workflow": whole, "prompt": {}}}))
+    assert found is not None and found.prompt == PROMPT
     found = read_metadata(
         with_texts({"prompt": "{cut", "workflow": {"nodes": nodes, "links": links}})
     )

@@ -123,6 +123,8 @@ def test_invokeai_2_and_1() -> None:
         found = written({"Dream": text})
         assert (found.prompt, found.negative_prompt) == ('a "red" fox', "dog")
         assert found.steps == 50 and found.size == (64, 96) and found.sampler == "k_lms"
+    found = written({"Dream": r'"a \"red\" - fox" -s 50'})
+    assert (found.prompt, found.steps) == ('a "red" - fox', 50)
     assert written({"Dream": "a fox -s 5"}).prompt == "a fox"
     assert written({"Dream": '"a fox'}).prompt == "a fox"
 

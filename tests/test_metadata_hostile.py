@@ -67,8 +67,8 @@ def overlapping() -> bytes:
 
 
 def flood(count: int) -> bytes:
-    """Texts of 100 kB that unpack to 100 MB each."""
-    return png(*[chunk(b"zTXt", b"prompt\0\0" + zlib.compress(bytes(10**8)))] * count)
+    """Texts of 30 kB that unpack to 30 MB each."""
+    return png(*[chunk(b"zTXt", b"prompt\0\0" + zlib.compress(bytes(3 * 10**7)))] * count)
 
 
 HOSTILE: dict[str, Callable[[], bytes]] = {

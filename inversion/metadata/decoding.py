@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Literal
 
-SAMPLE = 4096  # bytes that decide which encoding a text has
+SAMPLE = 1024  # bytes that decide which encoding a text has
 ByteOrder = Literal["little", "big"]
 _CODECS: dict[ByteOrder, str] = {"little": "utf-16-le", "big": "utf-16-be"}
 _MARKS = (

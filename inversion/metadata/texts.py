@@ -45,8 +45,11 @@ class Texts:
         self._entries.setdefault(name[:100].strip().lower(), []).append(text)
 
     def take(self, size: int) -> bool:
-        """Whether so many more bytes of the file may be read for texts; they then count as read."""
-        self._unread -= size
+        """Whether so many more bytes of the file may be read for texts; they then count as read.
+
+        A short text counts as a longer one, so that many short ones have an end too.
+        """
+        self._unread -= max(size, MAX_READ // MAX_ENTRIES)
         return self._unread >= 0
 
     def get(self, name: str) -> str:
@@ -100,8 +103,14 @@ def parse_json(text: str) -> Any:
         return None
     if sum(map(text.count, ",[{")) > MAX_JSON_VALUES:
         return None
+    decoder = json.JSONDecoder(
+        strict=False,  # line breaks inside texts
+        parse_int=_whole,
+        parse_float=_decimal,
+        parse_constant=lambda name: None,
+    )
     try:
-        return _DECODER.raw_decode(text, start)[0]
+        return decoder.raw_decode(text, start)[0]
     except (ValueError, RecursionError):
         return None
 
@@ -113,11 +122,3 @@ def _whole(digits: str) -> int | None:
 def _decimal(digits: str) -> float | None:
     value = float(digits)
     return value if math.isfinite(value) else None
-
-
-_DECODER = json.JSONDecoder(
-    strict=False,  # line breaks inside texts
-    parse_int=_whole,
-    parse_float=_decimal,
-    parse_constant=lambda name: None,
-)

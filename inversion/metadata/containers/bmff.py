@@ -5,10 +5,8 @@ from typing import NamedTuple
 
 from unprompt.inversion.metadata.containers.exif import read_exif
 from unprompt.inversion.metadata.containers.xmp import read_xmp
-from unprompt.inversion.metadata.limits import MAX_ENTRIES, MAX_EXIF
+from unprompt.inversion.metadata.limits import MAX_BOXES, MAX_EXIF
 from unprompt.inversion.metadata.texts import Texts
-
-_MOST_BOXES = 4096
 
 
 class _Box(NamedTuple):
@@ -53,7 +51,7 @@ def read_bmff(content: bytes, texts: Texts) -> None:
 
 
 def _boxes(content: bytes, start: int, end: int) -> Iterator[_Box]:
-    for _ in range(_MOST_BOXES):
+    for _ in range(MAX_BOXES):
         if start + 8 > end:
             return
         size, kind, inside = int.from_bytes(content[start : start + 4]), start + 4, start + 8
@@ -101,19 +99,20 @@ def _item_places(content: bytes, iloc: _Box, data: int) -> Iterator[tuple[int, i
     numbers.next(3)
     sizes = numbers.next(2)
     of_offset, of_length, of_base, of_index = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
-    for _ in range(numbers.next(4 if version == 2 else 2)):
+    for _ in range(min(numbers.next(4 if version == 2 else 2), MAX_BOXES)):
         if numbers.done:
             return
         item = numbers.next(4 if version == 2 else 2)
         in_data = numbers.next(2) & 15 == 1 if version in (1, 2) else False
         numbers.next(2)
         base, extents = numbers.next(of_base), numbers.next(2)
-        for _ in range(min(extents, MAX_ENTRIES)):
-            if version in (1, 2):
-                numbers.next(of_index)
-            start, size = base + numbers.next(of_offset), numbers.next(of_length)
-            if extents == 1:
-                yield item, start + (data if in_data else 0), size
+        index = of_index if version in (1, 2) else 0
+        if extents != 1:
+            numbers.position += extents * (index + of_offset + of_length)
+            continue
+        numbers.next(index)
+        start, size = base + numbers.next(of_offset), numbers.next(of_length)
+        yield item, start + (data if in_data else 0), size
 
 
 def _add(kind: bytes, block: bytes, texts: Texts) -> None:

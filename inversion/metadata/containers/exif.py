@@ -41,7 +41,7 @@ def read_exif(block: bytes, texts: Texts) -> None:
         for tag in _tags(block, left.pop(), order):
             if tag.number == _EXIF_TAGS:
                 left.append(int.from_bytes(tag.value[:4], order))
-            if texts.take(len(tag.value)):
+            if not tag.value or texts.take(len(tag.value)):
                 _add(tag, order, texts)
 
 
@@ -69,7 +69,7 @@ def _wanted(number: int, type: int) -> bool:
 
 def _add(tag: _Tag, order: ByteOrder, texts: Texts) -> None:
     if tag.number == _USER_COMMENT:
-        texts.add("usercomment", decode_user_comment(tag.value, order))
+        _add_text("usercomment", decode_user_comment(tag.value, order), texts)
     elif tag.number in _XP_NAMES:
         texts.add(_XP_NAMES[tag.number], decode_xp(tag.value))
     elif tag.number == _XMP:
@@ -80,10 +80,17 @@ def _add(tag: _Tag, order: ByteOrder, texts: Texts) -> None:
         texts.camera = True
     elif tag.type == _ASCII:
         text = decode(tag.value).strip("\0 ")
-        name, _, value = text.partition(":")
-        if name.lower() in _NAMED_JSON and value[:1] == "{":
-            texts.add(name, value)
-        elif tag.number in _NAMES:
-            texts.add(_NAMES[tag.number], text)
-        elif tag.number in _MAKE_AND_MODEL and text:
+        named = _add_text(_NAMES.get(tag.number, ""), text, texts)
+        if tag.number in _MAKE_AND_MODEL and text and not named:
             texts.camera = True
+
+
+def _add_text(name: str, text: str, texts: Texts) -> bool:
+    """Add a text by its tag, if it has a name, or by its own; whether it was by its own."""
+    own, _, value = (
+        text.partition(":") if text[:9].lower().startswith(_NAMED_JSON) else ("", "", "")
+    )
+    named = own.strip().lower() in _NAMED_JSON and value.lstrip()[:1] == "{"
+    if named or name:
+        texts.add(own if named else name, value if named else text)
+    return named

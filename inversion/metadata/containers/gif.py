@@ -24,7 +24,8 @@ def read_gif(content: bytes, texts: Texts) -> None:
             return
         position, blocks = _skip(content, start, blocks)
         if kind == _EXTENSION and label == _COMMENT:
-            texts.add("comment", decode(_joined(content, start, position)))
+            if texts.take(position - start):
+                texts.add("comment", decode(_joined(content, start, position)))
         elif kind == _EXTENSION and label == _APPLICATION:
             if content[start + 1 : start + 12] == _XMP and position - start < MAX_TEXT:
                 read_xmp(content[start + 12 : max(position - _XMP_TRAILER, start + 12)], texts)

@@ -37,6 +37,6 @@ def read_iptc(data: bytes, texts: Texts) -> None:
             width = min(length & 0x7FFF, 4)
             length = int.from_bytes(data[start : start + width])
             start += width
-        if field in _NAMES:
+        if field in _NAMES and texts.take(length):
             texts.add(_NAMES[field], decode(data[start : start + length]))
         position = start + length

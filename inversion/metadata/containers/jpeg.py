@@ -27,7 +27,8 @@ def read_jpeg(content: bytes, texts: Texts) -> None:
         elif marker == 0xED and data.startswith(PHOTOSHOP):
             photoshop += data[len(PHOTOSHOP) :] if len(photoshop) < MAX_EXIF else b""
         elif marker == 0xFE:
-            texts.add("comment", decode(data))
+            if texts.take(len(data)):
+                texts.add("comment", decode(data))
     if exif:
         read_exif(bytes(exif), texts)
     if photoshop:

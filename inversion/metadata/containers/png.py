@@ -21,12 +21,15 @@ def read_png(content: bytes, texts: Texts) -> None:
     for kind, start, end in png_chunks(content):
         if kind not in (b"tEXt", b"zTXt", b"iTXt", b"eXIf") or end - start > MAX_TEXT:
             continue
+        if not texts.take(end - start):
+            return
         data = content[start:end]
         if kind == b"eXIf":
             read_exif(data, texts)
             continue
         keyword, raw = _text(kind, data, MAX_TEXT)
-        if raw and texts.take(len(raw)):
+        # What was unpacked in vain, as it is too long, counts too.
+        if texts.take(len(raw) or (0 if kind == b"tEXt" else MAX_TEXT)) and raw:
             add_png_text(keyword, raw, texts)
 
 

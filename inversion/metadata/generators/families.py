@@ -1,6 +1,7 @@
 """The texts of a picture file -> its prompt. FAMILIES lists the readers; a new one is one entry."""
 
 from collections.abc import Callable
+from itertools import islice
 
 from unprompt.inversion.metadata.generators.a1111 import read_a1111
 from unprompt.inversion.metadata.generators.captions import read_captions
@@ -33,7 +34,7 @@ _PACKED = {
     "prompt", "workflow", "parameters", "comment", "description", "software", "source", "title",
     "invokeai_metadata", "usercomment",
 }  # fmt: skip
-_MOST_PACKED = 20
+_MOST_PACKED = 200
 
 
 def read_families(texts: Texts) -> WrittenPrompt | None:
@@ -49,7 +50,7 @@ def read_families(texts: Texts) -> WrittenPrompt | None:
 def _unpack(texts: Texts) -> None:
     """Add the texts inside JSON objects, as if each were a text of the file by its own name."""
     for found in list(texts.objects()):
-        for name, value in list(found.items())[:_MOST_PACKED]:
+        for name, value in list(islice(found.items(), _MOST_PACKED)):
             if isinstance(value, str) and name.lower() in _PACKED and _is_packed(name, value):
                 texts.add(name, value)
 

@@ -1,8 +1,10 @@
 """Fooocus and its relatives: a JSON object. Its AUTOMATIC1111 scheme is a settings text."""
 
+from itertools import islice
 from typing import Any
 
 from unprompt.inversion.metadata.generators.a1111 import as_list
+from unprompt.inversion.metadata.limits import MAX_NAMES
 from unprompt.inversion.metadata.texts import Texts
 from unprompt.inversion.metadata.written import WrittenPrompt, as_text, join_texts, write
 
@@ -13,7 +15,8 @@ def read_fooocus(texts: Texts) -> WrittenPrompt | None:
     """The prompt that the user typed, without the words of styles, unless it is empty."""
     scheme = "fooocus" in f"{texts.get('software')} {texts.get('fooocus_scheme')}"[:200].lower()
     for found in texts.objects():
-        values = {name.lower().replace(" ", "_"): value for name, value in found.items()}
+        named = islice(found.items(), MAX_NAMES)
+        values = {name.lower().replace(" ", "_"): value for name, value in named}
         program = as_text(values.get("software"))
         if not (scheme or "fooocus" in program.lower() or len(_OWN & set(values)) >= 2):
             continue

@@ -94,9 +94,11 @@ def _from_dream(text: str) -> WrittenPrompt | None:
     """`"the prompt [the negative]" -s 50 -S 1 -W 512 -H 512 -C 7.5 -A k_lms`, spaces optional."""
     text = as_text(text)
     if text.startswith('"'):
-        end = text.find('" -', 1)
-        end = text.rfind('"', 1) if end < 0 else end
+        hidden = text.replace('\\"', "''")  # quotes of the prompt itself
+        end = hidden.find('" -', 1)
+        end = hidden.rfind('"', 1) if end < 0 else end
         prompt, options = (text[1:end], text[end + 1 :]) if end > 0 else (text[1:], "")
+        prompt = prompt.replace('\\"', '"')
     else:
         place = text.find(" -")
         prompt, options = (text, "") if place < 0 else (text[:place], text[place:])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from unprompt.inversion.metadata.limits import MAX_PROMPT_LENGTH
 from unprompt.inversion.metadata.texts import Texts
 from unprompt.inversion.metadata.written import WrittenPrompt, as_text, write
 
@@ -27,6 +28,8 @@ def read_midjourney(texts: Texts) -> WrittenPrompt | None:
 
 def from_description(text: str) -> WrittenPrompt | None:
     """The prompt of a description with a job id or with parameters that Midjourney knows."""
+    if len(text) > 2 * MAX_PROMPT_LENGTH:
+        return None
     text = as_text(text)
     body, job, _ = text.partition(_JOB)
     prompt, values = _split_parameters(body)

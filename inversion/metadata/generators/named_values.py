@@ -1,9 +1,11 @@
 """Generators that write one JSON object, or one text per name: Easy Diffusion, mflux, Horde ..."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from unprompt.inversion.metadata.generators.a1111 import as_list
+from unprompt.inversion.metadata.limits import MAX_NAMES
 from unprompt.inversion.metadata.texts import Texts, as_object
 from unprompt.inversion.metadata.written import WrittenPrompt, as_text, write
 
@@ -70,7 +72,7 @@ def _flat(found: dict[str, Any]) -> dict[str, Any]:
         inner = as_object(found.get(name))
         layers += [inner] if inner else []
     for layer in layers:
-        for name, value in layer.items():
+        for name, value in islice(layer.items(), MAX_NAMES):
             values.setdefault(name.lower().replace(" ", "_").replace("-", "_"), value)
     return values
 

@@ -9,6 +9,8 @@ import json
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
+from unprompt.inversion.metadata.limits import MAX_SETTINGS
+
 NEGATIVE = "negative prompt:"
 _KNOWN = {
     "steps", "sampler", "cfg scale", "seed", "size", "model", "model hash", "version",
@@ -34,7 +36,9 @@ class Settings(NamedTuple):
 
 
 def split_settings(text: str) -> Settings:
-    """Take a settings text apart. A text without settings is all prompt."""
+    """Take a settings text apart. A text without settings is all prompt; one too long is none."""
+    if len(text) > MAX_SETTINGS:
+        return Settings("", "", {})
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     head, tail = _split_lines(text)
     values = parse_pairs(tail)

@@ -10,6 +10,7 @@ from unprompt.inversion.metadata.generators.comfy.graph import Graph, Node, link
 from unprompt.inversion.metadata.generators.comfy.strings import Strings, text_names
 
 POSITIVE, NEGATIVE = "positive", "negative"
+EMBEDDINGS = ("text_embeds", "hyvid_embeds")  # inputs of samplers of videos
 _OPPOSITE = {POSITIVE: NEGATIVE, NEGATIVE: POSITIVE}
 _OTHER_WAYS = {  # inputs that do not lead to a conditioning
     "model", "clip", "vae", "image", "images", "pixels", "samples", "latent", "latent_image",
@@ -37,6 +38,11 @@ class Conditionings:
         if self._role in sampler.inputs:
             yield sampler.inputs[self._role]
             return
+        for key in EMBEDDINGS:  # of both roles; an encoder with one text has the positive one
+            name = linked(self._graph, sampler.inputs.get(key))
+            if name is not None:
+                both = f"{NEGATIVE}_prompt" in self._graph[name].inputs
+                yield sampler.inputs[key] if both or self._role == POSITIVE else None
         name = linked(self._graph, sampler.inputs.get("guider"))
         guider = sampler if name is None else self._graph[name]
         if self._role in guider.inputs:

@@ -34,9 +34,10 @@ def read_comfy(texts: Texts) -> WrittenPrompt | None:
         if found := _from_extra(value):
             return found
     for value in texts.objects(*_WORKFLOWS):
-        graph = read_workflow(value)
-        if graph and (found := from_graph(graph)):
-            return found
+        for one in (value, as_object(value.get("workflow")) or {}):
+            graph = read_workflow(one)
+            if graph and (found := from_graph(graph)):
+                return found
     return None
 
 

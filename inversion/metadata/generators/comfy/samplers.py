@@ -1,8 +1,10 @@
 """A ComfyUI graph -> the samplers that made the saved picture, and the settings around them."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
+from unprompt.inversion.metadata.generators.comfy.conditioning import EMBEDDINGS
 from unprompt.inversion.metadata.generators.comfy.graph import (
     Graph,
     Node,
@@ -15,14 +17,14 @@ from unprompt.inversion.metadata.generators.comfy.graph import (
 _SAMPLING = {
     "seed", "noise_seed", "steps", "sampler_name", "sigmas", "noise", "sampler", "cfg", "denoise",
 }  # fmt: skip
-_CONDITIONED = ("positive", "guider")
+_CONDITIONED = ("positive", "guider", *EMBEDDINGS)
 _MODEL_NAMES = (
     "ckpt_name", "unet_name", "model_name", "base_ckpt_name", "gguf_name", "model_path",
     "checkpoint", "unet",
 )  # fmt: skip
 _MODEL_WAYS = ("model", "guider", "pipe", "basic_pipe", "detailer_pipe", "base_ctx", "context")
 _NUMBER_NAMES = ("seed", "noise_seed", "value", "int", "float", "number", "int_value", "a")
-_MOST_LORAS_OF_A_NODE, _DEPTH = 50, 8
+_MOST_INPUTS, _DEPTH = 200, 8
 
 
 def find_ends(graph: Graph) -> list[str]:
@@ -128,6 +130,8 @@ def _number(graph: Graph, value: Any) -> Any:
 def _named(node: Node, names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         value = node.inputs.get(name)
+        if isinstance(value, dict):  # as nodes with a picture beside each name keep it
+            value = value.get("content")
         if isinstance(value, str) and value:
             yield value
 
@@ -135,10 +139,10 @@ def _named(node: Node, names: tuple[str, ...]) -> Iterator[str]:
 def _loras(node: Node) -> Iterator[tuple[Any, Any]]:
     """(name, weight) of a LoRA loader, of a stack of LoRAs, or of rgthree's Power Lora Loader."""
     inputs = node.inputs
-    for name, value in list(inputs.items())[:_MOST_LORAS_OF_A_NODE]:
+    for name, value in islice(inputs.items(), _MOST_INPUTS):
         if isinstance(value, dict) and name.lower().startswith("lora_"):
             if value.get("on") is not False:
-                yield value.get("lora"), value.get("strength")
+                yield value.get("lora") or value.get("content"), value.get("strength")
         elif isinstance(value, str) and name.startswith("lora_name"):
             end = name.removeprefix("lora_name")
             weights = ("strength_model", "lora_model_strength", "strength", f"lora_wt{end}",

@@ -1,5 +1,7 @@
 """An input of a ComfyUI node -> its text, through primitives, joins, replacements and switches."""
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from unprompt.inversion.metadata.generators.comfy.graph import Graph, Node, linked
@@ -9,8 +11,9 @@ _TEXT_NAMES = {
     "text", "text_g", "text_l", "prompt", "prompt_g", "prompt_l", "clip_l", "clip_g", "t5xxl",
     "llama", "bert", "mt5xl", "gemma", "user_prompt", "string", "strings", "value", "caption",
     "populated_text", "opt_text", "instruction", "description", "multiline_text", "tags",
+    "text_input", "input_text", "prompt_text", "content",
 }  # fmt: skip
-_NUMBERED = ("text", "string", "prompt", "str")  # text1, string_a, prompt_2 ...
+_NUMBERED = ("text", "string", "prompt", "str", "part")  # text1, string_a, prompt_2 ...
 _DELIMITERS = ("delimiter", "separator", "seperator", "sep")
 _CHOICES = ("select", "input", "index", "choice", "selected")
 _FILLED_IN = "populated_text"  # what ImpactWildcard nodes made of their template
@@ -49,6 +52,8 @@ class Strings:
 
     def resolve(self, value: Any, depth: int = 0) -> str:
         """The text of an input: the value itself, or that of the node it is linked to."""
+        if isinstance(value, list) and len(value) == 1:  # as nodes that show a text keep it
+            value = value[0]
         if isinstance(value, str):
             return value[: MAX_PROMPT_LENGTH + 1]
         name = linked(self._graph, value)
@@ -66,17 +71,35 @@ class Strings:
             return self.resolve(inputs[chosen], depth)
         names = text_names(node, self._role)
         if "find" in inputs and "replace" in inputs and names:
-            text, find = self.resolve(inputs[names[0]], depth), self.resolve(inputs["find"], depth)
-            return text.replace(find, self.resolve(inputs["replace"], depth)) if find else text
+            return _replaced(
+                *(self.resolve(inputs[n], depth) for n in (names[0], "find", "replace"))
+            )
         parts = (self.resolve(inputs[name], depth) for name in names)
-        if any(word in node.kind.lower() for word in _SHOWING):
-            return next(filter(None, parts), "")
-        if names:
-            return _delimiter(inputs).join(filter(None, parts))
+        showing = any(word in node.kind.lower() for word in _SHOWING)
+        if names and not showing:
+            return _joined(parts, _delimiter(inputs))
         if self._role in inputs:
             return self.resolve(inputs[self._role], depth)
         passed = [value for value in inputs.values() if isinstance(value, list)][:_MOST_PARTS]
-        return next(filter(None, (self.resolve(value, depth) for value in passed)), "")
+        passed_on = (self.resolve(value, depth) for value in passed)
+        return next(filter(None, chain(passed_on, parts)), "")
+
+
+def _joined(parts: Iterable[str], delimiter: str) -> str:
+    """The parts in one text, no more of them than a prompt holds."""
+    taken, size = [], 0
+    for part in filter(None, parts):
+        taken.append(part)
+        size += len(part)
+        if size > MAX_PROMPT_LENGTH:
+            break
+    return delimiter.join(taken)
+
+
+def _replaced(text: str, find: str, replacement: str) -> str:
+    """The text with its replacements, unless there is nothing to find or it grows too long."""
+    growth = text.count(find) * len(replacement) if find else 0
+    return text.replace(find, replacement) if find and growth <= MAX_PROMPT_LENGTH else text
 
 
 def _delimiter(inputs: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from unprompt.inversion.batch.formats import (
 from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.parts import Part, ResultParts
 from unprompt.inversion.batch.records import BatchRecord, decode_vector, encode_vector
-from unprompt.inversion.metadata.written import WrittenPrompt
+from unprompt.inversion.metadata.written import Lora, WrittenPrompt
 
 VECTOR = np.array([0.6, 1e-9, -0.8], np.float32)
 BUNDLE = {"index": "abc", "alpha": 0.5}
@@ -37,7 +37,9 @@ def record(name: str, failed: bool = False) -> BatchRecord:
     )
     answer = Inversion(
         "a fox, №0", VECTOR, VECTOR, VECTOR, 0.25, candidates, candidates, expected_cosine=0.7,
-        metadata_prompt=WrittenPrompt("a fox", "", "AUTOMATIC1111"),
+        metadata_prompt=WrittenPrompt(
+            "a fox", "dog", "AUTOMATIC1111", loras=(Lora("l", 0.5),), seed=2**64 - 1, size=(8, 9)
+        ),
     )  # fmt: skip
     return BatchRecord(f"in/{name}.png", name, answer)
 
@@ -54,8 +56,15 @@ def test_parquet(tmp_path: Path) -> None:
     assert table.columns == [
         "image", "image_id", "status", "error_message", "prompt", "negative_prompt",
         "metadata_prompt", "expected_cosine", "outside", "world", "blank", "novelty", "score",
-        "alpha", "candidates", "neighbors", "vector",
+        "alpha", "metadata", "candidates", "neighbors", "vector",
     ]  # fmt: skip
+    written = table["metadata"][0]
+    assert (written["seed"], written["negative_prompt"], written["size"]) == (
+        2**64 - 1,
+        "dog",
+        [8, 9],
+    )
+    assert written["loras"] == [{"name": "l", "weight": 0.5}] and table["metadata"][1] is None
     assert table.schema["vector"] == pl.Array(pl.Float32, 3)
     assert table["vector"][0].to_numpy().tobytes() == VECTOR.tobytes(), "exact"
     assert table["candidates"][0].to_list()[1] == {
@@ -88,6 +97,7 @@ def test_jsonl(tmp_path: Path) -> None:
     assert write(output, record("a"), record("b", failed=True)) == 2
     first, second = map(json.loads, output.read_text(encoding="utf-8").splitlines())
     assert (first["prompt"], first["score"]) == ("a fox, №0", 0.9)
+    assert (first["metadata"]["seed"], second["metadata"]) == (2**64 - 1, None)
     np.testing.assert_array_equal(np.array(first["vector"], np.float32), VECTOR)
     assert (second["status"], second["vector"]) == ("failed", None)
 

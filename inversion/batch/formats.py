@@ -130,6 +130,16 @@ def _schema(dim: int) -> dict[str, Any]:
         "novelty": pl.Float64,
         "score": pl.Float64,
         "alpha": pl.Float64,
+        "metadata": pl.Struct(
+            {
+                **dict.fromkeys(("negative_prompt", "generator", "model", "sampler"), pl.String),
+                "loras": pl.List(pl.Struct({"name": pl.String, "weight": pl.Float64})),
+                "seed": pl.UInt64,
+                "steps": pl.Int64,
+                "guidance": pl.Float64,
+                "size": pl.List(pl.Int64),  # width, height
+            }
+        ),
         "candidates": pl.List(pl.Struct({"prompt": pl.String, **score})),
         "neighbors": pl.List(pl.Struct({"prompt": pl.String, **evidence})),
         "vector": pl.Array(pl.Float32, dim),

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from unprompt.inversion.answer import Candidate, Inversion
+from unprompt.inversion.metadata.written import WrittenPrompt
 
 ANSWER_COLUMNS = (
     "prompt", "negative_prompt", "metadata_prompt", "expected_cosine", "outside", "world",
-    "blank", "novelty", "score", "alpha", "candidates", "neighbors", "vector",
+    "blank", "novelty", "score", "alpha", "metadata", "candidates", "neighbors", "vector",
 )  # fmt: skip
 
 
@@ -43,11 +44,17 @@ class BatchRecord:
             answer.prompt, answer.negative_prompt, written and written.prompt,
             _rounded(answer.expected_cosine), answer.outside, answer.world,
             answer.blank, _rounded(answer.novelty), best, answer.alpha,
+            written and _settings(written),
             [_values(c, "score") for c in answer.candidates],
             [_values(n, "similarity", "weight") for n in answer.neighbors],
             encode_vector(answer.vector),
         )  # fmt: skip
         return row | dict(zip(ANSWER_COLUMNS, values, strict=True))
+
+
+def _settings(written: WrittenPrompt) -> dict[str, Any]:
+    """What the file says beside its prompt, which has a column of its own."""
+    return {name: value for name, value in written.as_json().items() if name != "prompt"}
 
 
 def encode_vector(vector: np.ndarray) -> str:

@@ -17,13 +17,14 @@ from PIL import Image, UnidentifiedImageError
 from unprompt.index.decode.faults import FaultyPictureError, UnsupportedKindError
 from unprompt.index.decode.jxl_size import jxl_size
 from unprompt.index.decode.kinds import HEIF, JXL, find_kind
-from unprompt.index.decode.lean import LARGEST_NOTE, Lean
-from unprompt.index.decode.lean_avif import lean_avif
-from unprompt.index.decode.lean_gif import lean_gif
-from unprompt.index.decode.lean_jpeg import lean_jpeg
-from unprompt.index.decode.lean_png import lean_png
-from unprompt.index.decode.lean_tiff import lean_tiff
+from unprompt.index.decode.lean.avif import lean_avif
+from unprompt.index.decode.lean.gif import lean_gif
+from unprompt.index.decode.lean.jpeg import lean_jpeg
+from unprompt.index.decode.lean.parts import LARGEST_NOTE, Lean
+from unprompt.index.decode.lean.png import lean_png
+from unprompt.index.decode.lean.tiff import lean_tiff
 from unprompt.index.decode.orientation import read_orientation
+from unprompt.index.decode.quiet_tiff import silence_libtiff
 
 _LEAN: dict[str, Callable[[bytes], Lean]] = {
     "PNG": lean_png, "JPEG": lean_jpeg, "GIF": lean_gif, "TIFF": lean_tiff, "AVIF": lean_avif,
@@ -54,6 +55,8 @@ def open_file(content: bytes, max_pixels: int) -> Iterator[OpenFile]:
     if kind.format is None or not _can_read(kind.format):
         raise UnsupportedKindError(kind, content[:16])
     lean = _lean(content, kind.format, max_pixels)
+    if kind.format == "TIFF":
+        silence_libtiff()
     try:
         image = Image.open(io.BytesIO(lean.content), formats=(kind.format,))
     except UnidentifiedImageError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from unprompt.index.decode.lean_jpeg import lean_jpeg
+from unprompt.index.decode.lean.jpeg import lean_jpeg
 from unprompt.index.encoders.preprocess import Preprocess, is_strip
 from unprompt.index.images.pictures import DEFAULT_LIMITS, PictureLimits, open_picture
 

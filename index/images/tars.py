@@ -2,14 +2,20 @@
 
 import io
 import os
+import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from unprompt.index.base.errors import DamagedFileError
 
 END_MARK = bytes(tarfile.BLOCKSIZE)
+LARGEST_HEADERS = 1 << 20  # bytes of all headers of one member; names have a few hundred
+LONG_NUMBER = re.compile(rb"[0-9]{300}")
+# What tarfile raises for damaged numbers, names and chains of headers.
+HEADER_FAULTS = (ValueError, OverflowError, RecursionError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,50 @@ def write_tar(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
             _drop_headers(tar)
 
 
+class _BoundedHeaders:
+    """A tar that gives tarfile few bytes of headers per member, and none that keep it busy.
+
+    One member may have an extended header of any length, and a chain of them. tarfile reads them
+    whole and searches them with a pattern that takes quadratic time for long numbers.
+    """
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._left = LARGEST_HEADERS
+
+    def next_member(self) -> None:
+        """Start counting anew."""
+        self._left = LARGEST_HEADERS
+
+    def read(self, size: int) -> bytes:
+        """Bytes of headers; raises ReadError for too many, or for numbers without end."""
+        self._left -= size
+        if size < 0 or self._left < 0:
+            raise tarfile.ReadError(f"a member has headers of more than {LARGEST_HEADERS} bytes")
+        found = self._file.read(size)
+        if LONG_NUMBER.search(found):
+            raise tarfile.ReadError("a header holds a number of hundreds of digits")
+        return found
+
+    def seek(self, place: int) -> int:
+        """Go to a place in the file."""
+        return self._file.seek(place)
+
+    def tell(self) -> int:
+        """The place in the file."""
+        return self._file.tell()
+
+
 def tar_members(path: Path) -> Iterator[TarMember]:
     """The complete files of a tar; then raises DamagedFileError if it is truncated or damaged."""
     whole = 0
     try:
-        with path.open("rb") as handle, tarfile.open(fileobj=handle, mode="r:") as tar:
+        with path.open("rb") as handle:
+            headers = _BoundedHeaders(handle)
+            tar = tarfile.open(fileobj=headers, mode="r:")  # type: ignore[call-overload]
             size_bytes = os.fstat(handle.fileno()).st_size
             while (entry := tar.next()) is not None:
+                headers.next_member()
                 _drop_headers(tar)
                 # tarfile loops forever on a negative size
                 if entry.size < 0 or entry.offset_data + entry.size > size_bytes:
@@ -54,9 +97,10 @@ def tar_members(path: Path) -> Iterator[TarMember]:
                     f"{path} is cut short or broken after {whole} whole members: "
                     "the mark that ends a tar is missing"
                 )
-    except tarfile.TarError as error:
+    except (tarfile.TarError, *HEADER_FAULTS) as error:
+        reason = "a header nested too deeply" if isinstance(error, RecursionError) else error
         raise DamagedFileError(
-            f"{path} is not a whole uncompressed tar ({error}) after {whole} whole members"
+            f"{path} is not a whole uncompressed tar ({reason}) after {whole} whole members"
         ) from error
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read ({error.strerror or error})") from error
@@ -78,3 +122,4 @@ def read_member(path: Path, member: TarMember) -> bytes:
 def _drop_headers(tar: tarfile.TarFile) -> None:
     """Drop the headers that were read so far: tarfile keeps them all, 1 kB per member."""
     tar.members.clear()  # type: ignore[attr-defined]
+    tar.pax_headers.clear()  # those for all further members

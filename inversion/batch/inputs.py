@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from unprompt.index.base.errors import DamagedFileError, UnreadableImageError
+from unprompt.index.base.errors import DamagedFileError, UnpromptError, UnreadableImageError
 from unprompt.index.images.pictures import (
     DEFAULT_LIMITS,
     PICTURE_SUFFIXES,
@@ -115,9 +115,9 @@ def _stream(sources: Sequence[str], limit: PictureLimits) -> Iterator[PictureInp
             if fault is not None:
                 yield _unreadable(path, fault)
             elif _is_tar(path):
-                yield from _read_tar(path, limit)
+                yield from _go_on(path, _read_tar(path, limit))
             elif path.lower().endswith(PARQUET_SUFFIX):
-                yield from _read_parquet(path, limit)
+                yield from _go_on(path, _read_parquet(path, limit))
             else:
                 yield PictureInput(path, Path(path), partial(Path, path), limit)
 
@@ -134,30 +134,39 @@ def _walk(folder: str) -> Iterator[tuple[str, str | None]]:
         yield str(error.filename), f"the folder cannot be read ({error.strerror or error})"
 
 
-def _read_tar(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
+def _go_on(path: str, found: Iterator[PictureInput]) -> Iterator[PictureInput]:
+    """The pictures of an archive; its damage becomes one more input, whose `open` raises it."""
     count = 0
     try:
-        for member in tar_members(Path(path)):
-            if _is_picture(member.name):
-                count += 1
-                name = f"{path}/{member.name}"
-                read = partial(_read_member, path, member, limit)
-                yield PictureInput(name, Path(path), read, limit)
-    except DamagedFileError as error:
-        yield _unreadable(path, f"{error}; {count} pictures of it could be used")
-        return
+        for picture in found:
+            count += 1
+            yield picture
+    except Exception as error:  # an archive must not end the batch, whatever it holds
+        named = isinstance(error, UnpromptError)
+        fault = str(error) if named else f"{type(error).__name__}: {error}"
+        yield _unreadable(path, f"{fault}; {count} pictures of it could be used")
+
+
+def _read_tar(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
+    count = 0
+    for member in tar_members(Path(path)):
+        if _is_picture(member.name):
+            count += 1
+            name = f"{path}/{member.name}"
+            yield PictureInput(name, Path(path), partial(_read_member, path, member, limit), limit)
     if count == 0:
-        yield _unreadable(path, f"no pictures in the tar; {LOOKED_FOR}")
+        raise UnreadableImageError(f"no pictures in the tar; {LOOKED_FOR}")
 
 
 def _read_parquet(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
     from unprompt.inversion.batch.parquet_inputs import parquet_pictures, read_row
 
-    try:
-        for name, row in parquet_pictures(path):
-            yield PictureInput(name, Path(path), partial(read_row, path, row, name), limit)
-    except UnreadableImageError as error:
-        yield _unreadable(path, str(error))
+    count = 0
+    for name, row in parquet_pictures(path):
+        count += 1
+        yield PictureInput(name, Path(path), partial(read_row, path, row, name, limit), limit)
+    if count == 0:
+        raise UnreadableImageError("it has no rows")
 
 
 def _read_member(path: str, member: TarMember, limit: PictureLimits) -> bytes:

@@ -184,6 +184,7 @@ def main() -> None:
     """Entry point: an UnpromptError becomes one line on stderr, and a signal another one."""
     gc.set_threshold(GARBAGE)
     atexit.register(gc.freeze)  # saves 0.1 s: the ending interpreter scans no objects
+    _separate_stderr()
     run_obeying(_run)
 
 
@@ -197,6 +198,20 @@ def _run() -> None:
         _drop_unwritable_output()
         print(f"unprompt: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def _separate_stderr() -> None:
+    """Give `sys.stderr` a descriptor of its own: what native libraries print can then be dropped.
+
+    A stream that somebody put in its place, such as a test's, stays.
+    """
+    try:
+        if sys.stderr.fileno() == 2:
+            sys.stderr = os.fdopen(
+                os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
+            )
+    except (OSError, ValueError, AttributeError):
+        return
 
 
 def _drop_unwritable_output() -> None:

@@ -3,7 +3,7 @@
 import re
 
 from unprompt.index.decode.faults import FaultyPictureError
-from unprompt.index.decode.lean import LARGEST_NOTE, Lean, too_many_parts
+from unprompt.index.decode.lean.parts import LARGEST_NOTE, Lean, too_many_parts
 
 MOST_SCANS = 200  # encoders write about ten, and each costs a pass over the whole picture
 MOST_SEGMENTS = 20_000  # an ICC profile or a depth map of 256 MiB has 4,000

@@ -1,6 +1,6 @@
 """A PNG -> the same PNG without texts, profiles and further frames."""
 
-from unprompt.index.decode.lean import LARGEST_NOTE, MOST_PARTS, Lean, too_many_parts
+from unprompt.index.decode.lean.parts import LARGEST_NOTE, MOST_PARTS, Lean, too_many_parts
 
 _START = len(b"\x89PNG\r\n\x1a\n")
 _DROPPED = {b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"acTL", b"fcTL", b"fdAT", b"caBX"}
@@ -18,7 +18,7 @@ def lean_png(content: bytes) -> Lean:
     for _ in range(MOST_PARTS):
         size = int.from_bytes(content[place : place + 4], "big")
         kind, end = content[place + 4 : place + 8], place + 12 + size
-        if len(kind) < 4 or end > len(content):
+        if len(kind) < 4 or end > len(content) or kind == b"IEND":
             break
         if kind in _DROPPED:
             kept.append(content[start:place])

@@ -6,7 +6,7 @@ Every tag may point at the same megabytes of the file, and Pillow reads them for
 import struct
 
 from unprompt.index.decode.faults import FaultyPictureError
-from unprompt.index.decode.lean import Lean
+from unprompt.index.decode.lean.parts import Lean
 
 _NEEDED = {
     254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324,

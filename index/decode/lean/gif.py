@@ -1,6 +1,6 @@
 """A GIF -> the same GIF without comments and extensions before its first frame."""
 
-from unprompt.index.decode.lean import MOST_PARTS, Lean, too_many_parts
+from unprompt.index.decode.lean.parts import MOST_PARTS, Lean, too_many_parts
 
 _HEADER = 13  # bytes before the table of colors
 _EXTENSION, _FRAME, _CONTROL = 0x21, 0x2C, 0xF9

@@ -3,7 +3,7 @@
 How an AVIF is turned stands in properties of the picture, which the decoder follows or reports.
 """
 
-from unprompt.index.decode.lean import Lean
+from unprompt.index.decode.lean.parts import Lean
 
 _MOST_BOXES = 64
 

@@ -28,7 +28,7 @@ from PIL import Image
 SIDE = 48  # pixels
 ARCHIVES = (".tar", ".parquet")
 OWN_LINES = re.compile(
-    r"invert: \d+/\d+, .*|\d+ rows -> .*|\d+ pictures could not be read: see .*|going on after .*"
+    r"invert: \d+/\d+, .*|\d+ rows -> .*|\d+ pictures could not be read.*|going on after .*"
 )
 EXTREMES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 

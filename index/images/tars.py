@@ -122,4 +122,4 @@ def read_member(path: Path, member: TarMember) -> bytes:
 def _drop_headers(tar: tarfile.TarFile) -> None:
     """Drop the headers that were read so far: tarfile keeps them all, 1 kB per member."""
     tar.members.clear()  # type: ignore[attr-defined]
-    tar.pax_headers.clear()  # those for all further members
+    tar.pax_headers.clear()  # type: ignore[attr-defined]  # those for all further members

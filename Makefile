@@ -6,7 +6,7 @@ DEMO_STAMP := $(VENV)/.demo-installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint types bench ablation starter clean distclean
+.PHONY: help demo test test-fast lint types audit bench ablation starter clean distclean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ types: $(STAMP)  ## Mypy on the package, and on a program that uses it.
 	for folder in index build inversion ui; do ln -sfn ../../$$folder .links/unprompt/$$folder; done
 	MYPYPATH=.links $(BIN)/mypy -p unprompt
 	MYPYPATH=.links $(BIN)/mypy --strict --follow-imports silent .ci/public_types.py
+
+audit: $(STAMP)  ## Known vulnerabilities of the installed packages; skipped where offline.
+	$(BIN)/python .ci/audit.py
 
 ifdef NAME
 bench: $(STAMP)

@@ -1,5 +1,6 @@
 """This machine -> CPU, GPU, number of cores and library versions, for a file of rates."""
 
+import errno
 import importlib
 import importlib.metadata
 import os
@@ -12,6 +13,7 @@ LIBRARIES = (
     "unprompt", "torch", "openvino", "faiss-cpu", "faiss-gpu", "open_clip_torch",
     "sentence-transformers", "diffusers",
 )  # fmt: skip
+_MEMORY = os.strerror(errno.ENOMEM)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,19 @@ def gpu_kind(name: str, known: Sequence[str]) -> str:
         if kind.lower() in name.lower():
             return kind
     return name.removeprefix("NVIDIA ").removeprefix("GeForce ")
+
+
+def shortage(error: BaseException) -> str | None:
+    """What this machine has too little of, and how to mend it; None for an error of another kind.
+
+    Libraries tell the system's reason in their messages only.
+    """
+    code = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or code == errno.ENOMEM or _MEMORY in str(error):
+        return "there is too little memory: end other programs, or use a machine with more"
+    if code in (errno.EMFILE, errno.ENFILE) or os.strerror(errno.EMFILE) in str(error):
+        return "too many files are open: raise the limit with `ulimit -n 4096`"
+    return None
 
 
 def _gpu_name() -> str | None:

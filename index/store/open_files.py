@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.errors import DamagedFileError, UnpromptError
+from unprompt.index.base.machine import shortage
 from unprompt.index.search.faiss_files import read_vectors
 from unprompt.index.store.manifest import (
     KEYS,
@@ -35,7 +36,8 @@ class OpenFiles:
     def __init__(self, folder: Path, manifest: IndexManifest, writable: bool):
         """`writable`: rows will be added to the FAISS index.
 
-        Raises DamagedFileError naming the file that is not what was written.
+        Raises DamagedFileError naming the file that is not what was written, and UnpromptError
+        where there is too little memory.
         """
         self._folder, self._manifest = folder, manifest
         segments = manifest.segments
@@ -58,7 +60,9 @@ class OpenFiles:
                 [segment.count for segment in segments],
                 self.live,
             )
-        except (RuntimeError, ValueError, OSError, EOFError) as error:
+        except (RuntimeError, ValueError, OSError, EOFError, MemoryError) as error:
+            if lack := shortage(error):
+                raise UnpromptError(f"{folder} cannot be opened ({error}); {lack}") from error
             raise DamagedFileError(
                 f"an index file in {folder} is broken: {error}. {REMEDY}"
             ) from error

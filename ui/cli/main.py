@@ -194,9 +194,13 @@ def _run() -> None:
     except UnpromptError as error:
         print(f"unprompt: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    except OSError as error:  # a full disk behind stdout, a folder that may not be read
+    except (OSError, MemoryError) as error:  # a full disk behind stdout, an unreadable folder
+        from unprompt.index.base.machine import shortage
+
         _drop_unwritable_output()
-        print(f"unprompt: {error}", file=sys.stderr)
+        lack = shortage(error)
+        shown = f"{error or 'out of memory'}; {lack}" if lack else error
+        print(f"unprompt: {shown}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from unprompt.ui.page.server import folder as folders
 from unprompt.ui.page.server.events import guard
 from unprompt.ui.page.server.failures import LogFormatter, clean, told
 from unprompt.ui.page.server.limits import Limits
-from unprompt.ui.page.server.listen import Served, bind
+from unprompt.ui.page.server.listen import Served, bind, close_silent
 from unprompt.ui.page.server.refusal import Refusal
 from unprompt.ui.page.server.uploads import Uploads
 from unprompt.ui.page.server.visitors import Logins, Requests, visitor_of
@@ -108,6 +109,26 @@ def test_logins_are_counted_by_visitor() -> None:
             logins.attempt(visitor)
     logins.succeed("b")
     logins.attempt("c")
+
+
+def test_connections_that_ask_nothing_are_closed() -> None:
+    class Connection:
+        def __init__(self, cycle: Any) -> None:
+            self.cycle, self.transport = cycle, self
+            self.closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    silent, busy = Connection(None), Connection(SimpleNamespace(response_complete=False))
+    waiting = Connection(SimpleNamespace(response_complete=True))
+    idle: dict[Any, Any] = {}
+    for _ in range(2):
+        close_silent([silent, busy, waiting], idle)
+    waiting.cycle = SimpleNamespace(response_complete=True)  # it has asked once more
+    for _ in range(2):
+        close_silent([silent, busy, waiting], idle)
+    assert silent.closed and not busy.closed and not waiting.closed
 
 
 def test_open_requests_are_counted_by_visitor() -> None:

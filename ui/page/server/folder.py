@@ -12,6 +12,7 @@ from typing import IO
 from unprompt.index.base.processes.stopping import last_act
 
 PREFIX = "unprompt-demo-"
+TRIES = 20
 LOCK = ".lock"  # held by the process whose folder it is
 
 
@@ -22,15 +23,21 @@ def temporary_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
     files = folder / "files"
     files.mkdir()
-    remove = partial(shutil.rmtree, folder, ignore_errors=True)
-    try:
-        with (folder / LOCK).open("w") as lock, last_act(remove):
-            _lock(lock)
-            yield files
-    finally:
+    with last_act(partial(_remove, folder)):  # until it is gone
+        try:
+            with (folder / LOCK).open("w") as lock:
+                _lock(lock)
+                yield files
+        finally:
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder into which an answer that is under way may write once more."""
+    for _ in range(TRIES):
         shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():  # an answer that was under way has written once more
-            shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
 
 
 def _remove_abandoned(parent: Path) -> None:

@@ -148,13 +148,13 @@ def _make_server(gate: Gate, limits: Limits, keep_house: Any) -> Any:
 
     async def notify() -> None:
         keep_house()
-        _close_silent(server.server_state.connections, idle)
+        close_silent(server.server_state.connections, idle)
 
     config.callback_notify = notify
     return server
 
 
-def _close_silent(connections: Iterable[Any], idle: dict[Any, tuple[Any, int]]) -> None:
+def close_silent(connections: Iterable[Any], idle: dict[Any, tuple[Any, int]]) -> None:
     """Close connections that have sent no whole request since the housekeeping before the last."""
     seen = dict(idle)
     idle.clear()

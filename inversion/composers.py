@@ -1,10 +1,10 @@
 """The worlds of a bundle -> one composer each, loaded when it is first used, in another thread."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import RLock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from unprompt.index.encoders.protocols import PromptEncoder
 from unprompt.inversion.compose.beam_search import Composer
@@ -18,10 +18,16 @@ T = TypeVar("T")
 class Composers:
     """One composer per world with phrases; all share one prompt encoder. Threads may share it."""
 
-    def __init__(self, worlds: Sequence[World], bundle: Path | None, threads: int | None = None):
+    def __init__(
+        self,
+        worlds: Sequence[World],
+        bundle: Path | None,
+        threads: int | None = None,
+        streams: int | None = None,
+    ):
         self._worlds = tuple(worlds)
         self._bundle = bundle
-        self._threads = threads
+        self._threads, self._streams = threads, streams
         self._encoder: Future[PromptEncoder | None] | None = None
         self._composers: dict[str | None, Future[Composer]] = {}
         self._loading = RLock()
@@ -37,6 +43,16 @@ class Composers:
         """The composer of a world, or None if the world has no phrases."""
         started = self._start(world)
         return None if started is None else started.result()
+
+    def close(self) -> None:
+        """Free the composers and their encoder, once what loads has loaded."""
+        with self._loading:
+            started: list[Future[Any]] = list(self._composers.values())
+            if self._encoder is not None:
+                started.append(self._encoder)
+        wait(started)
+        self._composers.clear()
+        self._encoder = None
 
     def _start(self, world: World) -> "Future[Composer] | None":
         phrases = world.phrases
@@ -59,7 +75,7 @@ class Composers:
             if self._encoder is None:
                 space = self._worlds[0].index.manifest.target_space
                 self._encoder = _in_thread(
-                    lambda: load_matching_encoder(space, self._threads, self._bundle)
+                    lambda: load_matching_encoder(space, self._threads, self._bundle, self._streams)
                 )
             return self._encoder
 

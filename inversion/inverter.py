@@ -9,27 +9,24 @@ from typing import cast, overload
 import numpy as np
 from PIL import Image
 
-from unprompt.index.base.blas_threads import one_blas_thread
-from unprompt.index.base.in_threads import map_in_threads
-from unprompt.index.base.machine import own_cores
 from unprompt.index.bundle.bundle import ROUTER, read_bundle
 from unprompt.index.decode.batches import picture_batches
 from unprompt.index.encoders.protocols import ImageEncoder
-from unprompt.index.exported.export import OpenVinoEncoder
-from unprompt.index.images.blank import is_blank
 from unprompt.index.images.sources import PictureSource, is_one_picture
 from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.threads.blas_threads import one_blas_thread
+from unprompt.index.threads.closing import OpenUntilClosed
 from unprompt.inversion.answer import Inversion
+from unprompt.inversion.answering import answer_pictures
 from unprompt.inversion.compose.beam_search import Composer
-from unprompt.inversion.composers import Composers
 from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.estimate.confidence import Confidence
-from unprompt.inversion.estimate.fallback import Fallback, Screening, load_fallback
+from unprompt.inversion.estimate.fallback import Fallback, load_fallback
 from unprompt.inversion.estimate.head import RegressionHead
 from unprompt.inversion.estimate.member import Encoders, Estimates, Member
 from unprompt.inversion.estimate.router import Router
-from unprompt.inversion.estimate.world import Asked, World, ask_worlds, load_worlds
-from unprompt.inversion.from_estimates import answer_from_classes, answer_from_neighbors
+from unprompt.inversion.estimate.world import World, load_worlds
+from unprompt.inversion.loaded import Loaded
 from unprompt.inversion.opening import OpenedPicture, open_source
 from unprompt.inversion.query import Query
 
@@ -42,6 +39,11 @@ class Inverter:
 
     Several threads may share one inverter, and their calls run at the same time. Each thread gets
     the answers that it would get alone. Processes do not share one: each loads its own.
+
+    `close`, or the end of a `with` block, frees its networks and files:
+
+        with unprompt.load() as inverter:
+            answers = inverter.invert(pictures)
     """
 
     def __init__(
@@ -57,12 +59,26 @@ class Inverter:
 
         `folder` is the bundle, which may carry the prompt encoder.
         """
-        self.worlds = tuple(worlds)
-        self.router = router
-        self.fallback = fallback
-        self._low_memory = low_memory
-        self._composers = Composers(self.worlds, folder, threads)
-        self._threads = threads or own_cores()
+        self._open = OpenUntilClosed("this inverter", "unprompt.load(bundle)")
+        self._loaded = Loaded(worlds, router, fallback, folder, threads, low_memory)
+
+    @property
+    def worlds(self) -> tuple[World, ...]:
+        """The worlds of the bundle; raises ClosedError after `close`, as all else here does."""
+        self._open.check()
+        return self._loaded.worlds
+
+    @property
+    def router(self) -> Router | None:
+        """Chooses between several worlds."""
+        self._open.check()
+        return self._loaded.router
+
+    @property
+    def fallback(self) -> Fallback | None:
+        """Answers pictures outside one world."""
+        self._open.check()
+        return self._loaded.fallback
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -113,8 +129,9 @@ class Inverter:
         towers = ThreadPoolExecutor(1)  # compiles the towers while this thread reads the rest
         try:
             routed = (folder / ROUTER).is_file()
-            fallback = None if routed else load_fallback(folder, threads, towers)
-            worlds, router = load_worlds(folder, Encoders(threads, towers))
+            streams = 1 if low_memory else None
+            fallback = None if routed else load_fallback(folder, threads, towers, streams)
+            worlds, router = load_worlds(folder, Encoders(threads, towers, streams))
             return cls(worlds, router, fallback, folder, threads, low_memory)
         finally:
             towers.shutdown(wait=False)
@@ -129,7 +146,8 @@ class Inverter:
 
     def composer_of(self, world: World) -> Composer | None:
         """Turns vectors into prompts of a world; loaded on first use. None without phrases."""
-        return self._composers.of(world)
+        with self._open.running():
+            return self._loaded.composers.of(world)
 
     def world_of(self, answer: Inversion) -> World:
         """The world whose index holds the candidates and neighbors of an answer."""
@@ -156,9 +174,10 @@ class Inverter:
         the same order; at most 32 pictures are in memory at a time, and fewer large ones, so a
         generator may yield any number.
 
-        Raises UnreadableImageError for a damaged file, and UnsupportedPictureError for a URL or
-        any other value. Of several pictures the first such one ends the call; use
-        `unprompt invert` where the others are to go on. Any thread may call this method.
+        Raises UnreadableImageError for a damaged file, UnsupportedPictureError for a URL or any
+        other value. Of several pictures the first such one ends the call; use `unprompt invert`
+        where the others are to go on. Raises ClosedError after `close`. Any thread may call this
+        method.
         """
         if is_one_picture(pictures):
             one = open_source(cast(PictureSource, pictures), query.metadata)
@@ -189,90 +208,37 @@ class Inverter:
         """
         if not images:
             return []
-        with one_blas_thread():
-            return self._invert(images, query)
-
-    def _invert(self, images: Sequence[Image.Image], query: Query) -> list[Inversion]:
-        screening = None
-        if self.fallback is not None:
-            screening = self.fallback.screen(self._encode(self.fallback.encoder, images))
-        if query.compose and (screening is None or screening.novelty.min() <= 1.0):
-            self._composers.begin()
-        found = self._ask_worlds(images, query)
-
-        def answer(place: int) -> Inversion:
-            return self._answer(found, place, images[place], screening, query)
-
-        return map_in_threads(answer, range(len(images)), self._threads)
-
-    def _answer(
-        self,
-        found: Asked,
-        place: int,
-        image: Image.Image,
-        screening: Screening | None,
-        query: Query,
-    ) -> Inversion:
-        """The answer to the picture at `place` of a batch, by the world that the router chose."""
-        chosen = found.world[place]
-        world = self.worlds[chosen]
-        answer = answer_from_neighbors(world.index, found.estimates[chosen], place, query)
-        if found.expected is not None:
-            answer = replace(answer, expected_cosine=float(found.expected[place]))
-        outside = bool(found.outside[place])
-        answer = replace(answer, world=world.name, outside=outside, blank=is_blank(image))
-        return self._finish(answer, screening, place, query)
-
-    def _ask_worlds(self, images: Sequence[Image.Image], query: Query) -> Asked:
-        """Every picture to every world; the router chooses. Each tower runs once."""
-        encoded: dict[int, np.ndarray] = {}
-        for member in (member for world in self.worlds for member in world.members):
-            if id(member.encoder) not in encoded:
-                encoded[id(member.encoder)] = self._encode(member.encoder, images)
-        keys = [[encoded[id(member.encoder)] for member in w.members] for w in self.worlds]
-        return ask_worlds(self.worlds, self.router, keys, query.blend)
+        with self._open.running(), one_blas_thread():
+            return answer_pictures(self._loaded, images, query)
 
     def use_gpus(self) -> None:
         """Search all keys of every index exactly, on the GPUs that FAISS finds.
 
         Raises ConfigError if there is no GPU, or if an index keeps no keys.
         """
-        indexes = [member.index for world in self.worlds for member in world.members]
-        for index in {id(index): index for index in indexes}.values():
-            index.use_gpus()
+        with self._open.running():
+            for index in self._loaded.indexes:
+                index.use_gpus()
 
     def estimate(self, keys: Sequence[np.ndarray], blend: Blend | None = None) -> Estimates:
         """Keys of q pictures -> prompt vectors (q, d_prompt) of the first world by every method.
 
         `keys` holds one array (q, d_image) per member, from that member's encoder.
         """
-        return self.worlds[0].estimate(keys, blend)
+        with self._open.running():
+            return self._loaded.worlds[0].estimate(keys, blend)
 
-    def _encode(self, encoder: ImageEncoder, images: Sequence[Image.Image]) -> np.ndarray:
-        keys = encoder.encode(images)
-        if self._low_memory and isinstance(encoder, OpenVinoEncoder):
-            encoder.release()
-        return keys
+    def close(self) -> None:
+        """Free networks and files, once the calls that run have finished. May be called again.
 
-    def _finish(
-        self, answer: Inversion, screening: Screening | None, place: int, query: Query
-    ) -> Inversion:
-        """Add the composed prompt; or answer with ImageNet classes if the picture is outside."""
-        if screening is not None:
-            answer = replace(answer, novelty=float(screening.novelty[place]))
-            if screening.novelty[place] > 1.0 and self.fallback is not None:
-                keys = screening.keys[place : place + 1]
-                return answer_from_classes(answer, self.fallback, keys, query)
-        if not query.compose and not query.negative:
-            return answer
-        composer = self.composer_of(self.world_of(answer))
-        if query.compose and composer is not None:
-            rows = [candidate.row for candidate in answer.candidates]
-            made = composer.compose(answer.vector, rows, query.words)
-            answer = replace(
-                answer, prompt=made.text, phrases=made.phrases, text_cosine=made.cosine
-            )
-        if query.negative and composer is not None:
-            negative = composer.negative(answer.vector, query.words)
-            answer = replace(answer, negative_prompt=negative)
-        return answer
+        The inverter's indexes are closed too. Later calls raise ClosedError.
+        """
+        self._open.close()
+        self._loaded.close()
+
+    def __enter__(self) -> "Inverter":
+        self._open.check()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -286,16 +285,6 @@ def test_a_generator_is_read_batch_by_batch(
     answers = starter.invert(pictures(), PLAIN)
     assert len(answers) == taken == answered == count
     assert starter.invert(iter(()), PLAIN) == []
-
-
-def test_threads_that_share_an_inverter_get_the_answers_of_one(
-    starter: unprompt.Inverter, scene: Image.Image
-) -> None:
-    pictures = [scene, scene.rotate(90), scene.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
-    alone = [starter.invert(picture) for picture in pictures]
-    with ThreadPoolExecutor(2) as pool:
-        together = list(pool.map(starter.invert, pictures * 4))
-    assert all(same(one, other) for one, other in zip(together, alone * 4, strict=True))
 
 
 def test_every_public_name_is_there_and_documented() -> None:

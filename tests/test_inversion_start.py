@@ -11,9 +11,9 @@ from threadpoolctl import threadpool_info
 
 from unprompt.build.scenes.grammar import sample_prompts
 from unprompt.build.scenes.renderer import ScenesRenderer
-from unprompt.index.base.blas_threads import one_blas_thread
 from unprompt.index.prompt_encoders.minilm import load_prompt_encoder
 from unprompt.index.runtime.self_check import compare
+from unprompt.index.threads.blas_threads import one_blas_thread
 from unprompt.inversion.inverter import Inverter
 
 pytestmark = pytest.mark.slow

@@ -44,7 +44,7 @@ OWNERS = {  # library: the files, or the folders, that may import it
     "simplejpeg": {"index/exported/pixels.py"},
     "pillow_heif": {"index/decode/open_file.py"},
     "pillow_jxl": {"index/decode/open_file.py"},
-    "threadpoolctl": {"index/base/blas_threads.py"},
+    "threadpoolctl": {"index/threads/blas_threads.py"},
     "torch": {
         "index/towers/",
         "index/runtime/",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.2.0"
 __all__ = [
+    "ClosedError",
     "ConfigError",
     "CorpusError",
     "DamagedFileError",
@@ -42,6 +43,7 @@ __all__ = [
 if TYPE_CHECKING:
     from unprompt.api import build, evaluate, evaluate_pairs, load, train
     from unprompt.index.base.errors import (
+        ClosedError,
         ConfigError,
         CorpusError,
         DamagedFileError,

@@ -39,9 +39,12 @@ def load(
     Raises DamagedFileError for an incomplete or changed bundle, SpaceMismatchError for one whose
     parts were made by different encoders, and MissingDependencyError without FAISS.
 
-    Threads: several threads may share one inverter. They open pictures in parallel, and their
-    calls are inverted one after another, with the same answers as from one thread. Every process
-    loads its own inverter: after a fork, load it in the child.
+    `close`, or the end of a `with` block, frees its networks and files; later calls raise
+    ClosedError.
+
+    Threads: several threads may share one inverter. Their calls run at the same time, and each
+    thread gets the same answers, bit by bit, that it would get alone. Every process loads its own
+    inverter: after a fork, load it in the child.
     """
     return Inverter.load(None if bundle is None else Path(bundle), threads, low_memory)
 

@@ -41,6 +41,10 @@ class OutputInUseError(UnpromptError):
     exit_code = 75  # EX_TEMPFAIL: the same command can succeed later
 
 
+class ClosedError(UnpromptError):
+    """A call on an index or an inverter after its `close`."""
+
+
 class SpaceMismatchError(UnpromptError):
     """Vectors, a head or an encoder that belong to different encoders."""
 

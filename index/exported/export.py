@@ -127,12 +127,16 @@ def trained_on(folder: Path) -> str | None:
 
 
 def load_encoder(
-    folder: Path, threads: int | None = None, towers: Executor | None = None
+    folder: Path,
+    threads: int | None = None,
+    towers: Executor | None = None,
+    streams: int | None = None,
 ) -> BulkEncoder:
     """Load the image encoder that `export_encoder` wrote.
 
-    `threads` limits the threads of OpenVINO, which otherwise uses all cores. `towers` is an
-    executor that compiles the tower for single pictures while the caller goes on.
+    `threads` limits the threads of OpenVINO, which otherwise uses all cores. `streams` is how many
+    single pictures run at the same time; None fits the cores. `towers` is an executor that
+    compiles the tower for single pictures while the caller goes on.
     Raises DamagedFileError where a file is missing or differs from its digest, SpaceMismatchError
     where torch now loads other weights.
     """
@@ -146,7 +150,7 @@ def load_encoder(
             )
     config = read_settings(EncoderConfig, description["config"], str(folder / DESCRIPTION))
     if config.runtime == "openvino":
-        encoder = OpenVinoEncoder(folder, description, threads)
+        encoder = OpenVinoEncoder(folder, description, threads, streams)
         if towers is not None:
             encoder.prepare(towers)
         return encoder

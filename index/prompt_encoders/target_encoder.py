@@ -7,7 +7,6 @@ torch. Later processes load the export in a fraction of a second.
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +23,18 @@ from unprompt.index.prompt_encoders.minilm import (
 )
 from unprompt.index.prompt_encoders.token_embeddings import TokenEmbeddings
 from unprompt.index.runtime.cache import cache_folder
-from unprompt.index.runtime.compiled import SavedGraph
+from unprompt.index.runtime.compiled import SavedGraph, query_streams
 from unprompt.index.runtime.infer_pool import TextPool, has_bf16, precision_here
 from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS, Storage, TextGraph
 from unprompt.index.runtime.self_check import FLOOR, compare
+from unprompt.index.threads.in_threads import map_in_threads
 
 DESCRIPTION = "encoder.json"
 BROKEN = (RuntimeError, OSError, KeyError, ValueError, DamagedFileError)
 FORMAT = 4  # of the cached export
 MAX_TOKENS = 256
 BATCH = 16
+SMALL_BATCH = 4  # texts; fewer per stream gain nothing
 ROUND_TO = 8  # tokens; the first texts of every new shape take OpenVINO 15 ms more
 SAMPLES = (  # short and long prompts that decide whether bf16 is accurate
     "an owl",
@@ -67,13 +68,10 @@ class OpenVinoPromptEncoder:
         tokens = [found.ids for found in self._tokenizer.encode_batch(list(texts))]
         # batches of similar length: less padding
         order = sorted(range(len(texts)), key=lambda place: len(tokens[place]))
-        batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-        wanted = ([tokens[place] for place in places] for places in batches)
-        if self._streams == 1:
-            found = list(map(self._encode_batch, wanted))
-        else:
-            with ThreadPoolExecutor(self._streams) as pool:
-                found = list(pool.map(self._encode_batch, wanted))
+        size = max(SMALL_BATCH, min(BATCH, -(-len(texts) // self._streams)))
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        wanted = [[tokens[place] for place in places] for places in batches]
+        found = map_in_threads(self._encode_batch, wanted, self._streams)
         for places, block in zip(batches, found, strict=True):
             vectors[places] = block
         return vectors
@@ -88,15 +86,17 @@ class OpenVinoPromptEncoder:
         return self._graph(self._words(ids), mask)
 
 
-def load_query_prompt_encoder(threads: int | None = None) -> OpenVinoPromptEncoder:
-    """The prompt encoder for queries; `threads` limits OpenVINO, None takes all cores.
+def load_query_prompt_encoder(
+    threads: int | None = None, streams: int | None = None
+) -> OpenVinoPromptEncoder:
+    """The prompt encoder for queries; see `open_prompt_encoder`.
 
     The first use exports it. Raises MissingDependencyError where all-MiniLM-L6-v2 is not
     installed, or torch where it must be exported; UnpromptError for a damaged export.
     """
     folder = _prepare()
     try:
-        return open_prompt_encoder(folder, threads)
+        return open_prompt_encoder(folder, threads, streams)
     except BROKEN as error:
         raise _broken(folder, error) from error
 
@@ -119,10 +119,17 @@ def is_accurate_in_bf16(folder: Path) -> bool:
     return compare(wanted, found).lowest >= FLOOR
 
 
-def open_prompt_encoder(folder: Path, threads: int | None = None) -> OpenVinoPromptEncoder:
-    """Load an exported prompt encoder for queries."""
-    graph = TextGraph(_saved_graph(folder, _precision(folder), threads))
-    return OpenVinoPromptEncoder(folder, graph, round_to=ROUND_TO)
+def open_prompt_encoder(
+    folder: Path, threads: int | None = None, streams: int | None = None
+) -> OpenVinoPromptEncoder:
+    """Load an exported prompt encoder for queries of any thread.
+
+    `threads` limits the cores of OpenVINO, None takes all; `streams` of them run batches at the
+    same time.
+    """
+    streams = streams or query_streams(threads)
+    graph = TextGraph(_saved_graph(folder, _precision(folder), threads, streams))
+    return OpenVinoPromptEncoder(folder, graph, streams, ROUND_TO)
 
 
 def load_bulk_prompt_encoder(threads: int | None = None) -> OpenVinoPromptEncoder:
@@ -152,9 +159,11 @@ def _prepare() -> Path:
     return folder
 
 
-def _saved_graph(folder: Path, precision: str, threads: int | None = None) -> SavedGraph:
+def _saved_graph(
+    folder: Path, precision: str, threads: int | None = None, streams: int = 1
+) -> SavedGraph:
     digests = read_json(folder / DESCRIPTION)["files"]
-    return SavedGraph(folder / GRAPH, folder / WEIGHTS, digests, precision, threads)
+    return SavedGraph(folder / GRAPH, folder / WEIGHTS, digests, precision, threads, streams)
 
 
 def _broken(folder: Path, error: Exception) -> UnpromptError:

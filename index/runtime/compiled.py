@@ -19,13 +19,14 @@ import numpy as np
 
 from unprompt.index.base.durable import digest_file, digest_json
 from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.machine import own_cores
 from unprompt.index.runtime.cache import drop_pages, is_writable, read_cached, write_cached
 from unprompt.index.runtime.requests import Requests
 
 NETWORK_PREFIX, MAX_NETWORKS = "network-", 12
 NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
 FORMAT = 2  # of a cached network
-AT_ONCE = 2  # runs of one network: the second one waits ready while the first one computes
+MAX_STREAMS = 4  # of a network for queries; with more cores, several cores share a stream
 CONVERTER = "openvino.tools.ovc"
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
 _LOADING = RLock()  # `functools.cache` alone lets two threads in at once
@@ -40,22 +41,23 @@ class SavedGraph:
     digests: Mapping[str, str]  # sha256 by file name, checked when the files are read
     precision: str
     threads: int | None = None  # None: all cores
+    streams: int = 1  # runs at the same time, which share out the threads
 
     @property
     def hints(self) -> dict[str, Any]:
         """The properties of OpenVINO that follow from these settings."""
         limit = {} if self.threads is None else {"INFERENCE_NUM_THREADS": self.threads}
-        return {"INFERENCE_PRECISION_HINT": self.precision, **limit}
+        # several processes would pin themselves to the same cores
+        several = {"NUM_STREAMS": self.streams, "ENABLE_CPU_PINNING": False}
+        several = several if self.streams > 1 else {}
+        return {"INFERENCE_PRECISION_HINT": self.precision, **limit, **several}
 
 
 class Network:
-    """A compiled graph: input arrays -> one array (n, d) per output. Threads share it.
+    """A compiled graph: input arrays -> one array (n, d) per output. Threads share its streams."""
 
-    A run uses all cores. The runs of several threads overlap where one leaves cores idle.
-    """
-
-    def __init__(self, compiled: Any, memory: Any = None):
-        self._requests = Requests(compiled, AT_ONCE)  # is freed before `memory`, which it reads
+    def __init__(self, compiled: Any, streams: int, memory: Any = None):
+        self._requests = Requests(compiled, streams)  # is freed before `memory`, which it reads
         self._memory = memory
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
@@ -108,6 +110,15 @@ def _make_type_tables(openvino: Any) -> None:
     np.asarray(openvino.Tensor(np.zeros(1, dtype=np.float32)).data)
 
 
+def query_streams(threads: int | None) -> int:
+    """How many queries a network runs at the same time on `threads` cores; None is all.
+
+    The cores of a stream wait for each other after every layer, which takes long where something
+    else uses one of them. So there are few cores in a stream.
+    """
+    return min(threads or own_cores(), MAX_STREAMS)
+
+
 def compile_graph(saved: SavedGraph, shape: Sequence[int] | None) -> Network:
     """The network for inputs of `shape` (None: any shape), from the cache or compiled now.
 
@@ -118,7 +129,8 @@ def compile_graph(saved: SavedGraph, shape: Sequence[int] | None) -> Network:
     if memory is not None:
         tensor = load_openvino().Tensor(memory, shared_memory=True)
         try:
-            network = Network(core.import_model(tensor, "CPU", saved.hints), tensor)
+            compiled = core.import_model(tensor, "CPU", saved.hints)
+            network = Network(compiled, saved.streams, tensor)
         except RuntimeError:  # not a network of this OpenVINO: compile it again
             pass
         else:
@@ -129,12 +141,12 @@ def compile_graph(saved: SavedGraph, shape: Sequence[int] | None) -> Network:
         graph.reshape(list(shape))
     dequantize_weights(graph)
     if not saved.digests or not is_writable():
-        return Network(core.compile_model(graph, "CPU", saved.hints))
+        return Network(core.compile_model(graph, "CPU", saved.hints), saved.streams)
     compiled = core.compile_model(graph, "CPU", saved.hints)
     exported = compiled.export_model()
     content = exported if isinstance(exported, bytes) else exported.getvalue()
     write_cached(name, content, NETWORK_PREFIX, MAX_NETWORKS)
-    return Network(compiled)
+    return Network(compiled, saved.streams)
 
 
 def read_graph(saved: SavedGraph) -> Any:

@@ -103,7 +103,7 @@ def save_text_module(module: Any, dim: int, folder: Path, storage: Storage) -> N
 
 
 class TextGraph:
-    """A saved graph over token embeddings and their mask, for single queries."""
+    """A saved graph over token embeddings and their mask, for single queries of any thread."""
 
     def __init__(self, saved: SavedGraph):
         self._network = compile_graph(saved, None)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unprompt.index.base.shared_property import shared_property
+from unprompt.index.threads.shared_property import shared_property
 from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.float16 import widen
 from unprompt.index.vectors.matrix import Matrix

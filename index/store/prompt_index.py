@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
-from unprompt.index.base.shared_property import shared_property
 from unprompt.index.encoders.protocols import check_same_space, to_unit_length
 from unprompt.index.search.effort import probe_all_lists
 from unprompt.index.search.gpu_scan import MAX_K, GpuScan, scan_on_gpus
@@ -19,7 +18,9 @@ from unprompt.index.store.manifest import (
     check_files,
     read_index_manifest,
 )
-from unprompt.index.store.open_files import REMEDY, OpenFiles, check_generation
+from unprompt.index.store.open_files import REMEDY, check_generation
+from unprompt.index.store.open_index import OpenIndex
+from unprompt.index.threads.shared_property import shared_property
 from unprompt.index.vectors.faiss_library import load_faiss, one_thread
 from unprompt.index.vectors.float16 import widen
 from unprompt.index.vectors.matrix import row_blocks
@@ -39,27 +40,30 @@ class Neighbors(NamedTuple):
     rows: np.ndarray  # (q, k) int64
 
 
-class PromptIndex:
+class PromptIndex(OpenIndex):
     """A read-only snapshot of an index. Concurrent writers never change it.
 
     Rows are numbered from 0, without removed ones. Vectors, targets, keys and rows stay on disk
     until they are used. Several threads may search it at the same time.
+
+    `close`, or the end of a `with` block, closes its files. What was read before stays readable.
     """
+
+    computed = ("rows", "mean_target", "_key_scores")
 
     def __init__(self, folder: Path, manifest: IndexManifest, writable: bool = False):
         """Open the files of `manifest`; most callers want `load`.
 
         `writable`: rows will be added to the FAISS index.
         """
-        self.folder = folder
-        self.manifest = manifest
-        self._files = OpenFiles(folder, manifest, writable)
-        self.live = self._files.live
-        self.vectors = self._files.vectors
-        self.targets = self._files.targets  # (n, d_prompt) float16, or float32 from codes
-        self.keys = self._files.keys  # (n, d_image) float16, before transforms, or None
+        super().__init__(folder, manifest, writable)
         self._gpu_scan: GpuScan | None = None
         self._mapping = Lock()  # FAISS fills the map from ids to codes without one
+
+    def close(self) -> None:
+        """Close the files. A later call of any other method raises ClosedError."""
+        super().close()
+        self._gpu_scan = None
 
     @classmethod
     def load(cls, folder: Path | str) -> "PromptIndex":
@@ -103,6 +107,7 @@ class PromptIndex:
         Raises UnpromptError for a row that the index does not have, such as -1.
         """
         wanted = np.asarray(rows, dtype=np.int64)
+        files = self._files
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < self.manifest.ntotal:
             raise UnpromptError(
                 f"rows go from 0 to {self.manifest.ntotal - 1}, got {wanted.min()} to "
@@ -112,7 +117,7 @@ class PromptIndex:
             return {name: [] for name in columns}
         if "rows" in self.__dict__:
             return self.rows.select(columns)[wanted].to_dict(as_series=False)
-        found = self._files.rows.values(wanted, columns)
+        found = files.rows.values(wanted, columns)
         return found | {"row": wanted.tolist()} if "row" in columns else found
 
     def prompt_ids_of(self, rows: np.ndarray) -> np.ndarray:
@@ -184,8 +189,10 @@ class PromptIndex:
         self, queries: np.ndarray, k: int, everywhere: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k best rows, rescored by stored keys from more candidates if the effort says so."""
-        if self._gpu_scan is not None and k <= MAX_K:
-            return self._gpu_scan.search(queries, k)
+        self.check_open()
+        scan = self._gpu_scan  # another thread may close the index meanwhile
+        if scan is not None and k <= MAX_K:
+            return scan.search(queries, k)
         if everywhere and self.manifest.effort.ef_search and self._key_scores is not None:
             return self._scan_keys(queries, k)
         factor = self.manifest.effort.refine

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from unprompt.index.base.durable import write_atomically, write_error
-from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.errors import ClosedError, DamagedFileError
 from unprompt.index.vectors.live_rows import LiveRows
 from unprompt.index.vectors.matrix import split_by_part
 
@@ -65,6 +65,7 @@ class RowLookup:
         """Raises DamagedFileError where the file is no database."""
         self._path = path
         self._lock = Lock()
+        self._closed = False
         escaped = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         address = f"file:{escaped}?mode=ro&immutable=1"
         try:
@@ -72,6 +73,12 @@ class RowLookup:
             self._database.execute("select count(*) from sqlite_master").fetchone()
         except sqlite3.Error as error:
             raise DamagedFileError(f"{path} cannot be read: {error}") from error
+
+    def close(self) -> None:
+        """Close the file once a call that runs has ended; later calls raise ClosedError."""
+        with self._lock:
+            self._database.close()
+            self._closed = True
 
     def values(self, numbers: np.ndarray, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Columns of ROWS as lists, of row numbers (m,) in the order given; they may repeat."""
@@ -93,6 +100,7 @@ class RowLookup:
         statement = f"select {', '.join(columns)} from rows where row in ({listed}) order by row"
         try:
             with self._lock:
+                _check_open(self._closed, self._path)
                 return self._database.execute(statement).fetchall()
         except sqlite3.Error as error:
             raise DamagedFileError(f"{self._path} cannot be read: {error}") from error
@@ -117,6 +125,7 @@ class RowFiles:
         self._lookups = [None if path is None else RowLookup(path) for path in lookups]
         self._tables: dict[int, pl.DataFrame] = {}
         self._reading = Lock()  # a file has one position
+        self._closed = False
         self._ends = np.cumsum(counts)
         self._live = live
 
@@ -146,6 +155,17 @@ class RowFiles:
                     found[name][place] = value
         return found
 
+    def close(self) -> None:
+        """Close the files once calls that run have ended; later calls raise ClosedError."""
+        with self._reading:
+            self._closed = True
+            self._tables.clear()
+            for handle in self._handles:
+                handle.close()
+        for lookup in self._lookups:
+            if lookup is not None:
+                lookup.close()
+
     def _table(self, segment: int) -> "pl.DataFrame":
         """The rows of a segment; without a lookup they stay in memory."""
         import polars as pl
@@ -155,6 +175,7 @@ class RowFiles:
         with self._reading:
             if segment in self._tables:
                 return self._tables[segment]
+            _check_open(self._closed, self._paths[segment])
             handle, path = self._handles[segment], self._paths[segment]
             handle.seek(0)
             try:
@@ -164,3 +185,8 @@ class RowFiles:
             if self._lookups[segment] is None:
                 self._tables[segment] = table
             return table
+
+
+def _check_open(closed: bool, path: Path) -> None:
+    if closed:
+        raise ClosedError(f"{path} is closed, wanted an open index; open the index again")

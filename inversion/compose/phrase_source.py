@@ -10,10 +10,10 @@ from itertools import islice
 
 import numpy as np
 
-from unprompt.index.base.shared_property import shared_property
 from unprompt.index.encoders.protocols import PromptEncoder
 from unprompt.index.store.manifest import PROMPT_KEYS
 from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.threads.shared_property import shared_property
 from unprompt.index.vectors.float16 import widen
 from unprompt.inversion.compose.ban_list import BanList
 from unprompt.inversion.compose.changes import PhrasePool

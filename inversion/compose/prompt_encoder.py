@@ -14,9 +14,14 @@ TYPICAL = "a red fox in the snow at dawn, an oil painting, warm light"
 
 
 def load_matching_encoder(
-    target_space: str, threads: int | None = None, bundle: Path | None = None
+    target_space: str,
+    threads: int | None = None,
+    bundle: Path | None = None,
+    streams: int | None = None,
 ) -> PromptEncoder | None:
     """Load the prompt encoder and run it once, so that the first query is fast.
+
+    `threads`: cores that it may use. `streams`: how many texts it encodes at the same time.
 
     Returns None if there is no encoder, or if another encoder made the targets.
     """
@@ -28,9 +33,9 @@ def load_matching_encoder(
     carried = None if bundle is None else bundle / PROMPT_ENCODER
     try:
         if carried is not None and carried.is_dir():
-            encoder = open_prompt_encoder(carried, threads)
+            encoder = open_prompt_encoder(carried, threads, streams)
         else:
-            encoder = load_query_prompt_encoder(threads)
+            encoder = load_query_prompt_encoder(threads, streams)
     except MissingDependencyError:
         return None
     if encoder.space != target_space:

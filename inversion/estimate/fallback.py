@@ -47,7 +47,10 @@ class Fallback:
 
 
 def load_fallback(
-    bundle: Path, threads: int | None = None, towers: Executor | None = None
+    bundle: Path,
+    threads: int | None = None,
+    towers: Executor | None = None,
+    streams: int | None = None,
 ) -> Fallback | None:
     """Load the fallback of a bundle, or return None if the bundle has none.
 
@@ -56,5 +59,5 @@ def load_fallback(
     folder = bundle / FALLBACK
     if not (folder / DESCRIPTION).is_file():
         return None
-    encoder = load_encoder(folder / ENCODER, threads, towers)
+    encoder = load_encoder(folder / ENCODER, threads, towers, streams)
     return Fallback(encoder, PromptIndex.load(folder / INDEX), load_novelty(folder, encoder.space))

@@ -65,8 +65,13 @@ class Member:
 class Encoders:
     """Loads image encoders of a bundle; a tower that several members use is loaded once."""
 
-    def __init__(self, threads: int | None = None, towers: Executor | None = None):
-        self._threads = threads
+    def __init__(
+        self,
+        threads: int | None = None,
+        towers: Executor | None = None,
+        streams: int | None = None,
+    ):
+        self._threads, self._streams = threads, streams
         self._towers = towers  # loads towers in the background
         self._loaded: dict[str, ImageEncoder] = {}
 
@@ -74,7 +79,9 @@ class Encoders:
         """The encoder in `folder`, or the same one from another folder."""
         identity = digest_json(read_json(folder / DESCRIPTION))
         if identity not in self._loaded:
-            self._loaded[identity] = load_encoder(folder, self._threads, self._towers)
+            self._loaded[identity] = load_encoder(
+                folder, self._threads, self._towers, self._streams
+            )
         return self._loaded[identity]
 
 

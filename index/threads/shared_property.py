@@ -20,5 +20,16 @@ class shared_property(cached_property[Value]):  # noqa: N801, lower case as `cac
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
-        with instance.__dict__.setdefault(LOCK, RLock()):
+        with _lock_of(instance):
             return super().__get__(instance, owner)
+
+
+def forget(instance: object, *names: str) -> None:
+    """Drop computed values, also those that another thread computes now."""
+    with _lock_of(instance):
+        for name in names:
+            instance.__dict__.pop(name, None)
+
+
+def _lock_of(instance: object) -> Any:
+    return instance.__dict__.setdefault(LOCK, RLock())

@@ -9,6 +9,9 @@ from metadata_files import (
     PARAMETERS,
     PROMPT,
     SETTINGS,
+    SOFTWARE,
+    USER_COMMENT,
+    exif,
     jpeg,
     jpeg_comment,
     png,
@@ -44,6 +47,7 @@ def test_automatic1111() -> None:
     (f'a\n{SETTINGS}, Note: "b\nNegative prompt: c", Version: v1', "a", ""),
     ("a fox on the moor", "a fox on the moor", ""),
     ("a fox\nNegative prompt: dog", "a fox", "dog"),
+    ("İstanbul\nNEGATIVE PROMPT: dog\nSteps:3,Seed:4,Sampler:x", "İstanbul", "dog"),
     (f"a fox Negative prompt: dog {SETTINGS}", "a fox", "dog"),
     ("a\nSampler: Euler, Seed: 1, Size: 8x8, Steps: 3", "a", ""),
     ("{red|blue} fox, {{best}}\nNegative prompt: x\n" + SETTINGS, "{red|blue} fox, {{best}}", "x"),
@@ -246,6 +250,15 @@ def test_mflux_and_horde() -> None:
     found = written({"parameters": horde})
     assert found == WrittenPrompt("a fox", "dog", "AI Horde", "Deliberate", (), 3, "k_euler", 20,
                                   7.0, (64, 96))  # fmt: skip
+
+
+def test_programs_of_the_horde_write_settings_texts() -> None:
+    text = "a fox ### dog\nSteps: 50, Sampler: k_euler, CFG scale: 5, Seed: 3,Size: 64x96, model: m"
+    software = b"ArtBot - Create images with Stable Diffusion, utilizing the AI Horde\0"
+    block = exif({SOFTWARE: software}, inner={USER_COMMENT: b"ASCII\0\0\0" + text.encode()})
+    assert read_metadata(jpeg((0xE1, b"Exif\0\0" + block))) == WrittenPrompt(
+        "a fox", "dog", "AI Horde", "m", (), 3, "k_euler", 50, 5.0, (64, 96)
+    )
 
 
 def test_the_prompt_of_iptc_and_bare_descriptions() -> None:

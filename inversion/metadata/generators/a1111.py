@@ -7,6 +7,7 @@ from unprompt.inversion.metadata.generators.settings_text import Settings, split
 from unprompt.inversion.metadata.texts import Texts, looks_like_json
 from unprompt.inversion.metadata.written import WrittenPrompt, as_number, write
 
+HORDE, HORDE_SPLIT = "AI Horde", "###"  # the prompt, then the negative prompt
 _ALONE = (None, 0.0, 1.0)  # a guidance that is off, beside the distilled one of Flux
 
 
@@ -16,19 +17,24 @@ def read_a1111(texts: Texts) -> WrittenPrompt | None:
         if looks_like_json(text):
             continue
         settings = split_settings(text)
-        if settings.found and (found := from_settings(settings)):
+        if settings.found and (found := from_settings(settings, texts.get("software"))):
             return found
     return None
 
 
-def from_settings(settings: Settings) -> WrittenPrompt | None:
-    """The prompt and the fields of a settings text."""
-    values = settings.values
+def from_settings(settings: Settings, software: str = "") -> WrittenPrompt | None:
+    """The prompt and the fields of a settings text; `software` is the program by another text."""
+    values, prompt, negative = settings.values, settings.prompt, settings.negative
+    generator = _generator(values)
+    if "horde" in software[:200].lower():
+        generator = HORDE
+        prompt, _, behind = prompt.partition(HORDE_SPLIT)
+        negative = negative or behind
     resources = [one for one in as_list(values.get("civitai resources")) if isinstance(one, dict)]
     return write(
-        _generator(values),
-        settings.prompt,
-        settings.negative,
+        generator,
+        prompt,
+        negative,
         model=values.get("model") or _checkpoint(resources),
         loras=[*_resource_loras(resources), *_hashed_loras(values)],
         seed=values.get("seed"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from unprompt.inversion.metadata.generators.a1111 import as_list
+from unprompt.inversion.metadata.generators.a1111 import HORDE, HORDE_SPLIT, as_list
 from unprompt.inversion.metadata.limits import MAX_NAMES
 from unprompt.inversion.metadata.texts import Texts, as_object
 from unprompt.inversion.metadata.written import WrittenPrompt, as_text, write
@@ -27,7 +27,6 @@ _NAMES = {
 _JSON_PLACES = ("parameters", "usercomment", "comment", "prompt", "generation_data",
                 "imagedescription", "description", "xpcomment", "nmkdiffusion", "metadata",
                 "horde", "xmp:usercomment", "xmp:parameters")  # fmt: skip
-_HORDE_SPLIT = "###"  # the prompt, then the negative prompt
 
 
 def read_named_values(texts: Texts) -> WrittenPrompt | None:
@@ -54,8 +53,8 @@ def from_values(found: dict[str, Any], software: str = "") -> WrittenPrompt | No
     }
     generator = _generator(values, software)
     prompt, negative = as_text(fields.pop("prompt")), fields.pop("negative")
-    if generator == "AI Horde" or (_HORDE_SPLIT in prompt and not negative):
-        prompt, _, behind = prompt.partition(_HORDE_SPLIT)
+    if generator == HORDE or (HORDE_SPLIT in prompt and not negative):
+        prompt, _, behind = prompt.partition(HORDE_SPLIT)
         negative = behind or negative
     model = fields.pop("model")
     size = fields.pop("width"), fields.pop("height")
@@ -85,9 +84,9 @@ def _generator(values: dict[str, Any], software: str) -> str:
     named = (values.get(name) for name in ("software", "generator", "app", "program", "source"))
     program = next(filter(None, map(as_text, named)), "") or software
     if "horde" in program.lower() or "horde" in values or "worker_id" in values:
-        return "AI Horde"
+        return HORDE
     if isinstance(values.get("params"), dict) and isinstance(values.get("models"), list):
-        return "AI Horde"
+        return HORDE
     return program
 
 

@@ -7,6 +7,7 @@ Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Note: "quoted, as JSON", Ver
 
 import json
 from json.decoder import scanstring  # type: ignore[attr-defined]
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, NamedTuple
 
 from unprompt.inversion.metadata.limits import MAX_SETTINGS
@@ -16,6 +17,7 @@ _KNOWN = {
     "steps", "sampler", "cfg scale", "seed", "size", "model", "model hash", "version",
     "guidance scale", "schedule type", "clip skip", "guidance", "scheduler",
 }  # fmt: skip
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _ENOUGH = 3  # known names that make a line without `Steps:` at its start one of settings
 _MOST_PAIRS, _MOST_OBJECTS = 400, 8
 _NAME_LENGTH, _VALUE_LENGTH = 60, 4000
@@ -111,7 +113,7 @@ def _known(line: str) -> int:
 
 
 def _split_negative(head: str) -> tuple[str, str]:
-    lowered = head.lower() if head.isascii() else head.replace("Negative prompt:", NEGATIVE)
+    lowered = head.translate(_LOWER)  # of the same length, as lower() is not
     if lowered.startswith(NEGATIVE):
         return "", head[len(NEGATIVE) :]
     place = lowered.find("\n" + NEGATIVE)

@@ -3,7 +3,6 @@
 Rows come from `BatchRecord.as_row`. The module loads no library by itself: help texts read FORMATS.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from unprompt.index.base.durable import write_atomically
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.texts.json_text import json_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,10 +42,14 @@ class ResultsFormat:
     failures: str = ""  # what becomes of pictures that cannot be read, where no column says it
 
 
-def find_format(output: Path) -> ResultsFormat:
-    """The format that the suffix of `output` names; raises ConfigError for any other suffix."""
+def find_format(output: Path, raw_csv: bool = False) -> ResultsFormat:
+    """The format that the suffix of `output` names; raises ConfigError for any other suffix.
+
+    `raw_csv` keeps the texts of a CSV as they are.
+    """
     suffix = output.suffix.lower()
-    found = next((known for known in FORMATS if known.suffix == suffix), None)
+    formats = (RAW_CSV, *FORMATS) if raw_csv else FORMATS
+    found = next((known for known in formats if known.suffix == suffix), None)
     if found is None:
         suffixes = ", ".join(known.suffix for known in FORMATS)
         raise ConfigError(f"--output {output} must end in one of {suffixes}, got {output.suffix!r}")
@@ -65,10 +69,12 @@ def _write_parquet(output: Path, rows: Rows) -> int:
     return table.height
 
 
-def _write_csv(output: Path, rows: Rows) -> int:
+def _write_csv(output: Path, rows: Rows, raw: bool = False) -> int:
+    from unprompt.inversion.batch.csv_cells import harmless_table
+
     table = _table(rows, CSV_COLUMNS)
     with write_atomically(output) as temporary:
-        table.write_csv(temporary)
+        (table if raw else harmless_table(table)).write_csv(temporary)
     return table.height
 
 
@@ -79,7 +85,7 @@ def _write_jsonl(output: Path, rows: Rows) -> int:
         temporary.open("w", encoding="utf-8") as out,
     ):
         for row in map(_with_numbers, rows()):
-            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+            out.write(json_text(row) + "\n")
             count += 1
     return count
 
@@ -160,4 +166,7 @@ FORMATS = (
     ),
     ResultsFormat("CSV", ".csv", "the prompt, its scores and the status", _write_csv),
     ResultsFormat("JSONL", ".jsonl", "all columns, one JSON object per picture", _write_jsonl),
+)
+RAW_CSV = ResultsFormat(
+    "CSV", ".csv", "the prompt, its scores and the status", partial(_write_csv, raw=True)
 )

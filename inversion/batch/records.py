@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from unprompt.index.texts.visible import whole_values
 from unprompt.inversion.answer import Candidate, Inversion
 from unprompt.inversion.metadata.written import WrittenPrompt
 
@@ -31,7 +32,14 @@ class BatchRecord:
         return "failed" if self.inversion is None else "success"
 
     def as_row(self) -> dict[str, Any]:
-        """The record as JSON values; scores have six decimals, the vector is exact."""
+        """The record as JSON values; scores have six decimals, the vector is exact.
+
+        Lone surrogates, which no format of files takes, are replaced.
+        """
+        found: dict[str, Any] = whole_values(self._row())
+        return found
+
+    def _row(self) -> dict[str, Any]:
         row = {
             name: getattr(self, name) for name in ("image", "image_id", "status", "error_message")
         }

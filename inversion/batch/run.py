@@ -86,4 +86,7 @@ def _invert_batch(
 
 def printable(name: str) -> str:
     """A file name as text for any output: a byte that is not UTF-8 becomes \\xNN."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    try:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        return name.encode("utf-8", "backslashreplace").decode()

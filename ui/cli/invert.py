@@ -33,6 +33,14 @@ def invert(
         Path | None,
         typer.Option("--submission", help="Write the vectors as a Kaggle csv of imgId_eId,val."),
     ] = None,
+    raw_csv: Annotated[
+        bool,
+        typer.Option(
+            "--raw-csv",
+            help="Keep the texts of a .csv as they are: without ' before what a spreadsheet takes "
+            "for a formula, and with their control characters.",
+        ),
+    ] = False,
     candidates: Annotated[
         int,
         typer.Option(
@@ -120,5 +128,6 @@ def invert(
         alpha=alpha,
         engine=read_engine(engine, workers, cpus, gpus, ray_address, shard),
         gpu_search=gpu_search,
+        raw_csv=raw_csv,
     )
     raise typer.Exit(run_invert(request))

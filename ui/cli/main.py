@@ -8,13 +8,14 @@ import atexit
 import gc
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
 from unprompt.index.base.errors import UnpromptError
 from unprompt.index.base.processes.stopping import run_obeying
+from unprompt.index.texts.visible import VisibleStream, one_line
 from unprompt.ui.cli.clean import clean
 from unprompt.ui.cli.engine_options import (
     AddressOption,
@@ -184,7 +185,7 @@ def main() -> None:
     """Entry point: an UnpromptError becomes one line on stderr, and a signal another one."""
     gc.set_threshold(GARBAGE)
     atexit.register(gc.freeze)  # saves 0.1 s: the ending interpreter scans no objects
-    _separate_stderr()
+    _guard_streams()
     run_obeying(_run)
 
 
@@ -192,7 +193,7 @@ def _run() -> None:
     try:
         app()
     except UnpromptError as error:
-        print(f"unprompt: {error}", file=sys.stderr)
+        print(f"unprompt: {one_line(error)}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except (OSError, MemoryError) as error:  # a full disk behind stdout, an unreadable folder
         from unprompt.index.base.machine import shortage
@@ -200,20 +201,24 @@ def _run() -> None:
         _drop_unwritable_output()
         lack = shortage(error)
         shown = f"{error or 'out of memory'}; {lack}" if lack else error
-        print(f"unprompt: {shown}", file=sys.stderr)
+        print(f"unprompt: {one_line(shown)}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
-def _separate_stderr() -> None:
-    """Give `sys.stderr` a descriptor of its own: what native libraries print can then be dropped.
+def _guard_streams() -> None:
+    """Show on stdout and stderr what steers a terminal; rich and typer keep their colors.
 
-    A stream that somebody put in its place, such as a test's, stays.
+    `sys.stderr` gets a descriptor of its own: what native libraries print can then be dropped.
+    Streams that somebody put in their place, such as a test's, stay.
     """
     try:
         if sys.stderr.fileno() == 2:
-            sys.stderr = os.fdopen(
-                os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
-            )
+            own = os.dup(2)
+            encoding = sys.stderr.encoding
+            stderr = os.fdopen(own, "w", buffering=1, encoding=encoding, errors="backslashreplace")
+            sys.stderr = cast(TextIO, VisibleStream(stderr, returns=True))
+        if sys.stdout.fileno() == 1:
+            sys.stdout = cast(TextIO, VisibleStream(sys.stdout))
     except (OSError, ValueError, AttributeError):
         return
 

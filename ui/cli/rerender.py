@@ -1,12 +1,12 @@
 """`unprompt rerender`: a run and the key of a row -> its picture drawn again, and compared."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unprompt.index.base.errors import UnpromptError
+from unprompt.index.texts.json_text import json_text
 from unprompt.ui.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def rerender(
         "largest_difference": found.largest,
         "mean_difference": found.mean,
     }
-    print(json.dumps(report) if as_json else f"{key}: {_outcome(found)}")
+    print(json_text(report) if as_json else f"{key}: {_outcome(found)}")
     if found.largest is not None and found.largest > tolerance:
         raise UnpromptError(
             f"row {key} differs from the stored picture by up to {found.largest} of 255 levels, "

@@ -1,6 +1,5 @@
 """`unprompt clean`: prompt files and settings -> cleaned files, a report as table or JSON."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from unprompt.index.base.owner import owned
 from unprompt.index.base.settings import read_settings
 from unprompt.index.base.tables import read_table
 from unprompt.index.encoders.protocols import PromptEncoder
+from unprompt.index.texts.json_text import json_text
+from unprompt.index.texts.visible import visible
 from unprompt.ui.jobs.config import override_setting
 from unprompt.ui.jobs.progress import choose_progress
 
@@ -44,7 +45,7 @@ def run_clean(request: CleanRequest, as_json: bool, overwrite: bool) -> None:
             files.delete()
         report = clean_files(request.paths, files, config, _load_encoder, choose_progress())
     if as_json:
-        print(json.dumps(report, indent=2, ensure_ascii=False))
+        print(json_text(report, indent=2))
         return
     _show(report, files, request.examples)
 
@@ -99,5 +100,6 @@ def _examples_table(files: CleanedFiles, examples: int) -> Any:
         .select(list(EXAMPLES))
         .iter_rows()
     ):
-        shown.add_row(rule, escape(prompt), "dropped" if result is None else escape(result))
+        becomes = "dropped" if result is None else escape(visible(result))
+        shown.add_row(rule, escape(visible(prompt)), becomes)
     return shown

@@ -1,6 +1,5 @@
 """`unprompt index add|remove|merge|rebuild`: an index -> the changed index, and a report."""
 
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,6 +22,7 @@ from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.rebuild import merge_indexes, read_content, rebuild_index
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.update import IndexChange, add_rows, remove_rows
+from unprompt.index.texts.json_text import json_text
 from unprompt.index.vectors.embeddings import DESCRIPTION, open_embeddings
 from unprompt.ui.jobs.config import override_setting
 from unprompt.ui.jobs.index_reports import find_index
@@ -198,7 +198,7 @@ def _report(place: Path, change: IndexChange, as_json: bool, said: Sequence[str]
             "skipped": change.skipped,
             "notes": notes,
         }
-        print(json.dumps(record))
+        print(json_text(record))
         return
     parts = ["rebuilt"] if change.rebuilt else []
     parts += [

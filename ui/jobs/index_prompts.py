@@ -1,6 +1,5 @@
 """`unprompt index prompts`: prompt files -> FOLDER/index and FOLDER/phrases."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.owner import owned
 from unprompt.index.bundle.bundle import INDEX, PHRASES
 from unprompt.index.store.manifest import IndexManifest, read_index_manifest
+from unprompt.index.texts.json_text import json_text
 from unprompt.inversion.compose.phrases import make_bank, save_bank
 from unprompt.ui.jobs.make.make import PromptSource
 from unprompt.ui.jobs.progress import choose_progress
@@ -77,6 +77,6 @@ def _report(folder: Path, manifest: IndexManifest, as_json: bool) -> None:
     size = sum(path.stat().st_size for path in files)
     if as_json:
         told = {"folder": str(folder), "rows": manifest.ntotal, "bytes": size}
-        print(json.dumps({**told, "factory": manifest.factory, "space": manifest.space}, indent=2))
+        print(json_text({**told, "factory": manifest.factory, "space": manifest.space}, indent=2))
     else:
         print(f"{folder}: {manifest.ntotal:,} prompts, {size / 2**20:.1f} MiB")

@@ -1,6 +1,5 @@
 """`unprompt index info|verify|export`: an index, bundle or run folder -> a report or a copy."""
 
-import json
 from pathlib import Path
 
 from unprompt.index.base.errors import DamagedFileError
@@ -11,6 +10,7 @@ from unprompt.index.search.effort import Effort
 from unprompt.index.store.export import export_index
 from unprompt.index.store.manifest import MANIFEST, IndexManifest, read_index_manifest
 from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.index.texts.json_text import json_text
 
 
 def find_index(folder: Path) -> Path:
@@ -29,7 +29,7 @@ def show_index(folder: Path, as_json: bool) -> None:
     """Print the manifest."""
     manifest = read_index_manifest(find_index(folder))
     if as_json:
-        print(json.dumps(write_settings(manifest), indent=2))
+        print(json_text(write_settings(manifest), indent=2))
         return
     print("\n".join(f"{name:<14} {value}" for name, value in _lines(manifest)))
 

@@ -1,6 +1,5 @@
 """`unprompt invert`: paths -> prompts on the terminal, or results files."""
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,6 +10,8 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.owner import owned
 from unprompt.index.bundle.bundle import BLEND, read_bundle
 from unprompt.index.engines.engine import LOCAL, EngineConfig
+from unprompt.index.texts.json_text import json_text
+from unprompt.index.texts.visible import one_line
 from unprompt.inversion.answer import Candidate
 from unprompt.inversion.batch.inputs import PictureInput, find_pictures
 from unprompt.inversion.batch.records import BatchRecord
@@ -37,6 +38,7 @@ class InvertRequest:
     alpha: float | None = None
     engine: EngineConfig = LOCAL
     gpu_search: bool = False  # exact search on the GPUs that FAISS sees
+    raw_csv: bool = False  # keep formulas and hidden characters in the cells of a .csv
 
 
 def run_invert(request: InvertRequest) -> int:
@@ -56,7 +58,9 @@ def _write_answers(request: InvertRequest, pictures: list[PictureInput]) -> int:
     from unprompt.ui.jobs.invert_files import invert_to_files
 
     bundle = request.bundle or STARTER
-    outputs = {request.output: find_format(request.output)} if request.output else {}
+    outputs = {}
+    if request.output:
+        outputs[request.output] = find_format(request.output, request.raw_csv)
     if request.submission:
         check_ids((printable(one.image_id), printable(one.name)) for one in pictures)
         outputs[request.submission] = submission_format(bundle)
@@ -89,11 +93,11 @@ def _tuned_query(request: InvertRequest, tuned: Blend) -> Query:
 
 def _print_record(record: BatchRecord, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(_as_json(record), ensure_ascii=False), flush=True)
+        print(json_text(_as_json(record)), flush=True)
     elif record.inversion is None:
-        print(f"{record.image}: {record.error_message}", file=sys.stderr)
+        print(one_line(f"{record.image}: {record.error_message}"), file=sys.stderr)
     else:
-        print("\n".join(_as_text(record)), flush=True)
+        print("\n".join(map(one_line, _as_text(record))), flush=True)
 
 
 def _as_json(record: BatchRecord) -> dict[str, Any]:

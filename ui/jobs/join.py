@@ -1,10 +1,10 @@
 """`unprompt tune` of runs over several corpora -> one bundle, and a table of what was compared."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from unprompt.index.base.settings import write_settings
+from unprompt.index.texts.json_text import json_text
 from unprompt.inversion.estimate.router import RoutedClass, RouterSettings
 from unprompt.inversion.fit.ensemble import write_tuned
 from unprompt.inversion.fit.joining.pool import Groups, pool_pictures
@@ -50,7 +50,7 @@ def _as_json(
         ],
         "router": router and write_settings(router),
     }
-    return json.dumps(report, indent=2)
+    return json_text(report, indent=2)
 
 
 def _text(

@@ -1,6 +1,5 @@
 """`unprompt join`: finished bundles and labelled pairs -> one bundle of several worlds."""
 
-import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from unprompt.index.base.owner import owned
 from unprompt.index.base.progress import Progress
 from unprompt.index.base.settings import write_settings
 from unprompt.index.encoders.protocols import check_same_space
+from unprompt.index.texts.json_text import json_text
 from unprompt.inversion.estimate.member import Encoders
 from unprompt.inversion.estimate.router import RoutedClass, RouterSettings
 from unprompt.inversion.estimate.world import World, load_world
@@ -166,7 +166,7 @@ def _as_json(out: Path, joined: Joined) -> str:
         "unreadable": joined.unreadable,
         "validated": joined.validated,
     }
-    return json.dumps(report, indent=2)
+    return json_text(report, indent=2)
 
 
 def _as_text(out: Path, joined: Joined) -> str:

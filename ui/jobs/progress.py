@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from unprompt.index.base.progress import Progress
+from unprompt.index.texts.visible import one_line
 
 T = TypeVar("T")
 LINE_EVERY_SECONDS = 5.0
@@ -19,11 +20,11 @@ class _OnStderr:
 
     def note(self, message: str) -> None:
         """Print one line."""
-        print(message, file=sys.stderr)
+        print(one_line(message), file=sys.stderr)
 
     def detail(self, text: str) -> None:
         """Show `text` beside the figures until it changes."""
-        self._detail = text
+        self._detail = one_line(text)
 
 
 class TerminalProgress(_OnStderr):

@@ -1,6 +1,5 @@
 """`unprompt sources`: list the kinds of collections, explain one, preview one on disk."""
 
-import json
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -13,6 +12,7 @@ from unprompt.build.corpus.sources.filters import keep_rows
 from unprompt.build.corpus.sources.kind import EVERY_KIND, Kind
 from unprompt.build.corpus.sources.kinds import KINDS, check_collection, find_kind
 from unprompt.index.base.settings import read_settings
+from unprompt.index.texts.json_text import json_text
 from unprompt.ui.jobs.config import override_setting
 
 SHOWN_CHARACTERS = 160
@@ -22,7 +22,7 @@ def list_kinds(as_json: bool) -> None:
     """Print every kind with its files and licence."""
     kinds = [_described(kind) for kind in KINDS.values()]
     if as_json:
-        print(json.dumps(kinds, indent=2))
+        print(json_text(kinds, indent=2))
         return
     for kind in kinds:
         brings = "prompts and pictures" if kind["pictures"] else "prompts"
@@ -37,7 +37,7 @@ def explain_kind(name: str, as_json: bool) -> None:
     kind = find_kind(name)
     described = _described(kind)
     if as_json:
-        print(json.dumps(described, indent=2))
+        print(json_text(described, indent=2))
         return
     for label in ("title", "files", "licence"):
         print(f"{label:<9} {described[label]}")
@@ -57,7 +57,7 @@ def preview(
         override_setting(values, setting)
     config = read_settings(CollectionConfig, values, "the collection")
     report = _preview(check_collection(config), config, limits)
-    print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _text(report))
+    print(json_text(report, indent=2) if as_json else _text(report))
 
 
 def _preview(kind: Kind, config: CollectionConfig, limits: tuple[int, int]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`unprompt tune`: finished runs -> a tuned bundle, and a table of the trials."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from unprompt.index.base.owner import owned
 from unprompt.index.base.settings import read_settings, write_settings
 from unprompt.index.bundle.bundle import read_bundle
 from unprompt.index.bundle.run_folder import RunFolder
+from unprompt.index.texts.json_text import json_text
 from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.fit.ensemble import tune_runs, write_tuned
 from unprompt.inversion.fit.runs import FinishedRun, group_runs
@@ -64,7 +64,7 @@ def _as_json(tuned: TuningResult, bundle: Path) -> str:
         "blend": write_settings(tuned.blend),
         "calibration_error": tuned.confidence.calibration_error,
     }
-    return json.dumps(report, indent=2)
+    return json_text(report, indent=2)
 
 
 def _as_text(tuned: TuningResult, bundle: Path) -> str:

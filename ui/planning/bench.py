@@ -1,6 +1,5 @@
 """`unprompt bench`: measures real components on this device -> the rates file that `plan` reads."""
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.machine import describe_machine
 from unprompt.index.base.owner import owned
 from unprompt.index.base.settings import write_settings
+from unprompt.index.texts.json_text import json_text
 from unprompt.ui.jobs.config import load_config
 from unprompt.ui.jobs.progress import choose_progress
 from unprompt.ui.planning.bench_parts import PARTS, Bench, BenchOptions
@@ -40,7 +40,7 @@ def run_bench(
         found = _bench(parts, config, settings, options)
         write_rates(path, found)
     if as_json:
-        print(json.dumps(write_settings(found), indent=2))
+        print(json_text(write_settings(found), indent=2))
         return
     print(f"{found.device}, {found.cores} cores")
     for rate in found.rates:

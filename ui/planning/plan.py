@@ -1,6 +1,5 @@
 """`unprompt plan`: the name of a config or recipe, and options -> its cost as a page or as JSON."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.machine import own_cores
 from unprompt.index.base.owner import owned
 from unprompt.index.runtime.cache import cache_folder
+from unprompt.index.texts.json_text import json_text
 from unprompt.ui.planning.plot import draw_plan
 from unprompt.ui.planning.request import plan_request
 from unprompt.ui.planning.table import print_plan
@@ -56,7 +56,7 @@ def run_plan(
         with owned(plot):
             draw_plan(plan, plot)
     if as_json:
-        print(json.dumps(plan_json(plan), indent=2))
+        print(json_text(plan_json(plan), indent=2))
     else:
         print_plan(plan, name)
 

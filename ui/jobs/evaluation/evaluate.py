@@ -1,6 +1,5 @@
 """`unprompt eval`: a config, real pairs, or a submission -> a table of scores, JSON or a report."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.owner import owned
 from unprompt.index.images.pictures import open_picture
 from unprompt.index.images.shards import ImageShards
+from unprompt.index.texts.json_text import json_text
 from unprompt.inversion.batch.scored_submission import match_truth
 from unprompt.inversion.fit.by_prompt import group_numbers
 from unprompt.inversion.fit.evaluate import MethodScore, score
@@ -66,7 +66,7 @@ def run_eval(
             "calibration_error": found.calibration_error,
             "compose_seconds": found.compose_seconds,
         }
-        print(json.dumps(summary, indent=2))
+        print(json_text(summary, indent=2))
         return
     print(score_table(scores))
     if found.calibration_error is not None:
@@ -97,7 +97,7 @@ def run_pairs(
             page = write_pairs_report(folder, f"{name} on {pairs.resolve().name}", found)
             progress.note(f"report: {page}")
     if as_json:
-        print(json.dumps(found.as_json(), indent=2))
+        print(json_text(found.as_json(), indent=2))
         return
     print(method_table(found))
     for label, groups in found.groups.items():
@@ -115,7 +115,7 @@ def score_submission(submission: Path, truth: Path, as_json: bool) -> None:
     matched = match_truth(submission, truth, load_prompt_encoder())
     prompts = group_numbers(matched.prompts)
     found: MethodScore = score(submission.name, matched.vectors, matched.truth, prompts)
-    print(json.dumps(found.as_json(), indent=2) if as_json else score_table([found], "submission"))
+    print(json_text(found.as_json(), indent=2) if as_json else score_table([found], "submission"))
 
 
 def leak_line(leaks: dict[str, Any]) -> str:

@@ -1,11 +1,11 @@
 """`unprompt make kinds`: settings -> a folder of drawn pictures with captions, and a summary."""
 
-import json
 from pathlib import Path
 
 from unprompt.build.kinds.config import KindsConfig
 from unprompt.build.kinds.write import write_kinds
 from unprompt.index.base.owner import owned
+from unprompt.index.texts.json_text import json_text
 from unprompt.ui.jobs.progress import choose_progress
 
 
@@ -15,7 +15,7 @@ def run_kinds(folder: Path, config: KindsConfig, overwrite: bool, as_json: bool)
         table = write_kinds(folder, config, overwrite, choose_progress())
     counts = dict(table["kind"].value_counts(sort=False).sort("kind").iter_rows())
     if as_json:
-        print(json.dumps({"folder": str(folder), "pictures": table.height, "kinds": counts}))
+        print(json_text({"folder": str(folder), "pictures": table.height, "kinds": counts}))
         return
     print(f"{table.height} pictures in {folder}, captions in {folder}.parquet")
     for kind, count in counts.items():

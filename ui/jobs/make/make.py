@@ -1,6 +1,5 @@
 """`unprompt make METHOD`: prompt files and settings -> a file of made prompts, and a summary."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from unprompt.index.base.progress import Progress
 from unprompt.index.base.settings import write_settings
 from unprompt.index.base.terms import read_terms
 from unprompt.index.bundle.run_folder import RunFolder
+from unprompt.index.texts.json_text import json_text
 from unprompt.inversion.compose.ban_list import BanList
 from unprompt.ui.jobs.evaluation.cosines import write_cosines
 from unprompt.ui.jobs.progress import choose_progress
@@ -157,7 +157,7 @@ def run_terms(corpus: PromptSource, folder: Path, overwrite: bool, as_json: bool
         write_term_lists(folder, terms)
     counts = {slot: len(found) for slot, found in terms.items()}
     if as_json:
-        print(json.dumps({"folder": str(folder), "terms": counts}, indent=2))
+        print(json_text({"folder": str(folder), "terms": counts}, indent=2))
     else:
         print("\n".join(f"{count:>6} {folder / slot}.txt" for slot, count in counts.items()))
 
@@ -217,13 +217,13 @@ def make_once(
         if found is None:
             made = make(progress)
             if made.table.is_empty():
-                raise CorpusError(f"no prompt could be made: {json.dumps(dict(made.report))}")
+                raise CorpusError(f"no prompt could be made: {json_text(dict(made.report))}")
             found = file.write(made, settings)
         else:
             progress.note(f"{to.path} was made before with the same settings")
     if to.as_json:
         told = {name: value for name, value in found.items() if name not in ("digest", "settings")}
-        print(json.dumps({**told, "file": str(to.path)}, indent=2))
+        print(json_text({**told, "file": str(to.path)}, indent=2))
         return
     short = f" of the {wanted} wanted" if wanted and found["prompts"] < wanted else ""
     counts = ", ".join(

@@ -1,6 +1,5 @@
 """`unprompt train pairs`: folders of labelled pairs and a bank of prompts -> a bundle."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,6 +16,7 @@ from unprompt.index.base.owner import owned
 from unprompt.index.base.settings import read_settings
 from unprompt.index.bundle.bundle import INDEX, SEAL
 from unprompt.index.images.labelled_pairs import open_labelled_pairs
+from unprompt.index.texts.json_text import json_text
 from unprompt.inversion.fit.by_prompt import PromptScore
 from unprompt.inversion.fit.pairs.config import PairsConfig
 from unprompt.ui.jobs.config import override_setting
@@ -112,7 +112,7 @@ def _report(folder: Path, scores: Sequence[PromptScore], as_json: bool) -> None:
     mean = mean_over_sources(list(scores))
     if as_json:
         told = {"bundle": str(folder), "mean_over_sources": mean}
-        print(json.dumps({**told, "sources": [score.as_json() for score in scores]}, indent=2))
+        print(json_text({**told, "sources": [score.as_json() for score in scores]}, indent=2))
         return
     print("| source left out | cosine | 95% interval | above 0.6 | prompts | pictures |")
     print("| --- | ---: | --- | ---: | ---: | ---: |")

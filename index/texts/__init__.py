@@ -1,0 +1,1 @@
+"""Texts of strangers on their way out: visible, valid, harmless."""

@@ -17,7 +17,13 @@ from unprompt.index.base.errors import UnpromptError
 from unprompt.ui.page.gradio_library import load_gradio
 from unprompt.ui.page.server import folder as folders
 from unprompt.ui.page.server.events import guard
-from unprompt.ui.page.server.failures import LogFormatter, clean, told
+from unprompt.ui.page.server.failures import (
+    MAX_TRACEBACKS,
+    LogFormatter,
+    clean,
+    describe_failure,
+    told,
+)
 from unprompt.ui.page.server.limits import Limits
 from unprompt.ui.page.server.listen import Served, bind, close_silent
 from unprompt.ui.page.server.refusal import Refusal
@@ -280,6 +286,19 @@ def test_an_impossible_host_is_named(cli: Any) -> None:
 def test_the_log_shows_control_characters() -> None:
     record = logging.makeLogRecord({"msg": "a \x1b[31mred\r name\x9b\ud800\n\ttwo"})
     assert LogFormatter("%(message)s").format(record) == "a \\x1b[31mred\\x0d name\\x9b?\n\ttwo"
+
+
+def test_the_log_takes_so_many_tracebacks_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    later = time.monotonic() + 100
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    told = [describe_failure(KeyError(n)) for n in range(MAX_TRACEBACKS + 5)]
+    assert len(set(told)) == len(caplog.records) == MAX_TRACEBACKS + 5
+    assert sum(bool(record.exc_info) for record in caplog.records) == MAX_TRACEBACKS
+    monkeypatch.setattr(time, "monotonic", lambda: later + 61)
+    describe_failure(KeyError("a"))
+    assert caplog.records[-1].exc_info
 
 
 def test_texts_are_made_sendable() -> None:

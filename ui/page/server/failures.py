@@ -6,6 +6,7 @@ The log has the traceback under that id.
 import functools
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,26 @@ from unprompt.index.base.errors import UnpromptError
 
 LOG = logging.getLogger("unprompt.page")
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+MAX_TRACEBACKS = 30  # a minute; of further errors the log has one line each
 MAX_MESSAGE = 600  # characters; a file name may be long
+
+
+class _Tracebacks:
+    """Counts tracebacks, so that a visitor who knows how to cause them cannot fill the disk."""
+
+    def __init__(self) -> None:
+        self._begun, self._count = 0.0, 0
+
+    def one_more(self) -> bool:
+        """Whether the log takes another traceback in this minute."""
+        now = time.monotonic()
+        if now - self._begun > 60:
+            self._begun, self._count = now, 0
+        self._count += 1
+        return self._count <= MAX_TRACEBACKS
+
+
+_TRACEBACKS = _Tracebacks()
 
 
 def describe_failure(error: Exception) -> str:
@@ -21,7 +41,8 @@ def describe_failure(error: Exception) -> str:
     if isinstance(error, UnpromptError):
         return readable(str(error))[:MAX_MESSAGE]
     name = secrets.token_hex(4)
-    LOG.error("error %s: %s", name, type(error).__name__, exc_info=error)
+    told = error if _TRACEBACKS.one_more() else None
+    LOG.error("error %s: %s", name, type(error).__name__, exc_info=told)
     return f"the server failed to answer this; its log says why under error {name}"
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from unprompt.index.base.errors import UnpromptError
 from unprompt.ui.page.gradio_library import load_gradio
+from unprompt.ui.page.serve import check_reach
 from unprompt.ui.page.server.events import guard
 from unprompt.ui.page.server.failures import (
     MAX_TRACEBACKS,
@@ -21,7 +22,7 @@ from unprompt.ui.page.server.failures import (
     told,
 )
 from unprompt.ui.page.server.limits import Limits
-from unprompt.ui.page.server.listen import Served, bind, close_silent
+from unprompt.ui.page.server.listen import Served, bind, close_silent, own_url
 from unprompt.ui.page.server.refusal import Refusal
 from unprompt.ui.page.server.visitors import Logins, Requests, visitor_of
 
@@ -169,11 +170,31 @@ def test_names_of_the_page_are_checked(cli: Any, name: str) -> None:
     assert result.code == 1 and "--allow-host" in result.err
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_beyond_this_machine_a_login_is_required(cli: Any, host: str) -> None:
-    result = cli("demo", "--host", host, "--port", 0, "--no-open")
+def test_beyond_this_machine_a_login_is_required(cli: Any) -> None:
+    result = cli("demo", "--host", "0.0.0.0", "--port", 0, "--no-open")
     assert result.code == 1
     assert "--auth NAME:PASSWORD" in result.err and "--host 127.0.0.1" in result.err
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:{}/"),
+        ("localhost", ""),
+        ("0.0.0.0", "http://127.0.0.1:{}/"),
+    ],
+)
+def test_a_login_comes_with_a_warning_beyond_this_machine(
+    host: str, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The socket is bound and never listens."""
+    with bind(host, 0) as listener:
+        check_reach(listener, ("me", "secret"))
+        port = listener.getsockname()[1]
+        if host != "localhost":  # one of two addresses
+            assert own_url(listener) == url.format(port)
+    warned = "travel unencrypted" in capsys.readouterr().err
+    assert warned == (host == "0.0.0.0")
 
 
 def test_an_impossible_host_is_named(cli: Any) -> None:

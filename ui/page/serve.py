@@ -50,7 +50,7 @@ def run_demo(
         raise ConfigError(f"--port must be from 0 to 65535, got {port}")
     login, hosts = _read_login(auth), Hosts(tuple(allowed_hosts))
     with bind(host, port) as listener, temporary_folder() as uploads:
-        _check_reach(listener, login)
+        check_reach(listener, login)
         os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read when Gradio is imported
         load_gradio()
         _log_failures()
@@ -95,7 +95,7 @@ def _read_login(auth: str | None) -> tuple[str, str] | None:
     return name, password
 
 
-def _check_reach(listener: socket.socket, login: tuple[str, str] | None) -> None:
+def check_reach(listener: socket.socket, login: tuple[str, str] | None) -> None:
     """Warn of a page that other machines reach; raise ConfigError if it has no login."""
     address, port = listener.getsockname()[:2]
     if ipaddress.ip_address(address.partition("%")[0]).is_loopback:

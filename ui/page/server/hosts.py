@@ -71,16 +71,15 @@ class Hosts:
 
 
 def address_names(address: str) -> tuple[str, ...]:
-    """How a Host header writes an IP address; the loopback has three names."""
+    """How a Host header writes an IP address; the loopback has more names."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return ()
     mapped = getattr(parsed, "ipv4_mapped", None)  # an IPv4 visitor of an IPv6 socket
     parsed = mapped or parsed
-    if parsed.is_loopback:
-        return LOOPBACK_NAMES
-    return (f"[{parsed}]" if parsed.version == 6 else str(parsed),)
+    name = f"[{parsed}]" if parsed.version == 6 else str(parsed)
+    return (name, *LOOPBACK_NAMES) if parsed.is_loopback else (name,)
 
 
 def values(scope: Scope, name: bytes) -> list[str]:

@@ -66,7 +66,7 @@ def serve(
     thread = threading.Thread(target=server.run, args=([listener],), name="page", daemon=True)
     thread.start()
     _wait_until_started(server, thread)
-    return Served(_url(listener), uploads, gradio, server, thread)
+    return Served(own_url(listener), uploads, gradio, server, thread)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -90,8 +90,10 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def own_url(listener: socket.socket) -> str:
+    """Where a browser of this machine finds what listens on a socket."""
     address, port = listener.getsockname()[:2]
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104
     return f"http://[{address}]:{port}/" if ":" in address else f"http://{address}:{port}/"
 
 

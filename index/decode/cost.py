@@ -11,6 +11,7 @@ _ONE_BYTE = ("1", "L", "P")
 _BYTES = {"WEBP": 16, "AVIF": 12, "JPEG2000": 20, "HEIF": 8, "JXL": 8}
 _BITS, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_HEIGHT = 258, 278, 322, 323  # tags of TIFF
 _FEW_PIXELS = 1 << 20
+_SCAN = b"\xff\xda"  # the marker of a scan of a JPEG
 _J2K_CODING, _J2K_HEAD = b"\xff\x52", 1 << 16  # the marker of coding, and where it is looked for
 
 
@@ -64,8 +65,8 @@ def _own_bytes(image: Image.Image) -> int:
 
 
 def _coefficients(image: Any) -> int:
-    """A progressive JPEG holds all numbers of all its parts until the last scan."""
-    if not image.info.get("progressive"):
+    """A JPEG of several scans holds all numbers of all its parts until the last one."""
+    if not image.info.get("progressive") and image.fp.getvalue().count(_SCAN) < 2:
         return 0
     parts = [(across, down) for _, across, down, _ in image.layer]
     widest, tallest = max(part[0] for part in parts), max(part[1] for part in parts)

@@ -51,6 +51,35 @@ print("done")
 """
 
 
+LIBRARY = """
+import faulthandler, sys, threading
+from PIL import Image
+import unprompt
+
+faulthandler.dump_traceback_later(int(sys.argv[1]), exit=True)
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(3)
+vectors, shared = [], []
+
+def use():
+    together.wait()
+    inverter = unprompt.load()
+    shared.append(inverter)
+    answer = inverter.invert(Image.new("RGB", (40, 30), "red"), unprompt.Query(compose=False))
+    together.wait()
+    other = shared[0].invert(Image.new("RGB", (40, 30), "red"), unprompt.Query(compose=False))
+    vectors.extend([answer.vector.tobytes(), other.vector.tobytes()])
+
+racing = [threading.Thread(target=use) for _ in range(3)]
+for thread in racing:
+    thread.start()
+for thread in racing:
+    thread.join()
+assert len(vectors) == 6 and len(set(vectors)) == 1, len(vectors)
+print("done")
+"""
+
+
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Embeddings (n, t, 4) and mask (n, t) -> the sums (n, 4) of the embeddings in the mask."""
@@ -69,6 +98,14 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("first", ["load", "infer"])
 def test_threads_that_use_openvino_first_together_all_finish(graph: Path, first: str) -> None:
     command = [sys.executable, "-c", RACE, graph, first, str(THREADS), str(LIMIT_S)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=2 * LIMIT_S)
+    assert run.stdout == "done\n", run.stderr
+
+
+@pytest.mark.slow
+def test_threads_that_load_the_library_together_all_get_answers() -> None:
+    """Each its own inverter, then all the same one."""
+    command = [sys.executable, "-c", LIBRARY, str(LIMIT_S)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=2 * LIMIT_S)
     assert run.stdout == "done\n", run.stderr
 

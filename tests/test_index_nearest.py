@@ -15,6 +15,7 @@ from unprompt.index.vectors import nearest as nearest_module
 from unprompt.index.vectors.faiss_library import (
     CPUINFO,
     MATRIX_PRODUCT_FROM,
+    _import_faiss,
     find_kernels,
     load_faiss,
 )
@@ -31,9 +32,9 @@ def unit(seed: int, n: int, d: int) -> np.ndarray:
 
 @pytest.fixture
 def fresh_faiss():
-    load_faiss.cache_clear()
+    _import_faiss.cache_clear()
     yield
-    load_faiss.cache_clear()
+    _import_faiss.cache_clear()
 
 
 def test_near_pairs_are_those_at_or_over_the_threshold() -> None:

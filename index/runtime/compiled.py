@@ -21,9 +21,10 @@ from unprompt.index.base.durable import digest_file, digest_json
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.machine import own_cores
 from unprompt.index.runtime.cache import drop_pages, is_writable, read_cached, write_cached
+from unprompt.index.runtime.heap import trim_heap
 from unprompt.index.runtime.requests import Requests
 
-NETWORK_PREFIX, MAX_NETWORKS = "network-", 12
+NETWORK_PREFIX, MAX_NETWORKS = "network-", 24
 NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
 FORMAT = 2  # of a cached network
 MAX_STREAMS = 4  # of a network for queries; with more cores, several cores share a stream
@@ -56,12 +57,24 @@ class SavedGraph:
 class Network:
     """A compiled graph: input arrays -> one array (n, d) per output. Threads share its streams."""
 
-    def __init__(self, compiled: Any, streams: int, memory: Any = None):
-        self._requests = Requests(compiled, streams)  # is freed before `memory`, which it reads
-        self._memory = memory
+    def __init__(self, compiled: Any, streams: int, cached: np.ndarray | None = None):
+        """`cached`: the mapped file that it was read from; it is freed before the file."""
+        self._requests = Requests(compiled, streams)
+        self._cached = cached
+        self._ran = False
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        return self._requests(*inputs)
+        found = self._requests(*inputs)
+        if not self._ran:
+            self._ran = True
+            self.settle()
+        return found
+
+    def settle(self) -> None:
+        """Free what only reading, and a first run, took. Threads may run it meanwhile."""
+        if self._cached is not None:
+            drop_pages(self._cached)  # OpenVINO has copied most weights into its own layout
+        trim_heap()
 
 
 def load_openvino() -> Any:
@@ -124,19 +137,28 @@ def compile_graph(saved: SavedGraph, shape: Sequence[int] | None) -> Network:
 
     Raises DamagedFileError where a file of the graph is missing or differs from its digest.
     """
-    core, name = load_core(), NETWORK_PREFIX + _identity(saved, shape)
+    name = NETWORK_PREFIX + _identity(saved, shape)
+    network = _import_network(saved, name) or _compile_network(saved, shape, name)
+    network.settle()
+    return network
+
+
+def _import_network(saved: SavedGraph, name: str) -> Network | None:
+    """The network from the cache; None where the cache has none for this OpenVINO."""
     memory = read_cached(name) if saved.digests else None
-    if memory is not None:
-        tensor = load_openvino().Tensor(memory, shared_memory=True)
-        try:
-            compiled = core.import_model(tensor, "CPU", saved.hints)
-            network = Network(compiled, saved.streams, tensor)
-        except RuntimeError:  # not a network of this OpenVINO: compile it again
-            pass
-        else:
-            drop_pages(memory)  # OpenVINO has copied most weights into its own layout
-            return network
-    graph = read_graph(saved)
+    if memory is None:
+        return None
+    tensor = load_openvino().Tensor(memory, shared_memory=True)
+    try:
+        compiled = load_core().import_model(tensor, "CPU", saved.hints)
+        return Network(compiled, saved.streams, memory)
+    except RuntimeError:  # not a network of this OpenVINO: compile it again
+        return None
+
+
+def _compile_network(saved: SavedGraph, shape: Sequence[int] | None, name: str) -> Network:
+    """Compile the network and put it into the cache, where the cache can be written."""
+    core, graph = load_core(), read_graph(saved)
     if shape is not None:
         graph.reshape(list(shape))
     dequantize_weights(graph)

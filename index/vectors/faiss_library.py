@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 
 from unprompt.index.base.errors import MissingDependencyError
@@ -27,11 +28,20 @@ KERNELS_BY_FLAGS = (  # name of kernels, instructions that they need; the fastes
 # From this count of numbers in all queries, an exact scan is a matrix product, many times faster.
 # The default of FAISS is 128,000, which a batch of 200 queries of 512 numbers does not reach.
 MATRIX_PRODUCT_FROM = 2048
+_LOADING = RLock()  # `functools.cache` alone lets two threads in at once
+
+
+def load_faiss() -> ModuleType:
+    """The module `faiss`, for any thread.
+
+    Raises MissingDependencyError if it is missing or installed twice.
+    """
+    with _LOADING:
+        return _import_faiss()
 
 
 @functools.cache
-def load_faiss() -> ModuleType:
-    """The module `faiss`; raises MissingDependencyError if it is missing or installed twice."""
+def _import_faiss() -> ModuleType:
     installed = [name for name in (CPU_DISTRIBUTION, GPU_DISTRIBUTION) if _is_installed(name)]
     if len(installed) > 1:
         raise MissingDependencyError(

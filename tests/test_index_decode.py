@@ -183,6 +183,25 @@ def test_many_parts_are_refused_soon() -> None:
     scan = jpeg.rindex(b"\xff\xda")
     with pytest.raises(UnreadableImageError, match="more than 200 scans"):
         open_picture(jpeg[:scan] + jpeg[scan:-2] * 300 + jpeg[-2:], "a")
+    large = saved(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
+    scan = large.rindex(b"\xff\xda")
+    with pytest.raises(UnreadableImageError, match="scans of 16 megapixels each"):
+        open_picture(large[:scan] + large[scan:-2] * 100 + large[-2:], "a")
+    plain, other = (
+        b"P2\n1500 1500\n9\n" + b"1 " * 2_250_000,
+        b"P6\n1500 1500\n100\n" + bytes(6_750_000),
+    )
+    for ppm in (plain, other):
+        with pytest.raises(UnreadableImageError, match="slow to read, with more than 2 megapixels"):
+            open_picture(ppm, "a")
+    boxes = b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\x08free" * 1_000_000
+    with pytest.raises(UnreadableImageError, match="its headers are damaged, or longer"):
+        open_picture(boxes, "a")
+    comments = b"P2\n9 9\n9\n" + b"#\n" * 500_000
+    for start, fault in ((b"P5\n" + b"#" * 9_000_000, "header"), (comments, "comments")):
+        with pytest.raises(UnreadableImageError, match=fault):
+            open_picture(start, "a")
+    assert open_picture(b"P5 # a fox\n2 1 # wide\n255\n\0\xff", "a").size == (2, 1)
     gif = saved(waves(20, 10, "P"), "GIF")
     comment = b"!\xfe" + (b"\xff" + b"c" * 255) * 30_000 + b"\0"
     head = 13 + 3 * 256

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unprompt.index.decode import batches, budget, cost, open_file
-from unprompt.index.decode.lean import jpeg, parts
+from unprompt.index.decode.lean import jpeg, parts, tiff
 from unprompt.index.images import pictures
 from unprompt.index.parquet import checked, footer, thrift
 from unprompt.inversion.batch import parquet_inputs
@@ -28,7 +28,9 @@ MIB = 2**20
         f"segments of a JPEG | {jpeg.MOST_SEGMENTS:,} |",
         f"first frame of a GIF | {parts.MOST_PARTS:,} |",
         f"is turned | {parts.LARGEST_NOTE >> 10} KiB |",
-        f"written as text | {open_file._MOST_PLAIN // MIB} MiB |",
+        f"times its pixels | {open_file.MOST_PASSED_PIXELS // 10**6:,} megapixels |",
+        f"tiles of a TIFF | {tiff.MOST_STRIPS:,} |",
+        f"coded BMP | {open_file.MOST_SLOW_PIXELS // 10**6} megapixels |",
         f"| {footer.LARGEST_FOOTER // MIB} MiB, 4,000,000 values, {thrift.DEEPEST} levels |",
         f"| {footer.MOST_COLUMNS:,} elements, {footer.DEEPEST_SCHEMA} levels |",
         f"rows of a parquet file | {checked.MOST_ROWS:,};",

@@ -19,17 +19,22 @@ from unprompt.index.decode.jxl_size import jxl_size
 from unprompt.index.decode.kinds import HEIF, JXL, find_kind
 from unprompt.index.decode.lean.avif import lean_avif
 from unprompt.index.decode.lean.gif import lean_gif
+from unprompt.index.decode.lean.jp2 import lean_jp2
 from unprompt.index.decode.lean.jpeg import lean_jpeg
 from unprompt.index.decode.lean.parts import LARGEST_NOTE, Lean
 from unprompt.index.decode.lean.png import lean_png
+from unprompt.index.decode.lean.ppm import lean_ppm
 from unprompt.index.decode.lean.tiff import lean_tiff
 from unprompt.index.decode.orientation import read_orientation
 from unprompt.index.decode.quiet_tiff import silence_libtiff
 
 _LEAN: dict[str, Callable[[bytes], Lean]] = {
     "PNG": lean_png, "JPEG": lean_jpeg, "GIF": lean_gif, "TIFF": lean_tiff, "AVIF": lean_avif,
+    "PPM": lean_ppm, "JPEG2000": lean_jp2,
 }  # fmt: skip
-_PLAIN_PPM, _MOST_PLAIN = (b"P1", b"P2", b"P3"), 4 << 20  # bytes; numbers as text are slow to read
+# Readers that Pillow has written in Python, and the pixels that they read in a few seconds.
+_SLOW, MOST_SLOW_PIXELS = ("ppm", "ppm_plain", "bmp_rle"), 2_000_000
+MOST_PASSED_PIXELS = 1_300_000_000  # pixels of a JPEG times its scans: ten seconds
 
 # A damaged file is one row with a reason; Pillow would say more on stderr, without its name.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -65,10 +70,23 @@ def open_file(content: bytes, max_pixels: int) -> Iterator[OpenFile]:
         raise FaultyPictureError(f"it declares too many pixels ({error})") from error
     with image:
         check_pixels(image.size, max_pixels)
+        _check_time(image, lean.passes)
         exif, xmp = lean.exif, lean.xmp
         if kind.format not in _LEAN or kind.format == "AVIF":
             exif, xmp = (_note(image, name) for name in ("exif", "xmp"))
         yield OpenFile(image, read_orientation(exif, xmp))
+
+
+def _check_time(image: Image.Image, passes: int) -> None:
+    """Raise FaultyPictureError for a picture that takes its decoder very long."""
+    pixels, tiles = image.width * image.height, getattr(image, "tile", ())
+    if pixels > MOST_SLOW_PIXELS and any(tile[0] in _SLOW for tile in tiles[:1]):
+        raise FaultyPictureError(
+            f"it is a {image.format} of a kind that is slow to read, with more than "
+            f"{MOST_SLOW_PIXELS / 1e6:g} megapixels; convert it to PNG"
+        )
+    if passes * pixels > MOST_PASSED_PIXELS:
+        raise FaultyPictureError(f"it has {passes} scans of {pixels / 1e6:g} megapixels each")
 
 
 def _note(image: Image.Image, name: str) -> bytes:
@@ -91,10 +109,6 @@ def _lean(content: bytes, form: str, max_pixels: int) -> Lean:
     """The bytes that Pillow gets; raises FaultyPictureError where opening costs too much."""
     if form in _LEAN:
         return _LEAN[form](content)
-    if form == "PPM" and content.startswith(_PLAIN_PPM) and len(content) > _MOST_PLAIN:
-        raise FaultyPictureError(
-            f"it is a PPM written as text of more than {_MOST_PLAIN >> 20} MiB"
-        )
     if form == JXL:
         check_pixels(jxl_size(content), max_pixels)
     return Lean(content)

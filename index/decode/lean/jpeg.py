@@ -40,4 +40,4 @@ def lean_jpeg(content: bytes) -> Lean:
     else:
         raise too_many_parts()
     lean = b"".join((*kept, content[start:])) if kept else content
-    return Lean(lean, exif, xmp)
+    return Lean(lean, exif, xmp, max(scans, 1))

@@ -14,11 +14,15 @@ MOST_PARTS = 1 << 20  # chunks, segments or blocks of a file
 
 
 class Lean(NamedTuple):
-    """A picture file without its texts; `exif` and `xmp` may say how it is turned."""
+    """A picture file without its texts; `exif` and `xmp` may say how it is turned.
+
+    `passes` is how often its decoder goes over all pixels.
+    """
 
     content: bytes
     exif: bytes = b""
     xmp: bytes = b""
+    passes: int = 1
 
 
 def too_many_parts() -> FaultyPictureError:

@@ -13,6 +13,7 @@ _NEEDED = {
     325, 338, 339, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 50674,
 }  # fmt: skip
 _TURNED = 274
+_PLACES, MOST_STRIPS = {273, 279, 324, 325}, 1 << 18  # Pillow keeps an object for each
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
 _SLACK = 1 << 16  # bytes
@@ -35,6 +36,8 @@ def lean_tiff(content: bytes) -> Lean:
         if tag in _NEEDED:
             kept.append(struct.pack(head, tag, kind, number, data))
             total += number * _SIZES.get(kind, 1)
+            if tag in _PLACES and number > MOST_STRIPS:
+                raise FaultyPictureError(f"it has more than {MOST_STRIPS:,} strips or tiles")
         elif tag == _TURNED and kind == 3 and number == 1:
             (turned,) = struct.unpack_from(f"{order}H", data)
     if total > len(content) + _SLACK:

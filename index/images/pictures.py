@@ -181,8 +181,11 @@ def _finish(image: Image.Image, factor: int, turned: int) -> Image.Image:
     rgb = to_rgb(image, factor)
     method = TURNS.get(turned)
     if method is not None:
-        return rgb.transpose(method)
-    return rgb.copy() if rgb is image else rgb
+        rgb = rgb.transpose(method)
+    elif rgb is image:
+        rgb = rgb.copy()
+    rgb.info = {}  # an EXIF block would turn it once more
+    return rgb
 
 
 def _unreadable(name: str, fault: str, limit: PictureLimits) -> UnreadableImageError:

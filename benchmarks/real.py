@@ -22,7 +22,7 @@ from real_rows import Predict, RealRows, folds, read_real
 from unprompt.index.base.durable import digest_json, write_json
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.index.exported.bulk import encode_contents
-from unprompt.index.images.labelled_pairs import iterate_pictures
+from unprompt.index.pairs.labelled_pairs import iterate_pictures
 from unprompt.inversion.estimate.knn import estimate
 from unprompt.inversion.fit.by_prompt import PromptScore, score_prompts, score_sources
 from unprompt.inversion.inverter import STARTER, Inverter

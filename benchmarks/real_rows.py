@@ -2,7 +2,7 @@
 
 `read_real` lists the pairs, encodes the prompts and the pictures, and caches both. `folds` leaves
 one source out at a time. A predictor gets the rows of a fold and may read the pictures itself:
-`rows.table` has the columns LABELLED of `unprompt.index.images.labelled_pairs`.
+`rows.table` has the columns LABELLED of `unprompt.index.pairs.labelled_pairs`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ import numpy as np
 
 from unprompt.index.encoders.protocols import EncoderConfig
 from unprompt.index.exported.export import export_encoder, load_encoder
-from unprompt.index.images.labelled_pairs import open_labelled_pairs
+from unprompt.index.pairs.labelled_pairs import open_labelled_pairs
 from unprompt.index.prompt_encoders.target_encoder import load_bulk_prompt_encoder
 from unprompt.inversion.fit.pairs.config import RowWeights
 from unprompt.inversion.fit.pairs.held_out import leave_sources_out

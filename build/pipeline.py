@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from unprompt.build.corpus.corpus import PROMPTS_FILE, make_corpus, read_corpus
+from unprompt.build.corpus.dropped import say_dropped
 from unprompt.build.corpus.encode_prompts import encode_parts
 from unprompt.build.keys.assemble import assemble_index
 from unprompt.build.keys.embed import EmbedWork, embed_images
@@ -27,6 +28,8 @@ def pictures_of(folder: RunFolder) -> Path:
 
 def _make_corpus(run: BuildRun) -> int:
     corpus = make_corpus(run.folder.corpus, run.config.corpus, load_target_encoder(), run.progress)
+    for line in say_dropped(corpus.report["read"]):
+        run.progress.note(f"corpus: {line}")
     kept = ", ".join(f"{count} {split}" for split, count in corpus.report["kept"].items())
     run.progress.note(f"corpus: {corpus.report['collected']} prompts -> {kept}")
     return 0

@@ -114,7 +114,7 @@ def free_port() -> int:
 def tiny_pictures(tiny_run: Path) -> list[Image.Image]:
     """The first 40 renders of the tiny run."""
     from unprompt.index.images.pictures import open_picture
-    from unprompt.index.images.shards import iterate_images
+    from unprompt.index.images.shard_pictures import iterate_images
 
     found = list(iterate_images(tiny_run / "images", 0))[:40]
     return [open_picture(content, key) for key, content in found]

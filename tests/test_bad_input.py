@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from unprompt.index.images.shards import tar_path
+from unprompt.index.images.shard_names import tar_path
 from unprompt.inversion.batch.parts import PART
 
 Cli = Callable[..., Any]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unprompt.index.images.pair_tables import labelled_frame
+from unprompt.index.pairs.pair_tables import labelled_frame
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

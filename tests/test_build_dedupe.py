@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unprompt.build.corpus.cleaning.normalize import make_prompts_table, normalize
+from unprompt.build.corpus.cleaning.normalize import make_prompts_table
 from unprompt.build.corpus.dedupe import DedupedByVectors, dedupe_by_vectors
 from unprompt.build.corpus.duplicates import cosine
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
@@ -17,6 +17,7 @@ from unprompt.build.corpus.sources.prompt_files import read_prompts
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError, CorpusError
 from unprompt.index.base.tables import PROMPTS, check_schema
+from unprompt.index.captions.normalize import normalize
 from unprompt.index.encoders.protocols import to_unit_length
 
 SD_PROMPTS = Path(__file__).parents[2] / "shared" / "data" / "prompts" / "sd_prompts.txt"

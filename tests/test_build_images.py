@@ -30,13 +30,8 @@ from unprompt.index.base.durable import digest_file
 from unprompt.index.base.errors import ConfigError, CorpusError, PromptError
 from unprompt.index.base.tables import PROMPTS
 from unprompt.index.images.pictures import encode_picture, open_picture, to_array
-from unprompt.index.images.shards import (
-    iterate_images,
-    read_rows,
-    read_shard_rows,
-    verify,
-    write_shard,
-)
+from unprompt.index.images.shard_pictures import iterate_images
+from unprompt.index.images.shards import read_rows, read_shard_rows, verify, write_shard
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config
@@ -257,7 +252,7 @@ def test_a_row_that_is_not_what_it_says_is_told(
     write_shard(tmp_path, 0, other, encoded, "webp")
     answer = cli("rerender", tmp_path, "000000000")
     assert answer.code == 1 and "differs from the stored picture by up to" in answer.err
-    for key, message in (("000000099", "no row"), ("12", "9 digits")):
+    for key, message in (("000000099", "no row"), ("12", "no shard for")):
         with pytest.raises(CorpusError, match=message):
             rerender(run, key)
     foreign = rows.with_columns(pl.lit("{}").alias("settings"))

@@ -18,8 +18,8 @@ from unprompt.build.kinds.things import THINGS
 from unprompt.build.kinds.words import word_lists
 from unprompt.build.kinds.write import write_kinds
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.images.labelled_pairs import open_labelled_pairs, read_labelled_picture
 from unprompt.index.images.pictures import open_picture
+from unprompt.index.pairs.labelled_pairs import open_labelled_pairs, read_labelled_picture
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -297,7 +297,7 @@ def test_a_process_sees_its_own_gpu(
 @pytest.fixture(scope="module")
 def pictures(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A folder of 44 pictures and one that cannot be read, and a tar of 20 more."""
-    from unprompt.index.images.shards import iterate_images
+    from unprompt.index.images.shard_pictures import iterate_images
 
     folder = tmp_path_factory.mktemp("pictures")
     (folder / "some").mkdir()

@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from unprompt.index.archives.tars import write_tar
 from unprompt.index.base.errors import CorpusError, UnreadableImageError
-from unprompt.index.images.labelled_pairs import (
+from unprompt.index.pairs.labelled_pairs import (
     iterate_pictures,
     open_labelled_pairs,
     read_labelled_picture,
 )
-from unprompt.index.images.pair_tables import LABELLED
-from unprompt.index.images.tars import write_tar
+from unprompt.index.pairs.pair_tables import LABELLED
 
 
 def picture(color: str) -> bytes:

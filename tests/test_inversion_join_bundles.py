@@ -18,8 +18,8 @@ from unprompt.index.base.durable import write_json
 from unprompt.index.base.errors import ConfigError, DamagedFileError
 from unprompt.index.bundle.bundle import read_bundle, seal_bundle
 from unprompt.index.encoders.preprocess import Preprocess
-from unprompt.index.images.labelled_pairs import open_labelled_pairs
-from unprompt.index.images.pair_tables import labelled_frame
+from unprompt.index.pairs.labelled_pairs import open_labelled_pairs
+from unprompt.index.pairs.pair_tables import labelled_frame
 from unprompt.inversion.estimate.blend import Blend, save_blend
 from unprompt.inversion.estimate.confidence import Confidence, save_confidence
 from unprompt.inversion.estimate.gate import SIGNALS

@@ -17,7 +17,7 @@ from unprompt.index.base.errors import ConfigError
 from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.index.exported.export import load_encoder
 from unprompt.index.images.pictures import open_picture
-from unprompt.index.images.shards import ImageShards
+from unprompt.index.images.shard_pictures import ImageShards
 from unprompt.inversion.fit.joining.pool import Pool, pool_pictures
 from unprompt.inversion.fit.joining.ways import Way
 from unprompt.inversion.fit.runs import FinishedRun, group_runs

@@ -7,7 +7,7 @@ from metadata_files import PARAMETERS, PROMPT
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from unprompt.index.images.tars import tar_members
+from unprompt.index.archives.tars import tar_members
 from unprompt.inversion.batch.inputs import find_pictures
 from unprompt.inversion.batch.run import invert_pictures
 from unprompt.inversion.inverter import Inverter

@@ -6,7 +6,7 @@ import pytest
 
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import to_unit_length
-from unprompt.index.images.pair_tables import labelled_frame
+from unprompt.index.pairs.pair_tables import labelled_frame
 from unprompt.inversion.fit.pairs.config import KernelConfig, PairsConfig, RowWeights
 from unprompt.inversion.fit.pairs.held_out import leave_sources_out, predict_held_out
 from unprompt.inversion.fit.pairs.kernel_regression import TrainingRows, find_basis, fit_kernel

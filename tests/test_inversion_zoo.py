@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from zoo import ARCHIVES, invert_zoo, make_zoo, whole_files
 
+from unprompt.index.archives.tars import tar_members
 from unprompt.index.base.errors import DamagedFileError, UnreadableImageError
-from unprompt.index.images.tars import tar_members
 from unprompt.index.parquet.checked import check_parquet
 from unprompt.inversion.batch.inputs import find_pictures
 

@@ -15,19 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_collections import USER, WRITERS, Found, delimited, diffusiondb_table, write
 
-from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.corpus.config import CorpusConfig
-from unprompt.build.corpus.formats import json_items
-from unprompt.build.corpus.formats.json_items import stream_items
-from unprompt.build.corpus.formats.rows import BATCH, pick_prompt
-from unprompt.build.corpus.formats.tables import stream_table
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collect import collect
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.draw import PromptDraw
 from unprompt.build.corpus.sources.kinds import KINDS, check_collection
 from unprompt.index.base.errors import ConfigError, CorpusError, MissingDependencyError
 from unprompt.index.base.settings import read_settings
+from unprompt.index.captions.normalize import normalize
+from unprompt.index.formats import json_items
+from unprompt.index.formats.json_items import stream_items
+from unprompt.index.formats.rows import BATCH, pick_prompt
+from unprompt.index.formats.tables import stream_table
+from unprompt.index.formats.tally import Tally
 
 
 def entry(found: Found, **changes: Any) -> CollectionConfig:

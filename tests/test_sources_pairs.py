@@ -33,15 +33,9 @@ from unprompt.index.base.durable import digest_bytes, digest_file
 from unprompt.index.base.errors import CorpusError
 from unprompt.index.engines.engine import EngineConfig
 from unprompt.index.images.pictures import encode_picture, open_picture
-from unprompt.index.images.shards import (
-    done_shards,
-    failed_rows,
-    iterate_images,
-    read_rows,
-    stats_path,
-    tar_path,
-    verify,
-)
+from unprompt.index.images.shard_names import done_shards, stats_path, tar_path
+from unprompt.index.images.shard_pictures import iterate_images
+from unprompt.index.images.shards import failed_rows, read_rows, verify
 from unprompt.inversion.inverter import Inverter
 from unprompt.ui.jobs.build import build_run
 from unprompt.ui.jobs.config import load_config

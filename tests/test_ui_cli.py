@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.images.shards import tar_path
+from unprompt.index.images.shard_names import tar_path
 from unprompt.ui.jobs.config import load_config, preset_names
 
 Cli = Callable[..., Any]

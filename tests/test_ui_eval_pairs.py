@@ -12,8 +12,8 @@ from test_inversion_worlds import certain, make_router
 
 import unprompt
 from unprompt.index.base.errors import CorpusError
-from unprompt.index.images.labelled_pairs import open_labelled_pairs
-from unprompt.index.images.pair_tables import labelled_frame
+from unprompt.index.pairs.labelled_pairs import open_labelled_pairs
+from unprompt.index.pairs.pair_tables import labelled_frame
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import Blend
 from unprompt.inversion.estimate.head import EncoderHead, HeadDescription, LinearHead

@@ -11,7 +11,8 @@ from PIL import Image
 
 from unprompt.index.bundle.bundle import INDEX
 from unprompt.index.images.pictures import open_picture, to_array
-from unprompt.index.images.shards import iterate_images, tar_path
+from unprompt.index.images.shard_names import tar_path
+from unprompt.index.images.shard_pictures import iterate_images
 from unprompt.index.store.manifest import ROWS_FILE
 from unprompt.ui.page.neighbor_pictures import NeighborPictures
 

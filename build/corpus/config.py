@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.corpus.cleaning.config import CleanConfig
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
 from unprompt.build.corpus.folds import FoldsConfig
-from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.collection import Captions, CollectionConfig
 from unprompt.build.corpus.sources.kinds import check_collections
 from unprompt.build.corpus.split import SplitConfig
 from unprompt.index.base.durable import digest_json
@@ -17,7 +17,7 @@ from unprompt.index.base.settings import STRICT, write_settings
 
 # Optional parts of a corpus, recorded only if they are used. The digest that the sealed starter
 # records does not contain them.
-_OPTIONAL = ("collections", "clean", "duplicates", "folds", "fold", "final")
+_OPTIONAL = ("captions", "collections", "clean", "duplicates", "folds", "fold", "final")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -30,6 +30,7 @@ class CorpusConfig:
     seed: int = 0
     paths: tuple[str, ...] = ()  # prompt files, or one folder of image shards
     column: str | None = None  # of the prompts in a csv, tsv, parquet or jsonl file
+    captions: Captions = "all"  # of a row or picture with several
     collections: tuple[CollectionConfig, ...] = ()  # of the sources collections, pairs, embeddings
     dedupe_threshold: float | None = 0.8  # lowest MiniLM cosine to drop; none keeps all
     leak_threshold: float = 0.8  # held-out prompts have lower cosines to all others

@@ -21,6 +21,7 @@ from unprompt.build.corpus.encode_prompts import encode_prompts
 from unprompt.build.corpus.folds import FOLDS, fold_prompts
 from unprompt.build.corpus.sources.collect import COLLECTED, collect
 from unprompt.build.corpus.sources.prompt_files import read_nsfw, read_prompts
+from unprompt.build.corpus.sources.shard_prompts import read_shard_prompts
 from unprompt.build.corpus.split import split_prompts
 from unprompt.index.base.durable import read_json, stable_id, write_atomically, write_json
 from unprompt.index.base.errors import CorpusError
@@ -28,7 +29,6 @@ from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.row_shards import ROWS_EACH
 from unprompt.index.base.tables import PROMPTS, read_table, write_table
 from unprompt.index.encoders.protocols import PromptEncoder
-from unprompt.index.images.shards import read_rows
 from unprompt.index.vectors.embeddings import vector_paths
 
 PROMPTS_FILE, TARGETS_FILE, REPORT_FILE = "prompts.parquet", "targets.npy", "report.json"
@@ -142,10 +142,10 @@ def collect_prompts(
         raw, counts = collect(config.collections, cache, progress)
         report = {"collections": counts}
     elif config.source == "files":
-        raw, report = read_prompts([Path(path) for path in config.paths], config.column)
+        paths = [Path(path) for path in config.paths]
+        raw, report = read_prompts(paths, config.column, config.captions)
     elif config.source == "shards":
-        rows = read_rows(Path(config.paths[0]))
-        raw = rows.select("prompt", pl.lit(config.paths[0]).alias("source"))
+        raw, report = read_shard_prompts(Path(config.paths[0]), config.captions)
     else:
         from unprompt.build.scenes.grammar import sample_prompts
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.corpus.sources.clip_retrieval import TEXTS, VectorPart, find_parts, load_vectors
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import DamagedFileError, SpaceMismatchError
 from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.captions.normalize import normalize
 from unprompt.index.encoders.protocols import ImageEncoder, TextEncoder, to_unit_length
 from unprompt.index.vectors.embeddings import METADATA as ROWS
 from unprompt.index.vectors.embeddings import (

@@ -15,13 +15,13 @@ import polars as pl
 
 from unprompt.build.kinds.config import KindsConfig
 from unprompt.build.kinds.kinds import draw_kind
+from unprompt.index.archives.tars import write_tar
 from unprompt.index.base.durable import read_json, write_atomically, write_json
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.settings import write_settings
 from unprompt.index.base.tables import write_table
 from unprompt.index.images.pictures import encode_picture
-from unprompt.index.images.tars import write_tar
 
 RECORD = "kinds.json"
 SOURCE, GENERATOR = "unprompt kinds", "drawn"

@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.filters import keep_rows
 from unprompt.build.corpus.sources.kinds import find_kind
@@ -23,8 +22,10 @@ from unprompt.index.base.machine import own_cores
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.tables import IMAGES
 from unprompt.index.engines.engine import LOCAL, Demand, EngineConfig, map_shards
+from unprompt.index.formats.tally import Tally
 from unprompt.index.images.pictures import FULL_SIZE, encode_picture, open_picture, to_array
-from unprompt.index.images.shards import failed_rows, is_done, pending, write_shard
+from unprompt.index.images.shard_names import is_done
+from unprompt.index.images.shards import failed_rows, pending, write_shard
 
 AHEAD = 64  # shards planned before they are written
 MARKS = {b"\xff\xd8\xff": "jpg", b"\x89PNG\r\n\x1a\n": "png"}

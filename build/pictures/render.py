@@ -17,10 +17,10 @@ from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.tables import IMAGES
 from unprompt.index.engines.engine import LOCAL, EngineConfig, map_shards
+from unprompt.index.images.shard_pictures import iterate_images
 from unprompt.index.images.shards import (
     failed_rows,
     find_damaged,
-    iterate_images,
     pending,
     read_shard_rows,
     table_is_intact,

@@ -26,7 +26,8 @@ from unprompt.index.images.pictures import (
     open_picture,
     to_array,
 )
-from unprompt.index.images.shards import ImageShards, read_shard_rows
+from unprompt.index.images.shard_pictures import ImageShards
+from unprompt.index.images.shards import read_shard_rows
 
 FORMATS: dict[str, PictureFormat] = {
     ".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg",
@@ -98,10 +99,11 @@ def rerender(run: Path, key: str, device: str = "auto") -> Rerendered:
 
 def read_row(folder: Path, key: str) -> dict[str, Any]:
     """The row of IMAGES with this key; raises CorpusError where there is none."""
-    if len(key) != 9 or not key.isdecimal():
-        raise CorpusError(f"an image key has 9 digits, got {key!r}")
-    rows = read_shard_rows(folder, int(key[:5])).filter(pl.col("key") == key)
-    if rows.height != 1:
+    shard = ImageShards(folder).shard_of(key)
+    if shard is None:
+        raise CorpusError(f"{folder} has no shard for the picture {key!r}")
+    rows = read_shard_rows(folder, shard).filter(pl.col("key") == key)
+    if not rows.height:
         raise CorpusError(f"the images table of {folder} has no row {key}")
     return rows.row(0, named=True)
 

@@ -9,7 +9,9 @@ import polars as pl
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.encoders.protocols import BulkEncoder
 from unprompt.index.exported.bulk import encode_contents
-from unprompt.index.images.shards import done_shards, iterate_images, read_shard_rows
+from unprompt.index.images.shard_names import done_shards
+from unprompt.index.images.shard_pictures import iterate_images
+from unprompt.index.images.shards import read_shard_rows
 
 
 def encode_chosen(

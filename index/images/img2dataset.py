@@ -1,25 +1,40 @@
-"""The parquet file and tar of an img2dataset shard -> a table with the columns IMAGES."""
+"""The parquet file and tar of an img2dataset shard -> a table with the columns IMAGES.
+
+A picture with several captions has a row for each; the rows share their key.
+"""
 
 from pathlib import Path
 
 import polars as pl
 
+from unprompt.index.archives.tars import read_member, tar_members
 from unprompt.index.base.durable import stable_id
-from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.errors import CorpusError, DamagedFileError
 from unprompt.index.base.tables import IMAGES
-from unprompt.index.images.tars import read_member, tar_members
+from unprompt.index.captions.columns import caption_lists, holds_texts
+from unprompt.index.captions.names import field_of, fields_below, find_name
+from unprompt.index.captions.normalize import normalize
+from unprompt.index.images.samples import (
+    Sample,
+    is_picture,
+    read_samples,
+    sample_texts,
+    split_name,
+)
+from unprompt.index.images.shard_keys import full_key, pad_keys
 
-CAPTION_COLUMNS = ("caption", "prompt", "text")
+CAPTION_COLUMNS = ("caption", "captions", "prompt", "prompts", "text", "texts")
 GENERATOR = "unknown"
 SEED = 0
-NO_PROMPT = "no prompt: the row has no caption and the tar no .txt member for it"
+NO_PROMPT = "no prompt: the row has no caption and the tar no text for it"
 
 
 def from_img2dataset(table: pl.DataFrame, tar: Path, shard: int) -> pl.DataFrame:
     """IMAGES rows of a shard that img2dataset wrote. A row without a prompt gets status failed.
 
-    `sha256` is copied: img2dataset computes it from the downloaded file, before resizing. Raises
-    CorpusError if the table has no column `key` or `status`.
+    Prompts are normalized as those of a corpus. `sha256` is copied: img2dataset computes it from
+    the downloaded file, before resizing. Raises CorpusError if the table has no column `key` or
+    `status`.
     """
     missing = [column for column in ("key", "status") if column not in table.columns]
     if missing:
@@ -27,7 +42,8 @@ def from_img2dataset(table: pl.DataFrame, tar: Path, shard: int) -> pl.DataFrame
             f"{tar.with_suffix('.parquet')} has no column {' and no column '.join(missing)}; "
             f"wanted an images table of `unprompt build` or of img2dataset, got {table.columns}"
         )
-    rows = _with_prompts(table.with_columns(pl.col("key").cast(pl.String)), tar)
+    keys = pad_keys(table["key"], lambda: _first_key(tar))
+    rows = _with_prompts(table.with_columns(keys.alias("key")), tar)
     prompts = rows["prompt"].to_list()
     prompt_ids = [None if prompt is None else stable_id(prompt) for prompt in prompts]
     urls = rows["url"].to_list() if "url" in rows.columns else [""] * rows.height
@@ -35,9 +51,10 @@ def from_img2dataset(table: pl.DataFrame, tar: Path, shard: int) -> pl.DataFrame
         stable_id(prompt_id, SEED, GENERATOR, key, url)
         for prompt_id, key, url in zip(prompt_ids, rows["key"], urls, strict=True)
     ]
+    names = [full_key(tar.stem, key) for key in rows["key"]]
     succeeded = (pl.col("status") == "success") & pl.col("prompt").is_not_null()
     return rows.select(
-        "key",
+        pl.Series("key", names, pl.String),
         pl.Series("image_id", image_ids, pl.UInt64),
         pl.Series("prompt_id", prompt_ids, pl.UInt64),
         "prompt",
@@ -65,33 +82,65 @@ def _error_message(rows: pl.DataFrame) -> pl.Expr:
 
 def _column_or_null(rows: pl.DataFrame, column: str) -> pl.Expr:
     kind = IMAGES[column]
-    if column not in rows.columns:
+    if column not in rows.columns or rows[column].dtype.is_nested():
         return pl.lit(None, kind).alias(column)
     return pl.col(column).cast(kind, strict=False)
 
 
 def _with_prompts(rows: pl.DataFrame, tar: Path) -> pl.DataFrame:
-    """`rows` with a column `prompt`: the caption, or else the .txt member in the tar."""
-    column = next((name for name in CAPTION_COLUMNS if name in rows.columns), None)
-    captions = (
-        pl.Series([None] * rows.height, dtype=pl.String)
-        if column is None
-        else rows[column].cast(pl.String)
-    )
-    lacking = rows.filter(captions.is_null() & (rows["status"] == "success"))["key"]
-    texts = _read_texts(tar, set(lacking)) if lacking.len() else {}
-    prompts = [
-        texts.get(key) if caption is None else caption
-        for key, caption in zip(rows["key"], captions, strict=True)
+    """`rows` with a column `prompt`, a row a text: the captions, or else the texts of the tar."""
+    captions = _captions(rows)
+    succeeded = (rows["status"] == "success").fill_null(False)
+    lacking = [
+        key
+        for key, texts, wanted in zip(rows["key"], captions, succeeded, strict=True)
+        if wanted and not texts
     ]
-    return rows.with_columns(pl.Series("prompt", prompts, pl.String))
+    found = _read_texts(tar, set(lacking)) if lacking else {}
+    prompts = [
+        texts or found.get(key, []) for key, texts in zip(rows["key"], captions, strict=True)
+    ]
+    several = pl.Series("prompt", [texts or [None] for texts in prompts], pl.List(pl.String))
+    exploded = rows.with_columns(several).explode("prompt")
+    normal = normalize(exploded["prompt"])
+    blank = pl.when(pl.col("prompt") != "").then(pl.col("prompt"))
+    return exploded.with_columns(normal.alias("prompt")).with_columns(blank.alias("prompt"))
 
 
-def _read_texts(tar: Path, keys: set[str]) -> dict[str, str]:
-    """Prompt by key, from the .txt members of `keys`."""
+def _captions(rows: pl.DataFrame) -> list[list[str]]:
+    """The captions of each row: those of the first of CAPTION_COLUMNS that can hold some."""
+    schema = {name: kind for name, kind in fields_below(rows.schema).items() if holds_texts(kind)}
+    column = find_name(list(schema), CAPTION_COLUMNS)
+    if column is None:
+        return [[] for _ in range(rows.height)]
+    return caption_lists(rows.select(field_of(rows.columns, column).alias("caption"))["caption"])
+
+
+def _read_texts(tar: Path, keys: set[str]) -> dict[str, list[str]]:
+    """Captions by key, from the texts of the tar; a text that cannot be read gives none."""
+    samples: dict[str, Sample] = {}
+    try:
+        read_samples(tar_members(tar), samples)
+    except DamagedFileError:
+        pass  # the picture of a row behind the damage is missing too, and is told
     texts = {}
-    for member in tar_members(tar):
-        key, _, extension = Path(member.name).name.partition(".")
-        if extension == "txt" and key in keys:
-            texts[key] = read_member(tar, member).decode("utf-8", errors="replace").strip()
+    for name, sample in samples.items():
+        key = name if name in keys else name.rpartition("/")[2]
+        if key in keys and key not in texts:
+            try:
+                texts[key] = sample_texts(sample.texts, lambda one: read_member(tar, one), None)
+            except (ValueError, RecursionError, DamagedFileError):
+                texts[key] = []
     return texts
+
+
+def _first_key(tar: Path) -> str | None:
+    """The key of the first picture in a tar; None without one."""
+    try:
+        for member in tar_members(tar):
+            key, suffix = split_name(member.name)
+            if is_picture(suffix):
+                return key.rpartition("/")[2]
+    except DamagedFileError:
+        return None
+    return None

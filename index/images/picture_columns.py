@@ -3,9 +3,9 @@
 Such a column holds bytes, or structs of `bytes` and `path` as Hugging Face datasets writes them.
 """
 
-from typing import Any
-
 import polars as pl
+
+from unprompt.index.captions.names import fields_of
 
 PICTURE_COLUMNS = ("image", "jpg", "png", "webp", "bytes", "img")
 NAME_COLUMNS = ("path", "file_name", "filename", "key", "id")
@@ -28,8 +28,3 @@ def name_of_picture(schema: pl.Schema, column: str) -> pl.Expr:
     if "path" in fields_of(schema[column]):
         return pl.col(column).struct.field("path")
     return pl.lit(None, pl.String)
-
-
-def fields_of(kind: pl.DataType) -> dict[str, Any]:
-    """The fields of a struct by name; empty for any other type."""
-    return dict(kind.to_schema()) if isinstance(kind, pl.Struct) else {}

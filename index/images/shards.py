@@ -4,49 +4,31 @@
 """
 
 import json
-import re
-import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
+from unprompt.index.archives.tars import tar_members, write_tar
 from unprompt.index.base.durable import (
     digest_file,
     read_json,
     write_atomically,
     write_json,
 )
-from unprompt.index.base.errors import CorpusError, DamagedFileError
+from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.tables import IMAGES, check_schema, write_table
 from unprompt.index.images.img2dataset import from_img2dataset
-from unprompt.index.images.pictures import PICTURE_SUFFIXES
-from unprompt.index.images.shard_rows import complete_rows
-from unprompt.index.images.tars import TarMember, read_member, tar_members, write_tar
-
-STATS_NAME = re.compile(r"(\d{5})_stats\.json")
-CACHED_TABLES = 32
-REMEDY = (
-    "`unprompt build CONFIG --stage images` finds and renders it again; for a shard of "
-    "img2dataset, delete its files and run img2dataset again"
+from unprompt.index.images.shard_names import (
+    done_shards,
+    is_done,
+    parquet_path,
+    stats_path,
+    tar_path,
 )
-
-
-def tar_path(folder: Path, shard: int) -> Path:
-    """The tar with the shard's pictures."""
-    return folder / f"{shard:05d}.tar"
-
-
-def parquet_path(folder: Path, shard: int) -> Path:
-    """The parquet file with the shard's images table."""
-    return folder / f"{shard:05d}.parquet"
-
-
-def stats_path(folder: Path, shard: int) -> Path:
-    """The JSON file that marks the shard as finished."""
-    return folder / f"{shard:05d}_stats.json"
+from unprompt.index.images.shard_pictures import REMEDY
+from unprompt.index.images.shard_rows import complete_rows
 
 
 def write_shard(
@@ -92,29 +74,9 @@ def _samples(
             yield f"{row['key']}.json", json.dumps(row, sort_keys=True, ensure_ascii=False).encode()
 
 
-def is_done(folder: Path, shard: int) -> bool:
-    """Whether the shard is finished: its stats file, tar and parquet file exist."""
-    paths = (stats_path(folder, shard), tar_path(folder, shard), parquet_path(folder, shard))
-    return all(path.is_file() for path in paths)
-
-
 def pending(folder: Path, shards: Iterable[int]) -> list[int]:
     """The shards that are not finished, in the given order."""
     return [shard for shard in shards if not is_done(folder, shard)]
-
-
-def done_shards(folder: Path) -> list[int]:
-    """The numbers of all finished shards, ascending; raises CorpusError if there is none."""
-    paths = folder.iterdir() if folder.is_dir() else ()
-    matches = (STATS_NAME.fullmatch(path.name) for path in paths)
-    shards = sorted(int(match[1]) for match in matches if match)
-    done = [shard for shard in shards if is_done(folder, shard)]
-    if not done:
-        raise CorpusError(
-            f"no finished shard in {folder}; wanted 00000.tar, 00000.parquet and 00000_stats.json, "
-            "as `unprompt build` and img2dataset write them"
-        )
-    return done
 
 
 def read_rows(folder: Path) -> pl.DataFrame:
@@ -139,62 +101,6 @@ def failed_rows(folder: Path) -> pl.DataFrame:
     return read_rows(folder).filter(pl.col("status") != "success")
 
 
-def iterate_images(folder: Path, shard: int) -> Iterator[tuple[str, bytes]]:
-    """(key, encoded picture) of a shard, in order.
-
-    For a truncated tar, yields the complete pictures and then raises DamagedFileError.
-    """
-    path = tar_path(folder, shard)
-    for key, member in _image_members(path):
-        yield key, read_member(path, member)
-
-
-def _image_members(path: Path) -> Iterator[tuple[str, TarMember]]:
-    try:
-        for member in tar_members(path):
-            key, _, extension = Path(member.name).name.partition(".")
-            if f".{extension.lower()}" in PICTURE_SUFFIXES:
-                yield key, member
-    except DamagedFileError as error:
-        raise DamagedFileError(f"{error}; {REMEDY}") from error
-
-
-class ImageShards:
-    """Random access to the pictures of a folder of shards, by key. Any thread may use it.
-
-    A tar is scanned once, at its first use; the tables of the last 32 tars are kept.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        # By shard: sorted keys, offsets and sizes, 24 bytes per picture.
-        self._tables: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def image(self, key: str) -> bytes:
-        """The encoded picture of `key`; raises CorpusError if there is none."""
-        if not re.fullmatch(r"[0-9]{9}", key):
-            raise CorpusError(f"an image key has 9 digits, got {key!r}")
-        shard = int(key[:5])
-        path = tar_path(self.folder, shard)
-        with self._lock:
-            table = self._table(shard, path)
-        row = int(np.searchsorted(table[0], int(key)))
-        if row == table.shape[1] or table[0, row] != int(key):
-            raise CorpusError(f"{path} has no picture {key}")
-        return read_member(path, TarMember(key, int(table[1, row]), int(table[2, row])))
-
-    def _table(self, shard: int, path: Path) -> np.ndarray:
-        """(3, n) int64: keys, offsets, sizes."""
-        if shard not in self._tables:
-            if len(self._tables) >= CACHED_TABLES:
-                self._tables.popitem(last=False)
-            found = [(int(k), m.offset, m.size) for k, m in _image_members(path) if k.isdecimal()]
-            self._tables[shard] = np.array(sorted(found), np.int64).reshape(-1, 3).T.copy()
-        self._tables.move_to_end(shard)
-        return self._tables[shard]
-
-
 def verify(folder: Path) -> None:
     """Read every finished shard and compare its digests; raises DamagedFileError with all faults.
 
@@ -203,6 +109,15 @@ def verify(folder: Path) -> None:
     faults = [fault for shard in done_shards(folder) for fault in find_damaged(folder, shard)]
     if faults:
         raise DamagedFileError(f"{'; '.join(faults)}; {REMEDY}")
+
+
+def has_digests(folder: Path, shard: int) -> bool:
+    """Whether the stats file of a finished shard records digests, as `unprompt build` does."""
+    try:
+        stats = read_json(stats_path(folder, shard))
+    except (DamagedFileError, OSError):
+        return False
+    return isinstance(stats, dict) and isinstance(stats.get("sha256"), dict)
 
 
 def table_is_intact(folder: Path, shard: int) -> bool:

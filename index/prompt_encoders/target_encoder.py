@@ -7,6 +7,7 @@ torch. Later processes load the export in a fraction of a second.
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from unprompt.index.prompt_encoders.minilm import (
     prompt_space,
 )
 from unprompt.index.prompt_encoders.token_embeddings import TokenEmbeddings
-from unprompt.index.runtime.cache import cache_folder
+from unprompt.index.runtime.cache import cache_folder, is_writable
 from unprompt.index.runtime.compiled import SavedGraph, query_streams
 from unprompt.index.runtime.infer_pool import TextPool, has_bf16, precision_here
 from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS, Storage, TextGraph
@@ -154,9 +155,27 @@ def _precision(folder: Path) -> str:
 def _prepare() -> Path:
     space = prompt_space(str(minilm_folder()))
     folder = cache_folder() / f"prompt-encoder-{space}-{FORMAT}"
-    if not (folder / DESCRIPTION).is_file():
-        _make(folder)
+    if (folder / DESCRIPTION).is_file():
+        return folder
+    if not is_writable():
+        return _for_this_process(folder.name)
+    _make(folder)
     return folder
+
+
+def _for_this_process(name: str) -> Path:
+    """The prompt encoder in a temporary folder, where the cache folder cannot be written."""
+    made = Path(_temporary_folder().name) / name
+    if not (made / DESCRIPTION).is_file():
+        made.mkdir(exist_ok=True)
+        write_prompt_encoder(made)
+    return made
+
+
+@cache
+def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A folder that is removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="unprompt-")
 
 
 def _saved_graph(

@@ -6,6 +6,7 @@ FOLDER/metadata/metadata_00000.parquet  row i describes vector i
 FOLDER/stats/stats_00000.json            digests, written last: the part is done once it exists
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -113,6 +114,14 @@ def part_is_done(folder: Path, part: int, keys: KeyKind, source: str = "") -> bo
     """Whether `write_part` finished this part from the same `source`."""
     path = _paths(folder, part, keys)[2]
     return path.is_file() and bool(read_json(path)["source"] == source)
+
+
+def failed_images(folder: Path, parts: Sequence[int]) -> list[tuple[str, str]]:
+    """(image_path, error_message) of the images of finished parts that have no vector."""
+    keys = read_embeddings_info(folder).keys
+    paths = [_paths(folder, part, keys)[2] for part in parts]
+    stats = [read_json(path) for path in paths if path.is_file()]
+    return [(row["image_path"], row["error_message"]) for one in stats for row in one["failed"]]
 
 
 def done_parts(folder: Path) -> list[int]:

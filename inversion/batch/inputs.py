@@ -1,4 +1,4 @@
-"""Named files, folders, patterns, tars and parquet files -> picture inputs, not yet opened."""
+"""Named files, folders, patterns, archives and parquet files -> picture inputs, not yet opened."""
 
 import glob
 import os
@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from unprompt.index.archives.archive import ARCHIVES, archive_members, is_archive, read_archived
+from unprompt.index.archives.tars import TarMember
 from unprompt.index.base.errors import DamagedFileError, UnpromptError, UnreadableImageError
 from unprompt.index.images.pictures import (
     DEFAULT_LIMITS,
@@ -14,11 +16,10 @@ from unprompt.index.images.pictures import (
     PictureLimits,
     open_picture,
 )
-from unprompt.index.images.tars import TarMember, read_member, tar_members
 from unprompt.inversion.metadata.picture_metadata import read_metadata
 from unprompt.inversion.opening import OpenedPicture
 
-TAR_SUFFIX, PARQUET_SUFFIX = ".tar", ".parquet"
+PARQUET_SUFFIX = ".parquet"
 LOOKED_FOR = "looked for " + " ".join(PICTURE_SUFFIXES)
 
 
@@ -26,8 +27,8 @@ LOOKED_FOR = "looked for " + " ".join(PICTURE_SUFFIXES)
 class PictureInput:
     """One picture, not yet opened. It can be pickled, because another process may open it."""
 
-    name: str  # the path from the user; a member of a tar is TAR/MEMBER
-    path: Path  # the file to open: the picture, or the tar or parquet file that holds it
+    name: str  # the path from the user; a member of an archive is ARCHIVE/MEMBER
+    path: Path  # the file to open: the picture, or the archive or parquet file that holds it
     read: Callable[[], Path | bytes] = field(compare=False)  # raises UnreadableImageError
     limit: PictureLimits = DEFAULT_LIMITS
     holder: bool = False  # a folder or file of pictures that cannot be read, no picture itself
@@ -47,7 +48,7 @@ class PictureInput:
 def find_pictures(
     paths: Sequence[str], limit: PictureLimits = DEFAULT_LIMITS
 ) -> Iterator[PictureInput]:
-    """Yield the pictures in files, folders, patterns, tars and parquet files, each file once.
+    """Yield the pictures in files, folders, patterns, archives and parquet files, each file once.
 
     Folders are read recursively and in sorted order. Raises UnreadableImageError at once for a
     name that matches nothing. A file that exists but cannot be read yields an input whose `open`
@@ -55,7 +56,7 @@ def find_pictures(
     """
     if not paths:
         raise UnreadableImageError(
-            "no picture was named; name files, folders, patterns, tars or parquet files"
+            "no picture was named; name files, folders, patterns, tars, zips or parquet files"
         )
     sources = [source for path in paths for source in _expand(path)]
     return _stream(sources, limit)
@@ -70,8 +71,8 @@ def _expand(path: str) -> list[str]:
             return _match(path)
         reason = getattr(error, "strerror", None) or error
         raise UnreadableImageError(
-            f"cannot find {path!r} ({reason}); name a picture, a folder, a pattern, a tar or a "
-            "parquet file"
+            f"cannot find {path!r} ({reason}); name a picture, a folder, a pattern, a tar, a "
+            "zip or a parquet file"
         ) from error
     if os.path.isdir(path):
         _check_folder(path)
@@ -82,13 +83,13 @@ def _match(pattern: str) -> list[str]:
     found = [
         match
         for match in sorted(glob.iglob(pattern, recursive=True))
-        if (_is_picture(match) or _is_tar(match) or match.lower().endswith(PARQUET_SUFFIX))
+        if (_is_picture(match) or is_archive(match) or match.lower().endswith(PARQUET_SUFFIX))
         and not os.path.isdir(match)
     ]
     if not found:
         raise UnreadableImageError(
-            f"no pictures match {pattern!r}; {LOOKED_FOR} {TAR_SUFFIX} {PARQUET_SUFFIX}; to read a "
-            "file with another suffix, name the file itself"
+            f"no pictures match {pattern!r}; {LOOKED_FOR} {' '.join(ARCHIVES)} {PARQUET_SUFFIX}; "
+            "to read a file with another suffix, name the file itself"
         )
     return found
 
@@ -96,8 +97,10 @@ def _match(pattern: str) -> list[str]:
 def _check_folder(folder: str) -> None:
     if next(_walk(folder), None) is not None:
         return
-    tars = any(_is_tar(name) for name in os.listdir(folder))
-    hint = f"; to read its tars, name them: {os.path.join(folder, '*.tar')}" if tars else ""
+    packed = sorted(name for name in os.listdir(folder) if is_archive(name))
+    suffix = next((one for one in ARCHIVES if packed and packed[0].lower().endswith(one)), "")
+    named = os.path.join(folder, f"*{suffix}")
+    hint = f"; to read its {suffix[1:]}s, name them: {named}" if packed else ""
     raise UnreadableImageError(f"no pictures in {folder}; {LOOKED_FOR}{hint}")
 
 
@@ -114,8 +117,8 @@ def _stream(sources: Sequence[str], limit: PictureLimits) -> Iterator[PictureInp
                 seen.add(absolute)
             if fault is not None:
                 yield _unreadable(path, fault)
-            elif _is_tar(path):
-                yield from _go_on(path, _read_tar(path, limit))
+            elif is_archive(path):
+                yield from _go_on(path, _read_archive(path, limit))
             elif path.lower().endswith(PARQUET_SUFFIX):
                 yield from _go_on(path, _read_parquet(path, limit))
             else:
@@ -147,15 +150,15 @@ def _go_on(path: str, found: Iterator[PictureInput]) -> Iterator[PictureInput]:
         yield _unreadable(path, f"{fault}; {count} pictures of it could be used")
 
 
-def _read_tar(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
+def _read_archive(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
     count = 0
-    for member in tar_members(Path(path)):
+    for member in archive_members(Path(path)):
         if _is_picture(member.name):
             count += 1
             name = f"{path}/{member.name}"
             yield PictureInput(name, Path(path), partial(_read_member, path, member, limit), limit)
     if count == 0:
-        raise UnreadableImageError(f"no pictures in the tar; {LOOKED_FOR}")
+        raise UnreadableImageError(f"no pictures in the archive; {LOOKED_FOR}")
 
 
 def _read_parquet(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
@@ -176,7 +179,7 @@ def _read_member(path: str, member: TarMember, limit: PictureLimits) -> bytes:
             f"cannot read the picture {name}: it is larger than {limit.max_bytes / 2**20:g} MiB"
         )
     try:
-        return read_member(Path(path), member)
+        return read_archived(Path(path), member)
     except DamagedFileError as error:
         raise UnreadableImageError(f"cannot read the picture {name}: {error}") from error
 
@@ -194,7 +197,3 @@ def _is_picture(name: str) -> bool:
     """Decide by suffix; hidden files, such as the ._x.png of macOS, are not pictures."""
     base = os.path.basename(name)
     return not base.startswith(".") and base.lower().endswith(PICTURE_SUFFIXES)
-
-
-def _is_tar(name: str) -> bool:
-    return name.lower().endswith(TAR_SUFFIX)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def rerender(
     run: Annotated[Path, typer.Argument(help="A run folder, or a folder of image shards.")],
-    key: Annotated[str, typer.Argument(help="Key of the row: shard and row, 9 digits.")],
+    key: Annotated[str, typer.Argument(help="Key of the row in the images table.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Picture file to write.")
     ] = None,

@@ -6,12 +6,12 @@ from typing import Any
 
 import yaml
 
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.filters import keep_rows
 from unprompt.build.corpus.sources.kind import EVERY_KIND, Kind
 from unprompt.build.corpus.sources.kinds import KINDS, check_collection, find_kind
 from unprompt.index.base.settings import read_settings
+from unprompt.index.formats.tally import Tally
 from unprompt.index.texts.json_text import json_text
 from unprompt.ui.jobs.config import override_setting
 

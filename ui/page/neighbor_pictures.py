@@ -11,7 +11,8 @@ from PIL import Image
 from unprompt.build.renderer import Renderer
 from unprompt.index.base.errors import MissingDependencyError, UnpromptError
 from unprompt.index.images.pictures import open_picture
-from unprompt.index.images.shards import ImageShards, read_shard_rows
+from unprompt.index.images.shard_pictures import ImageShards
+from unprompt.index.images.shards import read_shard_rows
 
 IMAGES_FOLDER = "images"
 SCENES = "scenes"
@@ -40,11 +41,12 @@ class NeighborPictures:
 
     def _stored(self, row: Mapping[str, Any]) -> Image.Image | None:
         key = str(row["key"])
-        if self._folder is None or len(key) != 9 or not key.isdecimal():
+        if self._folder is None:
             return None
         try:
             # The folder beside a copied bundle may belong to another run with the same keys.
-            if self._image_ids(int(key[:5])).get(key) != row["image_id"]:
+            shard = self._shards.shard_of(key)
+            if shard is None or row["image_id"] not in self._image_ids(shard).get(key, ()):
                 return None
             return open_picture(self._shards.image(key), key)
         except (UnpromptError, OSError):
@@ -68,6 +70,10 @@ class NeighborPictures:
             return None  # another version of the renderer draws a different picture
         return self._renderer.draw([prompt], [seed])[0].picture
 
-    def _read_image_ids(self, shard: int) -> dict[str, int]:
+    def _read_image_ids(self, shard: int) -> dict[str, set[int]]:
+        """The image ids of each key: one for each caption."""
         table = read_shard_rows(self._shards.folder, shard)
-        return dict(zip(table["key"], table["image_id"], strict=True))
+        found: dict[str, set[int]] = {}
+        for key, image_id in table.select("key", "image_id").iter_rows():
+            found.setdefault(key, set()).add(image_id)
+        return found

@@ -19,7 +19,8 @@ from unprompt.index.base.settings import write_settings
 from unprompt.index.base.tables import PROMPTS, ROWS
 from unprompt.index.base.timing import median_seconds
 from unprompt.index.encoders.protocols import EncoderConfig, TextEncoder, to_unit_length
-from unprompt.index.images.shards import iterate_images, read_shard_rows
+from unprompt.index.images.shard_pictures import iterate_images
+from unprompt.index.images.shards import read_shard_rows
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segments import IndexContent

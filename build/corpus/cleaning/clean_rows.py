@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from unprompt.build.corpus.cleaning.config import CleanConfig
-from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.corpus.cleaning.rules import Drop, Rewrite, dropping_rules, rewriting_rules
+from unprompt.index.captions.normalize import normalize
 
 ROUNDS = 4  # of all rewriting rules; nearly every prompt needs two at most
 EXAMPLES_EACH = 20

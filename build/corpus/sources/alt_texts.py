@@ -1,7 +1,8 @@
 """Parquet files of web pictures' alt texts -> batches of alt texts with the requested scores.
 
-- LAION-400M and LAION-5B: `TEXT`, `similarity`; joined releases add `punsafe`, `pwatermark` and
-  `aesthetic`. LAION-COCO: generated captions in `top_caption`, to be named as `column`.
+- LAION-400M and LAION-5B: `TEXT`, `similarity` and `NSFW` as a word; joined releases add `punsafe`,
+  `pwatermark` and `aesthetic`. LAION-COCO: generated captions in `top_caption` or, as lists, in
+  `all_captions`, to be named as `column`.
 - DataComp: `text`, `clip_b32_similarity_score`, `clip_l14_similarity_score`.
 - COYO-700M: `text`, `clip_similarity_vitb32` or `clip_similarity_vitl14` (to be named as
   `similarity_column`), `nsfw_score_opennsfw2` of the picture, `watermark_score`,
@@ -29,7 +30,7 @@ LAION_TABLE = ScoredTable(
     prompt=("text", "caption"),
     scores={
         "similarity": ("similarity", "clip_b32_similarity_score", "clip_l14_similarity_score"),
-        "image_nsfw": ("punsafe",),
+        "image_nsfw": ("punsafe", "nsfw"),
         "watermark": ("pwatermark",),
         "aesthetic": ("aesthetic", "aesthetic_score"),
     },
@@ -51,6 +52,6 @@ LAION = Kind(
     licence="CC BY 4.0 for the tables; the alt texts are their authors'. Check before use",
     read=LAION_TABLE.read,
     patterns=(("*.parquet",),),
-    settings=("column", *FILTERS),
+    settings=("column", "captions", *FILTERS),
     example={"path": "laion2B-en", "min_similarity": 0.3, "max_watermark": 0.8},
 )

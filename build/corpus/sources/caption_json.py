@@ -14,13 +14,12 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus.formats.json_items import stream_items
-from unprompt.build.corpus.formats.json_lines import stream_json_lines
-from unprompt.build.corpus.formats.rows import batches, text_frame
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
 from unprompt.build.corpus.sources.scored import ScoredTable
+from unprompt.index.formats.json_items import stream_items
+from unprompt.index.formats.rows import batches, text_frame
+from unprompt.index.formats.tally import Tally
 
 FLAGS = {"is_precanned": "precanned", "is_rejected": "rejected"}  # key -> reason in the counts
 
@@ -84,7 +83,7 @@ LOCALIZED_NARRATIVES = Kind(
     title="Localized Narratives (Open Images, COCO, Flickr30k, ADE20k)",
     files="open_images_train_v6_captions.jsonl or *_localized_narratives-00000-of-00010.jsonl",
     licence="CC BY 4.0",
-    read=ScoredTable(prompt=("caption",), stream=stream_json_lines).read,
+    read=ScoredTable(prompt=("caption",)).read,
     patterns=(("*_captions.jsonl",), ("*localized_narratives*.jsonl",)),
     example={"path": "open-images/open_images_train_v6_captions.jsonl"},
 )

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import batches, missing_column, text_frame
-from unprompt.build.corpus.formats.tabular import Dialect, read_records, take_fields
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
+from unprompt.index.formats.rows import batches, missing_column, text_frame
+from unprompt.index.formats.tabular import Dialect, read_records, take_fields
+from unprompt.index.formats.tally import Tally
 
 URL = ("http://", "https://")
 HEADER = {"url", "caption"}

@@ -6,17 +6,21 @@ connects them. Columns: `image_path`, and `caption` if clip-retrieval ran with `
 Further columns, from the json of the samples, are not read.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import missing_column
-from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.collection import FIRST, CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
 from unprompt.build.corpus.sources.scored import ScoredTable
 from unprompt.index.base.errors import CorpusError, DamagedFileError
+from unprompt.index.captions.columns import caption_lists
+from unprompt.index.captions.names import field_of, fields_below, find_name
+from unprompt.index.formats.rows import missing_column
+from unprompt.index.formats.tally import Tally
 
 IMAGES, TEXTS, METADATA = "img_emb", "text_emb", "metadata"
 TABLE = ScoredTable(prompt=("caption",))
@@ -34,19 +38,29 @@ class VectorPart:
         return load_vectors(self.vectors)
 
     def rows(self, column: str | None) -> pl.DataFrame:
-        """`caption` and `image_path` of the n rows; `image_path` is null if the table has none."""
+        """`caption` and `image_path` of the n rows, null where the table has none.
+
+        Of several captions it is the first: row i belongs to vector i.
+        """
         try:
             scan = pl.scan_parquet(self.metadata)
             columns = scan.collect_schema().names()
-            caption = column or "caption"
-            if caption not in columns:
-                raise missing_column(
-                    self.metadata, caption, columns, "; run `clip-retrieval inference` with "
-                    "--enable_text True, or name the column with the setting `column`",
-                )  # fmt: skip
+            below = fields_below(scan.collect_schema())
+            caption = find_name(list(below), (column,) if column else ("caption",))
+            if caption is None:
+                hint = (
+                    "; run `clip-retrieval inference` with --enable_text True, or name the column "
+                    "with the setting `column`"
+                )
+                raise missing_column(self.metadata, column or "caption", columns, hint)
             path = pl.col("image_path") if "image_path" in columns else pl.lit(None)
-            wanted = (pl.col(caption).alias("caption"), path.alias("image_path"))
-            return scan.select(column.cast(pl.String) for column in wanted).collect()
+            wanted = (field_of(columns, caption).alias("caption"), path.alias("image_path"))
+            table = scan.select(wanted).collect()
+            lists = caption_lists(table["caption"])
+            captions = [texts[0] if texts else None for texts in lists]
+            return table.with_columns(
+                pl.Series("caption", captions, pl.String), pl.col("image_path").cast(pl.String)
+            )
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DamagedFileError(f"{self.metadata} is not a readable table: {error}") from error
 
@@ -81,6 +95,11 @@ def load_vectors(path: Path) -> np.ndarray:
     return vectors
 
 
+def read_captions(path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
+    """Yield the first caption of each row, which is that of its vector."""
+    return TABLE.read(path, replace(config, captions=FIRST), tally)
+
+
 def find_tables(config: CollectionConfig) -> list[Path]:
     """The tables of a complete folder."""
     return [part.metadata for part in find_parts(Path(config.path or ""))]
@@ -91,7 +110,7 @@ CLIP_RETRIEVAL = Kind(
     title="clip-retrieval's embeddings: captions and vectors, no pictures",
     files="a folder with img_emb/*.npy and metadata/*.parquet",
     licence="that of what was embedded",
-    read=TABLE.read,
+    read=read_captions,
     settings=("column",),
     example={"path": "embeddings"},
     find=find_tables,

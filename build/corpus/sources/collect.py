@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.draw import DRAWN, PromptDraw
 from unprompt.build.corpus.sources.filters import keep_rows
@@ -22,6 +21,7 @@ from unprompt.index.base.errors import CorpusError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.settings import read_settings, write_settings
 from unprompt.index.base.tables import read_table, write_table
+from unprompt.index.formats.tally import Tally
 
 COLLECTED = "collected"
 GROUP_BYTES = 128 * 2**20  # of files that are cached together

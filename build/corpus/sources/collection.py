@@ -1,11 +1,15 @@
 """One entry of `corpus.collections`: the collection, its path, and the filters of its rows."""
 
 from dataclasses import fields
+from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT, write_settings
+
+Captions = Literal["all", "first"]
+FIRST: Captions = "first"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -17,7 +21,8 @@ class CollectionConfig:
     name: str | None = None  # value of the column `source`; default: the kind
     max_rows: int | None = None  # distinct prompts to draw by their ids; none keeps all
     seed: int = 0  # of the draw
-    column: str | None = None  # of the prompts
+    column: str | None = None  # of the prompts; `a.b` is the field b of the column a
+    captions: Captions = "all"  # of a row or picture with several
     similarity_column: str | None = None
     min_similarity: float | None = None  # between picture and text, as measured by the collection
     max_prompt_nsfw: float | None = None

@@ -19,7 +19,6 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.filters import wanted_scores
 from unprompt.build.corpus.sources.kind import Kind
@@ -32,6 +31,7 @@ from unprompt.build.corpus.sources.pairs import (
 )
 from unprompt.build.corpus.sources.scored import ScoredTable
 from unprompt.index.base.errors import CorpusError, UnreadableImageError
+from unprompt.index.formats.tally import Tally
 from unprompt.index.images.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES
 
 ZIP, METADATA = ".zip", ("metadata.parquet", "metadata-large.parquet")

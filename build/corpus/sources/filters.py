@@ -2,10 +2,11 @@
 
 import polars as pl
 
-from unprompt.build.corpus.cleaning.normalize import normalize
-from unprompt.build.corpus.formats.tally import BLANK, Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.index.base.errors import CorpusError
+from unprompt.index.captions.normalize import normalize
+from unprompt.index.formats.nsfw_words import nsfw_number
+from unprompt.index.formats.tally import BLANK, Tally
 
 # The settings with a limit; without its prefix each one is the name of a score.
 LIMITS = ("min_similarity", "max_prompt_nsfw", "max_image_nsfw", "max_watermark", "min_aesthetic")
@@ -35,6 +36,8 @@ def keep_rows(batch: pl.DataFrame, config: CollectionConfig, tally: Tally) -> pl
         if limit is None:
             continue
         number = pl.col(score).cast(pl.Float64, strict=False).fill_nan(None)
+        if score.endswith("nsfw"):
+            number = nsfw_number(pl.col(score))
         known = kept.filter(number.is_not_null())
         tally.drop(f"no {score}", kept.height - known.height)
         kept = known.filter(number >= limit if name.startswith("min_") else number <= limit)

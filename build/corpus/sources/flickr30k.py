@@ -7,20 +7,20 @@
 - `dataset_flickr30k.json`: an array `images`, each with `sentences`, each with `raw`
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus.formats.json_items import stream_items
-from unprompt.build.corpus.formats.rows import batches, pick_prompt, text_frame
-from unprompt.build.corpus.formats.tabular import stream_tabular
-from unprompt.build.corpus.formats.tally import Tally
-from unprompt.build.corpus.formats.text import open_text
-from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.collection import FIRST, CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
 from unprompt.index.base.errors import CorpusError
+from unprompt.index.captions.texts import texts_of
+from unprompt.index.formats.json_items import stream_items
+from unprompt.index.formats.rows import batches, pick_prompt, text_frame
+from unprompt.index.formats.tabular import stream_tabular
+from unprompt.index.formats.tally import Tally
+from unprompt.index.formats.text import open_text
 
 BAR, TOKEN, COMMA = "|", "\t", ","
 
@@ -28,11 +28,11 @@ BAR, TOKEN, COMMA = "|", "\t", ","
 def read_flickr30k(path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
     """Yield the captions of a file in any of the layouts; raises CorpusError for another one."""
     if path.suffix.lower() == ".json":
-        return _read_json(path, tally)
+        return _read_json(path, config, tally)
     with open_text(path) as handle:
         first = handle.readline()
     if "sentids" in first or first.startswith("raw,"):
-        return _read_annotations(path, tally)
+        return _read_annotations(path, config, tally)
     names = first.lower().replace(" ", "").strip().split(BAR)
     if names[-1] == "comment":
         return _read_lines(path, BAR, 2, True, tally)
@@ -74,35 +74,29 @@ def _unquote(field: str) -> str:
     return field[1:-1].replace('""', '"') if quoted else field
 
 
-def _read_annotations(path: Path, tally: Tally) -> Iterator[pl.DataFrame]:
+def _read_annotations(path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
     rows = 0
     for frame in stream_tabular(path, pick_prompt("raw"), tally):
         captions: list[str] = []
         for text in frame["raw"]:
             rows += 1
-            found = _parse_list(text)
+            found = texts_of(text) if text and text.lstrip().startswith("[") else []
             if found:
-                captions += found
-                tally.read += len(found) - 1
+                kept = found[:1] if config.captions == FIRST else found
+                captions += kept
+                tally.read += len(kept) - 1
             else:
                 tally.fault(f"{path}: row {rows}: `raw` is not a JSON list of captions")
         yield text_frame(["prompt"], [captions], tally)
 
 
-def _parse_list(text: str) -> list[str]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return []
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-def _read_json(path: Path, tally: Tally) -> Iterator[pl.DataFrame]:
+def _read_json(path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
     for batch in batches(enumerate(stream_items(path, "images"))):
         captions: list[str] = []
         for place, item in batch:
             sentences = item.get("sentences") if isinstance(item, dict) else None
-            for sentence in sentences if isinstance(sentences, list) else [None]:
+            found = sentences if isinstance(sentences, list) else [None]
+            for sentence in found[:1] if config.captions == FIRST else found:
                 tally.read += 1
                 if isinstance(sentence, dict) and isinstance(sentence.get("raw"), str):
                     captions.append(sentence["raw"])
@@ -125,5 +119,6 @@ FLICKR30K = Kind(
         ("results.csv",),
         ("captions.txt",),
     ),
+    settings=("captions",),
     example={"path": "flickr30k/results_20130124.token"},
 )

@@ -11,12 +11,14 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import choose_column, missing_column, text_frame
-from unprompt.build.corpus.formats.tally import Tally
-from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.collection import FIRST, Captions, CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
 from unprompt.build.corpus.sources.pairs import Fetch, PairReader, pairs_frame, read_picture_file
 from unprompt.index.base.errors import CorpusError, MissingDependencyError, UnreadableImageError
+from unprompt.index.captions.names import keys_below
+from unprompt.index.captions.texts import follow, texts_of
+from unprompt.index.formats.rows import choose_column, missing_column, text_frame
+from unprompt.index.formats.tally import Tally
 
 INSTALL = "pip install 'unprompt[hub]'"
 SAVED = ("state.json", "dataset_dict.json")  # files that only save_to_disk writes
@@ -27,26 +29,30 @@ def read_dataset(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator
     """Stream the prompts of one split, with the similarity if the settings filter by it."""
     dataset = _load(config, streaming=True)
     names = ["prompt"]
-    columns = [choose_column(list(dataset.features), config.column, unit)]
+    names_below = keys_below(dataset.features)
+    columns = [choose_column(names_below, config.column, unit)]
     if config.min_similarity is not None:
         names.append("similarity")
-        columns.append(choose_column(list(dataset.features), config.similarity_column, unit))
+        columns.append(choose_column(names_below, config.similarity_column, unit))
     with _library_errors(config):
-        for batch in dataset.select_columns(columns).iter(batch_size=BATCH):
-            yield _frame(names, [batch[column] for column in columns], unit, tally)
+        tops = list(dict.fromkeys(_top(dataset, column) for column in columns))
+        for batch in dataset.select_columns(tops).iter(batch_size=BATCH):
+            found = [_values(dataset, batch, column) for column in columns]
+            yield _frame(names, found, unit, config.captions, tally)
 
 
 def list_dataset(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
     """Yield the pairs of one split; with `hub` this downloads the split."""
     dataset = _load(config, streaming=False)
     _picture_column(dataset, unit)
-    column = choose_column(list(dataset.features), config.column, unit)
+    column = choose_column(keys_below(dataset.features), config.column, unit)
     start = 0
     with _library_errors(config):
-        for batch in dataset.select_columns([column]).iter(batch_size=BATCH):
-            rows = list(range(start, start + len(batch[column])))
+        for batch in dataset.select_columns([_top(dataset, column)]).iter(batch_size=BATCH):
+            values = _values(dataset, batch, column)
+            rows = list(range(start, start + len(values)))
             start += len(rows)
-            frame = _frame(["prompt", "offset"], [batch[column], rows], unit, tally)
+            frame = _frame(["prompt", "offset"], [values, rows], unit, config.captions, tally)
             name = pl.col("offset").str.zfill(9).alias("picture")
             yield pairs_frame(frame.with_columns(name))
 
@@ -135,15 +141,39 @@ def _picture_column(dataset: Any, unit: Path) -> str:
     return str(found[0])
 
 
-def _frame(names: list[str], columns: list[list[Any]], unit: Path, tally: Tally) -> pl.DataFrame:
-    """Columns as texts, the prompt first; a row is a fault if its prompt is not a text."""
+def _top(dataset: Any, column: str) -> str:
+    """The column that a field, named with dots, belongs to."""
+    return column if column in dataset.features else column.partition(".")[0]
+
+
+def _values(dataset: Any, batch: Mapping[str, Any], column: str) -> list[Any]:
+    """The values of a column of a batch, or of a field of its structs."""
+    top = _top(dataset, column)
+    if top == column:
+        return list(batch[top])
+    return [follow(value, column.removeprefix(f"{top}.")) for value in batch[top]]
+
+
+def _frame(
+    names: list[str], columns: list[list[Any]], unit: Path, captions: Captions, tally: Tally
+) -> pl.DataFrame:
+    """Columns as texts, the prompt first with a row for each of its texts.
+
+    A row is a fault if its prompt holds no text.
+    """
     rows: list[list[str | None]] = []
     for prompt, *others in zip(*columns, strict=True):
         tally.read += 1
+        rest = [None if value is None else str(value) for value in others]
         if prompt is None or isinstance(prompt, str):
-            rows.append([prompt, *(None if value is None else str(value) for value in others)])
-        else:
+            rows.append([prompt, *rest])
+            continue
+        texts = texts_of(prompt)
+        if not texts:
             tally.fault(f"{unit}: wanted a text, got {type(prompt).__name__}")
+        kept = texts[:1] if captions == FIRST else texts
+        tally.read += max(0, len(kept) - 1)
+        rows += [[text, *rest] for text in kept]
     return text_frame(names, [[row[place] for row in rows] for place in range(len(names))], tally)
 
 
@@ -153,7 +183,15 @@ HUGGINGFACE = Kind(
     files="a folder that save_to_disk wrote or that was cloned from the hub; or `hub: OWNER/NAME`",
     licence="that of the dataset; its card says. Check before use",
     read=read_dataset,
-    settings=("column", "similarity_column", "min_similarity", "hub", "subset", "split"),
+    settings=(
+        "column",
+        "captions",
+        "similarity_column",
+        "min_similarity",
+        "hub",
+        "subset",
+        "split",
+    ),
     example={"path": "Stable-Diffusion-Prompts", "split": "train", "column": "Prompt"},
     pairs=PairReader(list_dataset, open_dataset),
     find=find_dataset,

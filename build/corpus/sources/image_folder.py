@@ -1,10 +1,11 @@
 """A folder of pictures, as ImageFolder or with one text file per picture -> PAIRS rows.
 
 In Hugging Face's ImageFolder layout, `metadata.jsonl`, `metadata.csv` or `metadata.parquet` beside
-or above the pictures has a column `file_name` (or one that ends in `_file_name`) and one with the
-prompt. Without such a file the prompt of `a/b.png` is the text of `a/b.txt`. A row without a
-picture becomes a failed row. A picture without a row or a text, and a text without a picture, are
-counted as faults.
+or above the pictures has a column `file_name` (or others that name pictures, such as `path1` and
+`path2`) and one with the prompt. `prompts.json` is one too: a list, or an object keyed by file.
+Without such a file the prompt of `a/b.png` is the text of `a/b.txt`, or in `a/b.json`. A row
+without a picture becomes a failed row. A picture without a row or a text, and a text without a
+picture, are counted as faults.
 """
 
 import os
@@ -15,18 +16,22 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import batches, choose_column, missing_column, text_frame
-from unprompt.build.corpus.formats.tables import stream_table
-from unprompt.build.corpus.formats.tally import Tally
-from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.collection import FIRST, CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
 from unprompt.build.corpus.sources.pairs import Fetch, PairReader, pairs_frame, read_picture_file
 from unprompt.index.base.errors import CorpusError
+from unprompt.index.formats.rows import batches, choose_column, missing_column, text_frame
+from unprompt.index.formats.tables import stream_table
+from unprompt.index.formats.tally import Tally
 from unprompt.index.images.pictures import PICTURE_SUFFIXES
+from unprompt.index.images.texts_beside import texts_beside
+from unprompt.index.pairs.picture_paths import locate, path_columns
 
-METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+METADATA = (
+    "metadata.jsonl", "metadata.csv", "metadata.parquet", "metadata.json", "prompts.json",
+    "prompts.jsonl", "prompts.csv", "captions.json", "captions.csv",
+)  # fmt: skip
 FILE_NAME, TEXT = "file_name", ".txt"
-LONGEST_TEXT = 1 << 16  # bytes
 UNLISTED, WITHOUT_TEXT = "picture without a row", "picture without a text"
 LONE_TEXT = "text without a picture"
 REPEATED = "repeated row"
@@ -38,15 +43,15 @@ def list_folder(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[
     tables = sorted(path for name in METADATA for path in unit.rglob(name))
     if not tables:
         for names in batches(_pictures(unit)):
-            yield _with_texts(unit, names, tally)
+            yield _with_texts(unit, names, config, tally)
         _count_lone_texts(unit, tally)
         return
     listed: set[str] = set()
     seen: set[int] = set()
     for table in tables:
-        for rows in stream_table(table, partial(_pick, config.column), tally):
-            named = rows.rename(dict(zip(rows.columns, ("prompt", "picture"), strict=True)))
-            frame = _with_places(unit, table, named)
+        first = config.captions == FIRST
+        for rows in stream_table(table, partial(_pick, config.column), tally, first):
+            frame = _with_places(unit, table, _row_each_picture(rows, tally))
             listed.update(frame["picture"])
             yield _without_repeats(frame, seen, tally)
     for picture in _pictures(unit):
@@ -81,18 +86,33 @@ def _pictures(folder: Path) -> Iterator[str]:
 
 
 def _pick(column: str | None, columns: Sequence[str], path: Path) -> list[str]:
-    names = [name for name in columns if name == FILE_NAME or name.endswith(f"_{FILE_NAME}")]
+    names = path_columns(list(columns))
     if not names:
         raise missing_column(path, FILE_NAME, columns)
     rest = [name for name in columns if name not in names]
-    return [choose_column(rest, column, path), names[0]]
+    return [choose_column(rest, column, path), *names]
+
+
+def _row_each_picture(rows: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+    """Rows (prompt, picture) for each of the columns of pictures; null pictures give none."""
+    prompt, *names = rows.columns
+    parts = [
+        rows.select(
+            pl.col(prompt).alias("prompt"), pl.col(name).cast(pl.String).alias("picture")
+        ).with_row_index("row")
+        for name in names
+    ]
+    each = pl.concat(parts).sort("row", maintain_order=True).drop("row")
+    kept = each if len(names) == 1 else each.filter(pl.col("picture").is_not_null())
+    tally.read += kept.height - rows.height
+    return kept
 
 
 def _with_places(unit: Path, table: Path, rows: pl.DataFrame) -> pl.DataFrame:
     """PAIRS of a table: picture paths relative to the unit, and the fault of each, if any."""
     places, faults = [], []
     for name in rows["picture"]:
-        path = Path(os.path.normpath(table.parent / (name or "")))
+        path = Path(os.path.normpath(locate(table.parent, name or "")))
         inside = path.is_relative_to(os.path.normpath(unit))
         places.append(path.relative_to(os.path.normpath(unit)).as_posix() if inside else name)
         faults.append(None if inside and path.is_file() else NO_FILE if inside else OUTSIDE)
@@ -111,16 +131,21 @@ def _without_repeats(frame: pl.DataFrame, seen: set[int], tally: Tally) -> pl.Da
     return frame.filter(pl.Series(new, dtype=pl.Boolean))
 
 
-def _with_texts(unit: Path, pictures: Sequence[str], tally: Tally) -> pl.DataFrame:
-    prompts: list[str | None] = []
+def _with_texts(
+    unit: Path, pictures: Sequence[str], config: CollectionConfig, tally: Tally
+) -> pl.DataFrame:
+    rows: list[tuple[str, str]] = []
     for picture in pictures:
         tally.read += 1
-        prompt = _read_text((unit / picture).with_suffix(TEXT))
-        if prompt is None:
+        found = texts_beside(unit / picture, config.column)
+        if not found:
             tally.fault(f"{unit / picture} has no {TEXT} file beside it", WITHOUT_TEXT)
-        prompts.append(prompt)
-    frame = text_frame(["prompt", "picture"], [prompts, pictures], tally)
-    return pairs_frame(frame.filter(pl.col("prompt").is_not_null()))
+            continue
+        kept = found[:1] if config.captions == FIRST else found
+        tally.read += len(kept) - 1
+        rows += [(prompt, picture) for prompt in kept]
+    columns = [[row[0] for row in rows], [row[1] for row in rows]]
+    return pairs_frame(text_frame(["prompt", "picture"], columns, tally))
 
 
 def _count_lone_texts(unit: Path, tally: Tally) -> None:
@@ -132,21 +157,13 @@ def _count_lone_texts(unit: Path, tally: Tally) -> None:
             tally.fault(f"{path} has no picture beside it", LONE_TEXT)
 
 
-def _read_text(path: Path) -> str | None:
-    try:
-        with path.open("rb") as handle:
-            return handle.read(LONGEST_TEXT).decode("utf-8-sig", errors="replace").strip()
-    except OSError:
-        return None
-
-
 IMAGE_FOLDER = Kind(
     name="image_folder",
     title="ImageFolder, or pictures with a .txt each",
-    files="a folder of pictures with metadata.jsonl, .csv or .parquet, or a .txt beside each",
+    files="a folder of pictures with metadata.jsonl, .csv, .parquet, prompts.json, or a .txt each",
     licence="that of your pictures",
     read=list_folder,
-    settings=("column",),
+    settings=("column", "captions"),
     example={"path": "my-pictures"},
     pairs=PairReader(list_folder, open_folder),
     find=find_folder,

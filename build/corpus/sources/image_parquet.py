@@ -4,7 +4,7 @@ As on the Hugging Face hub, a column holds bytes, or structs of `bytes` and `pat
 holds the prompt.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.build.corpus.formats.parquet import readable_parquet, scan_batches
-from unprompt.build.corpus.formats.rows import choose_column
-from unprompt.build.corpus.formats.tally import Tally
-from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.collection import FIRST, CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
 from unprompt.build.corpus.sources.pairs import Fetch, PairReader, pairs_frame
 from unprompt.index.base.errors import CorpusError, UnreadableImageError
+from unprompt.index.captions.columns import holds_texts, row_each
+from unprompt.index.captions.names import field_of, fields_below
+from unprompt.index.formats.parquet import readable_parquet, scan_batches
+from unprompt.index.formats.rows import choose_column
+from unprompt.index.formats.tally import Tally
 from unprompt.index.images.picture_columns import find_picture_column, name_of_picture
 
 BLOCK = 64  # pictures in memory at a time
@@ -30,16 +32,19 @@ def list_parquet(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator
         scan = pl.scan_parquet(unit)
         schema = scan.collect_schema()
         picture = _picture_column(unit, schema)
-        texts = [name for name, kind in schema.items() if kind == pl.String]
-        prompt = choose_column(texts, config.column, unit)
+        below = fields_below(schema).items()
+        texts = [name for name, kind in below if holds_texts(kind) and kind != pl.Binary]
+        prompt = choose_column(_besides(texts, picture), config.column, unit)
         wanted = scan.with_row_index("offset").select(
-            pl.col(prompt).alias("prompt"),
+            field_of(list(schema), prompt).alias("prompt"),
             name_of_picture(schema, picture).alias("picture"),
             "offset",
         )
         number = pl.col("offset").cast(pl.String).str.zfill(8)
         for rows in scan_batches(wanted, tally):
-            yield pairs_frame(rows.with_columns(pl.col("picture").fill_null(number)))
+            each, added = row_each(rows, "prompt", config.captions == FIRST)
+            tally.read += added
+            yield pairs_frame(each.with_columns(pl.col("picture").fill_null(number)))
 
 
 @contextmanager
@@ -65,6 +70,11 @@ def open_parquet(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
     yield fetch
 
 
+def _besides(columns: Sequence[str], picture: str) -> list[str]:
+    """The columns without that of the pictures and its fields."""
+    return [name for name in columns if name != picture and not name.startswith(f"{picture}.")]
+
+
 def _picture_column(unit: Path, schema: pl.Schema) -> str:
     column = find_picture_column(schema)
     if column is None:
@@ -82,7 +92,7 @@ IMAGE_PARQUET = Kind(
     licence="that of your pictures",
     read=list_parquet,
     patterns=(("*.parquet",),),
-    settings=("column",),
+    settings=("column", "captions"),
     example={"path": "lexica_dataset/data"},
     pairs=PairReader(list_parquet, open_parquet),
 )

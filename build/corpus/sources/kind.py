@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.pairs import PairReader
 from unprompt.index.base.errors import CorpusError
+from unprompt.index.formats.tally import Tally
 
 # Yields frames with a column `prompt` and the SCORES (filters.py) that the settings need.
 Read = Callable[[Path, CollectionConfig, Tally], Iterator[pl.DataFrame]]

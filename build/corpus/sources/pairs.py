@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.index.base.errors import UnreadableImageError
+from unprompt.index.formats.tally import Tally
 from unprompt.index.images.pictures import DEFAULT_LIMITS
 
 PAIRS = pl.Schema(

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from unprompt.build.corpus.cleaning.normalize import normalize
-from unprompt.build.corpus.formats.rows import choose_column
-from unprompt.build.corpus.formats.tables import ACCEPTED, check_table_file, stream_table
-from unprompt.build.corpus.formats.tally import BLANK, MALFORMED, Tally
+from unprompt.build.corpus.sources.collection import FIRST, Captions
 from unprompt.index.base.errors import CorpusError
 from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.captions.normalize import normalize
+from unprompt.index.formats.nsfw_words import nsfw_number
+from unprompt.index.formats.rows import choose_column
+from unprompt.index.formats.tables import ACCEPTED, check_table_file, stream_table
+from unprompt.index.formats.tally import BLANK, MALFORMED, Tally
 
 RAW_PROMPTS = pl.Schema({"prompt": pl.String, "source": pl.String})
 
@@ -48,14 +50,19 @@ class PromptFiles:
         self.report = {"files": len(self._paths), **asdict(tally)}
 
 
-def read_prompts(paths: Sequence[Path], column: str | None = None) -> PromptsRead:
-    """Read every file by its suffix; raises CorpusError for a file without a prompt."""
+def read_prompts(
+    paths: Sequence[Path], column: str | None = None, captions: Captions = "all"
+) -> PromptsRead:
+    """Read every file by its suffix; raises CorpusError for a file without a prompt.
+
+    Of a row with several texts all are taken, or the first one.
+    """
     if not paths:
         raise CorpusError(f"no prompt file was named; {ACCEPTED}")
     tables, total = [], Tally()
     for path in paths:
         tally, parts = Tally(), [pl.DataFrame(schema=RAW_PROMPTS)]
-        for batch in _batches(path, column, None, tally):
+        for batch in _batches(path, column, None, tally, captions):
             parts.append(batch.filter(pl.col("prompt").str.strip_chars().str.len_bytes() > 0))
             tally.drop(BLANK, batch.height - parts[-1].height)
         tables.append(pl.concat(parts))
@@ -88,16 +95,20 @@ def read_nsfw(paths: Sequence[Path], column: str | None, nsfw_column: str) -> pl
 
 
 def _batches(
-    path: Path, column: str | None, nsfw_column: str | None, tally: Tally
+    path: Path,
+    column: str | None,
+    nsfw_column: str | None,
+    tally: Tally,
+    captions: Captions = "all",
 ) -> Iterator[pl.DataFrame]:
     def pick(columns: Sequence[str], path: Path) -> list[str]:
         scores = [nsfw_column] if nsfw_column is not None and nsfw_column in columns else []
         return [choose_column(columns, column, path), *scores]
 
-    for batch in stream_table(path, pick, tally):
+    for batch in stream_table(path, pick, tally, captions == FIRST):
         prompt, *scores = batch.columns
         columns = [pl.col(prompt).alias("prompt"), pl.lit(path.name).alias("source")]
         if nsfw_column is not None:
-            score = pl.col(scores[0]) if scores else pl.lit(None)
-            columns.append(score.cast(pl.Float64, strict=False).alias("nsfw"))
+            score = pl.col(scores[0]) if scores else pl.lit(None, pl.Float64)
+            columns.append(nsfw_number(score).alias("nsfw"))
         yield batch.select(columns)

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus.formats.tables import COMPRESSED, READERS
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.hugging_face import is_saved, read_dataset
 from unprompt.build.corpus.sources.kind import Kind
 from unprompt.build.corpus.sources.scored import ScoredTable
+from unprompt.index.formats.tables import COMPRESSED, READERS
+from unprompt.index.formats.tally import Tally
 
-EVERY_TABLE = tuple(f"*{suffix}" for suffix in READERS)
-TABLES = (*EVERY_TABLE, *(f"*{suffix}.gz" for suffix in COMPRESSED))
+# A .json in a folder may be anything; it is read where it is named itself.
+TABLES = tuple(f"*{suffix}" for suffix in READERS if suffix != ".json")
+PACKED = tuple(f"*{suffix}.gz" for suffix in COMPRESSED if suffix != ".json")
 PROMPTS = ScoredTable(prompt=("prompt",))
 ANY = ScoredTable(prompt=("prompt", "caption", "text"))
 
@@ -39,7 +40,7 @@ GUSTAVOSTA = Kind(
     licence="none stated; prompts that users published on Lexica. Check before use",
     read=read_list,
     patterns=(("*.parquet",), ("*.csv",)),
-    settings=("column", "split"),
+    settings=("column", "captions", "split"),
     is_unit=is_saved,
     example={"path": "Stable-Diffusion-Prompts/data"},
 )
@@ -50,7 +51,7 @@ LEXICA = Kind(
     licence="none stated; prompts that users published on Lexica. Check before use",
     read=read_list,
     patterns=(("*.parquet",), ("*.csv",), ("*.jsonl",)),
-    settings=("column", "split"),
+    settings=("column", "captions", "split"),
     is_unit=is_saved,
     example={"path": "lexica_dataset/data"},
 )
@@ -66,10 +67,10 @@ OPEN_PROMPTS = Kind(
 FILE = Kind(
     name="file",
     title="any table of prompts",
-    files="a .txt, .csv, .tsv, .jsonl or .parquet file, or a folder of them",
+    files="a .txt, .csv, .tsv, .jsonl, .json or .parquet file, or a folder of them",
     licence="that of your file",
     read=ANY.read,
-    patterns=(TABLES,),
-    settings=("column", "similarity_column", "min_similarity"),
+    patterns=((*TABLES, *PACKED),),
+    settings=("column", "captions", "similarity_column", "min_similarity"),
     example={"path": "prompts.csv", "column": "prompt"},
 )

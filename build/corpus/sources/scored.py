@@ -4,18 +4,19 @@ Releases of one collection name the same column differently. So every column is 
 several names, in any case.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import find_column, missing_column
-from unprompt.build.corpus.formats.tables import stream_table
-from unprompt.build.corpus.formats.tally import Tally
-from unprompt.build.corpus.sources.collection import CollectionConfig
+from unprompt.build.corpus.sources.collection import FIRST, CollectionConfig
 from unprompt.build.corpus.sources.filters import wanted_scores
+from unprompt.index.captions.names import find_name
+from unprompt.index.formats.rows import missing_column
+from unprompt.index.formats.tables import stream_table
+from unprompt.index.formats.tally import Tally
 
 Names = Mapping[str, Sequence[str]]
 
@@ -26,7 +27,6 @@ class ScoredTable:
 
     prompt: Sequence[str]
     scores: Names = field(default_factory=dict)
-    stream: Callable[..., Iterator[pl.DataFrame]] = stream_table
 
     def read(self, path: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
         """Yield frames of `prompt` and the scores that the settings filter by."""
@@ -36,14 +36,15 @@ class ScoredTable:
             wanted["prompt"] = (config.column,)
         if config.similarity_column is not None and "similarity" in wanted:
             wanted["similarity"] = (config.similarity_column,)
-        for frame in self.stream(path, partial(_pick, wanted), tally):
+        first = config.captions == FIRST
+        for frame in stream_table(path, partial(_pick, wanted), tally, first):
             yield frame.rename(dict(zip(frame.columns, wanted, strict=False)))
 
 
 def _pick(wanted: Names, columns: Sequence[str], path: Path) -> list[str]:
     picked = []
     for meaning, names in wanted.items():
-        found = find_column(columns, names)
+        found = find_name(columns, names)
         if found is None:
             raise missing_column(path, f"{' or '.join(names)} for the {meaning}".strip(), columns)
         picked.append(found)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 from pydantic.dataclasses import dataclass
 
-from unprompt.build.corpus.cleaning.normalize import normalize
 from unprompt.build.make.llm.answers import parse_answer
 from unprompt.build.make.prompt_file import MADE_PROMPTS, MadePrompts
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT
+from unprompt.index.captions.normalize import normalize
 from unprompt.index.towers.clip_tokens import fits_clip
 
 METHOD = "llm"

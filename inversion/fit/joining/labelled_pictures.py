@@ -13,7 +13,7 @@ import polars as pl
 
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.images.labelled_pairs import open_labelled_pairs
+from unprompt.index.pairs.labelled_pairs import open_labelled_pairs
 from unprompt.inversion.fit.by_prompt import group_numbers
 
 FEWEST_SOURCES = 4  # fewer do not fill the folds of a cross-fit: then prompts are the groups

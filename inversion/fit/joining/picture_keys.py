@@ -13,7 +13,7 @@ from unprompt.index.base.durable import digest_bytes, write_atomically
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.encoders.protocols import BulkEncoder
 from unprompt.index.exported.bulk import encode_contents
-from unprompt.index.images.labelled_pairs import iterate_pictures
+from unprompt.index.pairs.labelled_pairs import iterate_pictures
 
 BLOCK = 256  # pictures
 

@@ -12,7 +12,7 @@ from unprompt.index.base.durable import digest_json, write_atomically
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.encoders.protocols import BulkEncoder, PromptEncoder, to_unit_length
 from unprompt.index.exported.bulk import encode_contents
-from unprompt.index.images.labelled_pairs import iterate_pictures
+from unprompt.index.pairs.labelled_pairs import iterate_pictures
 from unprompt.inversion.fit.by_prompt import group_numbers
 from unprompt.inversion.fit.pairs.config import RowWeights
 

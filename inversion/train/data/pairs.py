@@ -10,6 +10,7 @@ import polars as pl
 from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.images.picture_splits import one_split_each
 from unprompt.index.images.shards import read_rows
 
 Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
@@ -62,12 +63,18 @@ def collect_pairs(
     if limit is not None and wanted.height > limit:
         order = [stable_id("limit", prompt) for prompt in wanted["prompt_id"]]
         wanted = wanted.with_columns(pl.Series("order", order)).sort("order").head(limit)
-    rows = (
+    pictures = (
         read_rows(images)
         .filter(pl.col("status") == "success")
         .select("key", "prompt_id")
+        .join(prompts.select("prompt_id", "split"), on="prompt_id", how="inner")
+    )
+    rows = (
+        one_split_each(pictures, "key")
+        .filter(pl.col("split") == split)
+        .select("key", "prompt_id")
         .join(wanted.select("prompt_id", "prompt"), on="prompt_id", how="inner")
-        .sort("key")
+        .sort("key", maintain_order=True)
     )
     if rows.is_empty():
         raise ConfigError(

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from unprompt.index.base.durable import stable_id
 from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.index.images.pictures import open_picture
-from unprompt.index.images.shards import ImageShards
+from unprompt.index.images.shard_pictures import ImageShards
 from unprompt.inversion.train.data.pairs import Pairs
 
 Batch = tuple[tuple[Tensor, ...], Tensor]  # inputs, targets

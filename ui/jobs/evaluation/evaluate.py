@@ -8,7 +8,7 @@ from typing import Any
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.owner import owned
 from unprompt.index.images.pictures import open_picture
-from unprompt.index.images.shards import ImageShards
+from unprompt.index.images.shard_pictures import ImageShards
 from unprompt.index.texts.json_text import json_text
 from unprompt.inversion.batch.scored_submission import match_truth
 from unprompt.inversion.fit.by_prompt import group_numbers

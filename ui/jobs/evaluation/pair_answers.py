@@ -18,8 +18,8 @@ from unprompt.index.base.errors import UnpromptError
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.bundle.bundle import SEAL, read_bundle
 from unprompt.index.encoders.protocols import ImageEncoder
-from unprompt.index.images.labelled_pairs import read_labelled_picture
 from unprompt.index.images.pictures import open_picture
+from unprompt.index.pairs.labelled_pairs import read_labelled_picture
 from unprompt.index.store.manifest import CLASS_KEYS, MANIFEST
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.answer import Inversion

@@ -17,7 +17,7 @@ from unprompt.index.base.errors import ConfigError, CorpusError, MissingDependen
 from unprompt.index.base.owner import owned
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.encoders.protocols import PromptEncoder, to_unit_length
-from unprompt.index.images.labelled_pairs import open_labelled_pairs
+from unprompt.index.pairs.labelled_pairs import open_labelled_pairs
 from unprompt.inversion.compose.prompt_encoder import load_matching_encoder
 from unprompt.inversion.estimate.confidence import calibration_error, measure_reliability
 from unprompt.inversion.fit.by_prompt import (

@@ -10,8 +10,8 @@ import polars as pl
 from unprompt.index.base.durable import write_atomically, write_json
 from unprompt.index.base.errors import UnpromptError
 from unprompt.index.base.tables import write_table
-from unprompt.index.images.labelled_pairs import read_labelled_picture
 from unprompt.index.images.pictures import open_picture
+from unprompt.index.pairs.labelled_pairs import read_labelled_picture
 from unprompt.inversion.estimate.confidence import Reliability, measure_reliability
 from unprompt.inversion.fit.by_prompt import SUCCESS, PromptScore
 from unprompt.ui.jobs.evaluation.pairs import (

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus.formats.json_lines import stream_json_lines
-from unprompt.build.corpus.formats.parquet import stream_parquet
-from unprompt.build.corpus.formats.rows import PickColumns
-from unprompt.build.corpus.formats.tabular import stream_tabular
-from unprompt.build.corpus.formats.tally import Tally
-from unprompt.build.corpus.formats.text import GZIP, stream_text
 from unprompt.index.base.errors import CorpusError
+from unprompt.index.captions.columns import holds_texts, row_each
+from unprompt.index.formats.json_documents import stream_json_document
+from unprompt.index.formats.json_lines import stream_json_lines
+from unprompt.index.formats.parquet import stream_parquet
+from unprompt.index.formats.rows import NAME_IT, PickColumns
+from unprompt.index.formats.tabular import stream_tabular
+from unprompt.index.formats.tally import Tally
+from unprompt.index.formats.text import GZIP, stream_text
 
 READERS: dict[str, Callable[[Path, PickColumns, Tally], Iterator[pl.DataFrame]]] = {
     ".txt": stream_text,
@@ -20,13 +22,32 @@ READERS: dict[str, Callable[[Path, PickColumns, Tally], Iterator[pl.DataFrame]]]
     ".parquet": stream_parquet,
     ".jsonl": stream_json_lines,
     ".ndjson": stream_json_lines,
+    ".json": stream_json_document,
 }
 COMPRESSED = tuple(suffix for suffix in READERS if suffix != ".parquet")
 ACCEPTED = f"accepted are {', '.join(READERS)}, all but parquet also as {GZIP}"
 
 
-def stream_table(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.DataFrame]:
-    """Yield the picked columns of a file; raises CorpusError if the file cannot be read."""
+def stream_table(
+    path: Path, pick: PickColumns, tally: Tally, first: bool = False
+) -> Iterator[pl.DataFrame]:
+    """Yield the picked columns of a file; the first of them gets a row for each of its texts.
+
+    `first` takes the first text of a row alone. Raises CorpusError if the file cannot be read.
+    """
+    for frame in stream_columns(path, pick, tally):
+        column = frame.columns[0]
+        if not holds_texts(frame.schema[column]):
+            raise CorpusError(
+                f"{path}: column {column} holds {frame.schema[column]}, wanted text{NAME_IT}"
+            )
+        rows, added = row_each(frame, column, first)
+        tally.read += added
+        yield rows
+
+
+def stream_columns(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.DataFrame]:
+    """Yield the picked columns of a file as they are; raises CorpusError if it cannot be read."""
     suffix = check_table_file(path)
     try:
         if path.stat().st_size == 0:

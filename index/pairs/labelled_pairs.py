@@ -1,7 +1,7 @@
 """Pictures with their true prompts, in any of three forms -> a table of pairs, and their bytes.
 
-- A folder of webdataset tars (`pair_shards.py`), with or without a table of labels.
-- A table (.csv, .tsv, .parquet, .jsonl) with a column of picture paths and one of prompts.
+- A folder of webdataset tars or zips (`pair_shards.py`), with or without a table of labels.
+- A table (.csv, .tsv, .parquet, .jsonl, .json) with a column of picture paths and one of prompts.
 - A folder of pictures, each with a text file of the same name.
 
 Evaluation and training read pairs through this module. Only the table is in memory; the pictures
@@ -16,18 +16,19 @@ from typing import Any
 
 import polars as pl
 
+from unprompt.index.archives.archive import read_archived
+from unprompt.index.archives.tars import TarMember
 from unprompt.index.base.errors import CorpusError, UnpromptError, UnreadableImageError
-from unprompt.index.images.pair_shards import read_shard_pairs, tars_below
-from unprompt.index.images.pair_tables import (
+from unprompt.index.images.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES, read_picture
+from unprompt.index.images.texts_beside import texts_beside
+from unprompt.index.pairs.pair_shards import read_shard_pairs, tars_below
+from unprompt.index.pairs.pair_tables import (
     LABELLED,
     TABLE_SUFFIXES,
     labelled_frame,
     read_pair_table,
 )
-from unprompt.index.images.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES, read_picture
-from unprompt.index.images.tars import TarMember, read_member
 
-LONGEST_TEXT = 1 << 16  # bytes
 WANTED = (
     "wanted a folder of webdataset tars (KEY.jpg and KEY.txt), a folder of pictures with a .txt "
     "file each, or a table with a column `path` and a column `prompt` "
@@ -81,7 +82,7 @@ def read_labelled_picture(row: Mapping[str, Any]) -> bytes:
         raise UnreadableImageError(
             f"cannot read {row['name']}: it is larger than {DEFAULT_LIMITS.max_bytes / 2**20:g} MiB"
         )
-    return read_member(path, TarMember(row["name"], row["offset"], size))
+    return read_archived(path, TarMember(row["name"], row["offset"], size))
 
 
 def iterate_pictures(rows: pl.DataFrame) -> Iterator[tuple[str, bytes]]:
@@ -99,11 +100,11 @@ def iterate_pictures(rows: pl.DataFrame) -> Iterator[tuple[str, bytes]]:
 def _folder_pairs(folder: Path) -> pl.DataFrame:
     names, paths, prompts, faults = [], [], [], []
     for path in _pictures(folder):
-        text = _read_text(path.with_suffix(".txt"))
+        texts = texts_beside(path)
         names.append(path.relative_to(folder).as_posix())
         paths.append(str(path))
-        prompts.append([text] if text else None)
-        faults.append(None if text else f"no prompt: {path.with_suffix('.txt').name} is not there")
+        prompts.append(texts or None)
+        faults.append(None if texts else f"no prompt: {path.with_suffix('.txt').name} is not there")
     return labelled_frame({"name": names, "path": paths, "prompts": prompts, "fault": faults})
 
 
@@ -113,14 +114,6 @@ def _pictures(folder: Path) -> Iterator[Path]:
         for name in sorted(files):
             if name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith("."):
                 yield Path(here, name)
-
-
-def _read_text(path: Path) -> str | None:
-    try:
-        with path.open("rb") as handle:
-            return handle.read(LONGEST_TEXT).decode("utf-8-sig", errors="replace").strip()
-    except OSError:
-        return None
 
 
 __all__ = [

@@ -6,25 +6,21 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import BATCH, NAME_IT, PickColumns
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.index.base.errors import CorpusError
-
-TEXT = (pl.String, pl.Categorical, pl.Enum)
+from unprompt.index.captions.names import field_of, fields_below
+from unprompt.index.formats.rows import BATCH, PickColumns
+from unprompt.index.formats.tally import Tally
 
 
 def stream_parquet(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.DataFrame]:
-    """Yield the picked columns; raises CorpusError unless the first of them holds text."""
+    """Yield the picked columns, or fields of structs, in their types."""
     with readable_parquet(path):
         scan = pl.scan_parquet(path)
-        schema = scan.collect_schema()
+        columns = list(scan.collect_schema())
+        schema = fields_below(scan.collect_schema())
         names = pick(list(schema), path)
-        if not isinstance(schema[names[0]], TEXT):
-            raise CorpusError(
-                f"{path}: column {names[0]} holds {schema[names[0]]}, wanted text; its columns "
-                f"are: {', '.join(schema)}{NAME_IT}"
-            )
-        yield from scan_batches(scan.select(pl.col(names[0]).cast(pl.String), *names[1:]), tally)
+        wanted = [field_of(columns, name).alias(name) for name in names]
+        yield from scan_batches(scan.select(wanted), tally)
 
 
 def scan_batches(scan: pl.LazyFrame, tally: Tally) -> Iterator[pl.DataFrame]:

@@ -13,32 +13,39 @@ from typing import Any
 
 import polars as pl
 
+from unprompt.index.archives.archive import (
+    archive_members,
+    archive_stem,
+    is_archive,
+    read_archived,
+)
+from unprompt.index.archives.tars import TarMember
 from unprompt.index.base.errors import DamagedFileError
-from unprompt.index.images.pair_tables import (
+from unprompt.index.captions.texts import decode_text
+from unprompt.index.images.samples import (
+    READ_ORDER,
+    Sample,
+    Samples,
+    read_samples,
+    sample_texts,
+)
+from unprompt.index.pairs.pair_tables import (
     LABELLED,
     LABELS,
     NO_PROMPT,
-    PROMPT_COLUMNS,
     TABLE_SUFFIXES,
-    clean_prompts,
-    find_column,
     label_columns,
     labelled_frame,
-    prompt_lists,
-    read_any_table,
+    read_labels,
 )
-from unprompt.index.images.pictures import PICTURE_SUFFIXES
-from unprompt.index.images.tars import TarMember, read_member, tar_members
 
-LONGEST_TEXT = 1 << 20  # bytes
 NOT_IN_TAR = "no picture: the tar holds none for this row"
 Labels = dict[str, Any]  # prompts, source, generator, kind
-Sample = dict[str, TarMember]  # by role: picture, txt, json
 
 
 def tars_below(folder: Path) -> list[Path]:
-    """The tars in a folder and below it, in order."""
-    return sorted(path for path in folder.rglob("*.tar") if path.is_file())
+    """The tars and zips in a folder and below it, in order."""
+    return sorted(path for path in folder.rglob("*") if is_archive(path.name) and path.is_file())
 
 
 def read_shard_pairs(folder: Path) -> pl.DataFrame:
@@ -47,7 +54,7 @@ def read_shard_pairs(folder: Path) -> pl.DataFrame:
     for tar in tars_below(folder):
         if tar.parent not in tables:
             tables[tar.parent] = _read_labels(tar.parent)
-        stem = tar.relative_to(folder).with_suffix("").as_posix()
+        stem = (tar.parent.relative_to(folder) / archive_stem(tar)).as_posix()
         below = stem.rpartition("/")[0] or None
         pairs = _tar_pairs(tar, stem, tables[tar.parent])
         frames.append(pairs.with_columns(pl.col("kind").fill_null(pl.lit(below, pl.String))))
@@ -57,7 +64,7 @@ def read_shard_pairs(folder: Path) -> pl.DataFrame:
 def _tar_pairs(tar: Path, stem: str, labels: Mapping[str, Labels]) -> pl.DataFrame:
     samples, damage = _samples(tar)
     rows = [_row(tar, stem, key, sample, labels) for key, sample in samples.items()]
-    listed, there = f"{tar.stem}/", {_plain(key) for key in samples}
+    listed, there = f"{archive_stem(tar)}/", {_plain(key) for key in samples}
     for key in labels:
         if key.startswith(listed) and key.removeprefix(listed) not in there:
             name = f"{stem}/{key.removeprefix(listed)}"
@@ -68,17 +75,11 @@ def _tar_pairs(tar: Path, stem: str, labels: Mapping[str, Labels]) -> pl.DataFra
     return labelled_frame(columns)
 
 
-def _samples(tar: Path) -> tuple[dict[str, Sample], str | None]:
-    """The samples of a tar by key, and the damage that ended the reading, if any."""
-    samples: dict[str, Sample] = {}
+def _samples(tar: Path) -> tuple[Samples, str | None]:
+    """The samples of an archive by key, and the damage that ended the reading, if any."""
+    samples: Samples = {}
     try:
-        for member in tar_members(tar):
-            folder, _, file = member.name.rpartition("/")
-            key, _, field = file.partition(".")
-            field = field.lower()
-            role = "picture" if f".{field}" in PICTURE_SUFFIXES else field
-            if role in ("picture", "txt", "json"):
-                samples.setdefault(f"{folder}/{key}" if folder else key, {})[role] = member
+        read_samples(archive_members(tar), samples)
     except DamagedFileError as error:
         return samples, f"{error}; fetch the tar again"
     return samples, None
@@ -88,14 +89,14 @@ def _row(
     tar: Path, stem: str, key: str, sample: Sample, labels: Mapping[str, Labels]
 ) -> dict[str, Any]:
     plain = _plain(key)
-    known = labels.get(f"{tar.stem}/{plain}") or labels.get(plain) or {}
+    known = labels.get(f"{archive_stem(tar)}/{plain}") or labels.get(plain) or {}
     fault = None
     try:
         found = {**_own_labels(tar, sample, known), **known}
     except (DamagedFileError, ValueError, RecursionError) as error:
         found, fault = dict(known), f"the text of the sample cannot be read: {error}"
-    picture = sample.get("picture")
-    if picture is None:
+    picture = sample.picture
+    if picture is None or picture.fault is not None:
         fault = NOT_IN_TAR
     elif not found.get("prompts"):
         fault = fault or NO_PROMPT
@@ -111,32 +112,26 @@ def _row(
 
 
 def _own_labels(tar: Path, sample: Sample, known: Labels) -> Labels:
-    """The labels in the tar itself; texts are not read where the table has the prompt."""
+    """The labels in the archive itself; texts are not read where the table has the prompt."""
     if known.get("prompts"):
         return {}
-    if "txt" in sample:
-        return {"prompts": clean_prompts(_text(tar, sample["txt"]))}
-    if "json" not in sample:
-        return {}
-    value: Any = json.loads(_text(tar, sample["json"]))
-    if not isinstance(value, dict):
-        return {}
-    prompts = (clean_prompts(value.get(name)) for name in PROMPT_COLUMNS)
-    labels = {name: str(value[name]) for name in LABELS if value.get(name) is not None}
-    return {"prompts": next((found for found in prompts if found), None), **labels}
 
+    def read(member: TarMember) -> bytes:
+        return read_archived(tar, member)
 
-def _text(tar: Path, member: TarMember) -> str:
-    if member.size > LONGEST_TEXT:
-        raise ValueError(f"{member.name} is longer than {LONGEST_TEXT} bytes")
-    return read_member(tar, member).decode("utf-8-sig", errors="replace")
+    labels: Labels = {"prompts": sample_texts(sample.texts, read, None) or None}
+    if "json" in sample.texts and not any(suffix in sample.texts for suffix in READ_ORDER):
+        value = json.loads(decode_text(read(sample.texts["json"])))
+        facts = value if isinstance(value, dict) else {}
+        labels |= {name: str(facts[name]) for name in LABELS if facts.get(name) is not None}
+    return labels
 
 
 def _read_labels(folder: Path) -> dict[str, Labels]:
     """Labels by `KEY`, or by `SHARD/KEY` where a table names the shards."""
     found: dict[str, Labels] = {}
     for path in _tables(folder):
-        table = read_any_table(path)
+        table = read_labels(path, ("key", "shard"))
         if "key" not in table.columns:
             continue
         for key, labels in _labels_of(table):
@@ -156,9 +151,8 @@ def _labels_of(table: pl.DataFrame) -> Iterator[tuple[str, Labels]]:
     if "shard" in table.columns:
         shards = table["shard"].cast(pl.String).str.zfill(5)
         keys = [f"{shard}/{key}" for shard, key in zip(shards, keys, strict=True)]
-    column = find_column(table, PROMPT_COLUMNS)
-    prompts = [None] * table.height if column is None else prompt_lists(table[column])
     others = label_columns(table)
+    prompts = table["prompt"].to_list() if "prompt" in table.columns else [None] * table.height
     for row, key in enumerate(keys):
         labels = {name: values[row] for name, values in others.items()}
         known = {"prompts": prompts[row], **labels}

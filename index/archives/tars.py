@@ -2,9 +2,10 @@
 
 import io
 import os
+import posixpath
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +13,7 @@ from typing import BinaryIO
 from unprompt.index.base.errors import DamagedFileError
 
 END_MARK = bytes(tarfile.BLOCKSIZE)
+MOST_LINKS = 8  # links to links
 LARGEST_HEADERS = 1 << 20  # bytes of all headers of one member; names have a few hundred
 LONG_NUMBER = re.compile(rb"[0-9]{300}")
 # What tarfile raises for damaged numbers, names and chains of headers.
@@ -25,6 +27,7 @@ class TarMember:
     name: str
     offset: int
     size: int
+    fault: str | None = None  # why it has no bytes of its own: a link that leads nowhere
 
 
 def write_tar(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
@@ -72,7 +75,21 @@ class _BoundedHeaders:
 
 
 def tar_members(path: Path) -> Iterator[TarMember]:
-    """The complete files of a tar; then raises DamagedFileError if it is truncated or damaged."""
+    """The complete files of a tar; then raises DamagedFileError if it is truncated or damaged.
+
+    A link has the place of the file that it names, if that is in the tar.
+    """
+    links: dict[str, TarMember | str] | None = None  # the files by name, once a link is met
+    for entry in _entries(path):
+        if entry.isreg() and not entry.issparse():
+            yield TarMember(entry.name, entry.offset_data, entry.size)
+        elif entry.islnk() or entry.issym():
+            links = _places(path) if links is None else links
+            yield _follow(entry, links)
+
+
+def _entries(path: Path) -> Iterator[tarfile.TarInfo]:
+    """The complete members of a tar; then raises DamagedFileError as `tar_members`."""
     whole = 0
     try:
         with path.open("rb") as handle:
@@ -87,9 +104,8 @@ def tar_members(path: Path) -> Iterator[TarMember]:
                     raise DamagedFileError(
                         f"{path} is cut short or broken after {whole} whole files, in {entry.name}"
                     )
-                if entry.isreg() and not entry.issparse():
-                    whole += 1
-                    yield TarMember(entry.name, entry.offset_data, entry.size)
+                whole += entry.isreg()
+                yield entry
             # tarfile takes a damaged header between two members for the end of the tar
             handle.seek(tar.offset)
             if handle.read(tarfile.BLOCKSIZE) != END_MARK:
@@ -108,6 +124,8 @@ def tar_members(path: Path) -> Iterator[TarMember]:
 
 def read_member(path: Path, member: TarMember) -> bytes:
     """The bytes of one member, read from its offset."""
+    if member.fault is not None:
+        raise DamagedFileError(f"{member.name} in {path} {member.fault}")
     try:
         with path.open("rb") as handle:
             handle.seek(member.offset)
@@ -117,6 +135,40 @@ def read_member(path: Path, member: TarMember) -> bytes:
     if len(content) != member.size:
         raise DamagedFileError(f"{path} is cut short inside {member.name}")
     return content
+
+
+def _places(path: Path) -> dict[str, TarMember | str]:
+    """What each name of a tar is: a file, or the name that a link leads to."""
+    found: dict[str, TarMember | str] = {}
+    try:
+        for entry in _entries(path):
+            name = posixpath.normpath(entry.name)
+            if entry.isreg() and not entry.issparse():
+                found[name] = TarMember(entry.name, entry.offset_data, entry.size)
+            elif entry.islnk() or entry.issym():
+                found[name] = _target(entry)
+    except DamagedFileError:
+        pass  # the caller meets the damage too, and tells it
+    return found
+
+
+def _target(entry: tarfile.TarInfo) -> str:
+    """The name that a link leads to: a hard link's in the tar, a symbolic one's beside it."""
+    folder = posixpath.dirname(entry.name) if entry.issym() else ""
+    return posixpath.normpath(posixpath.join(folder, entry.linkname))
+
+
+def _follow(entry: tarfile.TarInfo, places: Mapping[str, TarMember | str]) -> TarMember:
+    """The file that a link leads to, with the name of the link."""
+    place: TarMember | str | None = _target(entry)
+    for _ in range(MOST_LINKS):
+        if not isinstance(place, str):
+            break
+        place = places.get(place)
+    if not isinstance(place, TarMember):
+        fault = f"is a link to {entry.linkname}, which is not in the tar"
+        return TarMember(entry.name, 0, 0, fault)
+    return TarMember(entry.name, place.offset, place.size)
 
 
 def _drop_headers(tar: tarfile.TarFile) -> None:

@@ -11,8 +11,8 @@ from typing import Any, TextIO
 
 import ijson
 
-from unprompt.build.corpus.formats.text import open_text
 from unprompt.index.base.errors import CorpusError
+from unprompt.index.formats.text import open_text
 
 BUFFER_BYTES = 1 << 16
 # A JSON parser accepts only UTF-8. A bad byte, which `open_text` reads as a lone surrogate, passes

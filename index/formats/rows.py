@@ -1,6 +1,5 @@
 """Helpers of all readers: rows in batches, texts as a polars frame, the choice of columns."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -8,13 +7,13 @@ from typing import TypeVar
 
 import polars as pl
 
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.index.base.errors import CorpusError
+from unprompt.index.captions.names import find_name
+from unprompt.index.captions.texts import CAPTIONS, mend_bytes
+from unprompt.index.formats.tally import Tally
 
 BATCH = 50_000  # rows in memory at a time
-PROMPT_COLUMNS = ("prompt", "caption", "text")  # searched in this order if no column is named
 NAME_IT = "; name the one that holds the prompts with the setting `column`"
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 T = TypeVar("T")
 PickColumns = Callable[[Sequence[str], Path], list[str]]  # the columns of a file -> those to read
@@ -29,12 +28,15 @@ def batches(items: Iterator[T], size: int = BATCH) -> Iterator[list[T]]:
 def text_frame(
     names: Sequence[str], columns: Sequence[Sequence[str | None]], tally: Tally
 ) -> pl.DataFrame:
-    """Columns of texts as a frame; lone surrogates become U+FFFD and their rows are counted."""
+    """Columns of texts as a frame; rows with lone surrogates are mended and counted.
+
+    Where the rest of a text is ASCII its bad bytes are read as Windows-1252; else each is U+FFFD.
+    """
     schema = dict.fromkeys(names, pl.String)
     try:
         return pl.DataFrame(dict(zip(names, columns, strict=True)), schema=schema)
     except UnicodeEncodeError:
-        valid = [[text and _SURROGATES.sub("\ufffd", text) for text in one] for one in columns]
+        valid = [[text and mend_bytes(text) for text in one] for one in columns]
         rows = zip(zip(*columns, strict=True), zip(*valid, strict=True), strict=True)
         tally.undecodable += sum(before != after for before, after in rows)
         return pl.DataFrame(dict(zip(names, valid, strict=True)), schema=schema)
@@ -48,23 +50,18 @@ def pick_prompt(column: str | None) -> PickColumns:
 def choose_column(columns: Sequence[str], wanted: str | None, path: Path) -> str:
     """The column that holds the prompts; raises CorpusError if there is none.
 
-    Without `wanted` it is the first of `PROMPT_COLUMNS`, in any case, or the only column.
+    Without `wanted` it is the first of CAPTIONS, in any case, or the only column. Fields of structs
+    have names with dots, such as `meta.prompt`.
     """
     if wanted is not None and wanted in columns:
         return wanted
-    found = find_column(columns, PROMPT_COLUMNS if wanted is None else (wanted,))
+    found = find_name(columns, CAPTIONS if wanted is None else (wanted,))
     if found is None and wanted is None and len(columns) == 1:
         return columns[0]
     if found is None:
-        names = f"named {', '.join(PROMPT_COLUMNS)}" if wanted is None else repr(wanted)
+        names = f"named {', '.join(CAPTIONS)}" if wanted is None else repr(wanted)
         raise missing_column(path, names, columns, NAME_IT)
     return found
-
-
-def find_column(columns: Sequence[str], names: Sequence[str]) -> str | None:
-    """The first of `names` among `columns`, in any case; None if there is none."""
-    by_name = {column.strip().lower(): column for column in reversed(columns)}
-    return next((by_name[name.lower()] for name in names if name.lower() in by_name), None)
 
 
 def missing_column(path: Path, name: str, columns: Sequence[str], hint: str = "") -> CorpusError:

@@ -9,9 +9,9 @@ from typing import TextIO
 
 import polars as pl
 
-from unprompt.build.corpus.formats.rows import PickColumns, batches, text_frame
-from unprompt.build.corpus.formats.tally import Tally
 from unprompt.index.base.errors import CorpusError
+from unprompt.index.formats.rows import PickColumns, batches, text_frame
+from unprompt.index.formats.tally import Tally
 
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 GZIP = ".gz"

@@ -1,1 +1,0 @@
-"""Readers of prompt files, one file format per module."""

@@ -1,0 +1,1 @@
+"""Archives of files: tars and zips, read by position."""

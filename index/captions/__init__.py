@@ -1,0 +1,1 @@
+"""Captions as people store them: values, columns and names -> texts."""

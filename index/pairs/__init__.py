@@ -1,0 +1,1 @@
+"""Pictures with their true prompts, for evaluation and training."""

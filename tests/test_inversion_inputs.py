@@ -221,7 +221,7 @@ def test_tar_that_is_none_and_tar_without_pictures(tmp_path: Path) -> None:
     bad, empty, last = find_pictures([str(text), str(texts), str(good)])
     with pytest.raises(UnreadableImageError, match=r"text\.tar is not a whole uncompressed tar"):
         bad.open()
-    with pytest.raises(UnreadableImageError, match=r"texts\.tar: no pictures in the tar"):
+    with pytest.raises(UnreadableImageError, match=r"texts\.tar: no pictures in the archive"):
         empty.open()
     assert last.open().image.size == (4, 4)
 

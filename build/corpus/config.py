@@ -8,7 +8,8 @@ from pydantic.dataclasses import dataclass
 from unprompt.build.corpus.cleaning.config import CleanConfig
 from unprompt.build.corpus.duplicates.config import DuplicatesConfig
 from unprompt.build.corpus.folds import FoldsConfig
-from unprompt.build.corpus.sources.collection import Captions, CollectionConfig
+from unprompt.build.corpus.known_targets import TargetsConfig
+from unprompt.build.corpus.sources.collection import NEWER, Captions, CollectionConfig
 from unprompt.build.corpus.sources.kinds import check_collections
 from unprompt.build.corpus.split import SplitConfig
 from unprompt.index.base.durable import digest_json
@@ -17,7 +18,10 @@ from unprompt.index.base.settings import STRICT, write_settings
 
 # Optional parts of a corpus, recorded only if they are used. The digest that the sealed starter
 # records does not contain them.
-_OPTIONAL = ("captions", "collections", "clean", "duplicates", "folds", "fold", "final")
+_OPTIONAL = (
+    "captions", "collections", "clean", "duplicates", "folds", "fold", "final",
+    "targets",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -32,6 +36,7 @@ class CorpusConfig:
     column: str | None = None  # of the prompts in a csv, tsv, parquet or jsonl file
     captions: Captions = "all"  # of a row or picture with several
     collections: tuple[CollectionConfig, ...] = ()  # of the sources collections, pairs, embeddings
+    targets: tuple[TargetsConfig, ...] = ()  # vectors of prompts that need not be encoded
     dedupe_threshold: float | None = 0.8  # lowest MiniLM cosine to drop; none keeps all
     leak_threshold: float = 0.8  # held-out prompts have lower cosines to all others
     validation: int = 100
@@ -84,6 +89,9 @@ class CorpusConfig:
         Such a part can then change without changing the digest of a corpus that does not use it.
         """
         settings, unused = write_settings(self), write_settings(CorpusConfig())
+        for one in settings["collections"]:
+            for name in [name for name in NEWER if one.get(name) == NEWER[name]]:
+                del one[name]
         return {
             name: value
             for name, value in settings.items()

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from unprompt.build.corpus.cleaning.clean_rows import EXAMPLES
-from unprompt.build.corpus.cleaning.normalize import make_prompts_table
+from unprompt.build.corpus.cleaning.normalize import groups_of, make_prompts_table
 from unprompt.build.corpus.config import CorpusConfig
 from unprompt.build.corpus.dedupe import (
     DedupedByWords,
@@ -19,6 +19,7 @@ from unprompt.build.corpus.duplicates.duplicate_rows import DUPLICATES, resolve_
 from unprompt.build.corpus.duplicates.vectors import VectorArray, VectorFiles, write_vectors
 from unprompt.build.corpus.encode_prompts import encode_prompts
 from unprompt.build.corpus.folds import FOLDS, fold_prompts
+from unprompt.build.corpus.known_targets import KnownTargets
 from unprompt.build.corpus.sources.collect import COLLECTED, collect
 from unprompt.build.corpus.sources.prompt_files import read_nsfw, read_prompts
 from unprompt.build.corpus.sources.shard_prompts import read_shard_prompts
@@ -63,6 +64,8 @@ def make_corpus(
 ) -> Corpus:
     """Collect, clean, encode, de-duplicate, group and split; write `report.json` last."""
     collected, read_report = collect_prompts(config, folder.with_name(COLLECTED), progress)
+    if config.targets:
+        encoder = KnownTargets(config.targets, encoder)
     by_words = _dedupe_by_words(folder, collected, config, progress)
     encode_prompts(folder / ENCODED, by_words.table, encoder, progress)
     # The stored fp16 vectors, so that every later check sees what other stages read.
@@ -81,7 +84,8 @@ def make_corpus(
         write_table(folder / FOLDS_FILE, folds, FOLDS)
         table = table.with_columns(folds["group_id"])
         in_fold = None if config.fold is None else (folds["fold"] == config.fold).to_numpy()
-    split = split_prompts(table, vectors, config.split, in_fold)
+    groups = groups_of(table["prompt_id"], collected)
+    split = split_prompts(table, vectors, config.split, in_fold, groups)
     table = _cap_train(split.table, config)
     report = {
         "source": config.source,

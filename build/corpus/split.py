@@ -13,13 +13,14 @@ from unprompt.index.base.tables import SPLITS
 from unprompt.index.vectors.nearest import nearest_over
 
 NEAR_TEST, NEAR_VALIDATION, TOP_UP = "near_test", "near_validation", "top_up"
-REASONS = (NEAR_TEST, NEAR_VALIDATION, TOP_UP)
+GROUP = "group"
+REASONS = (NEAR_TEST, NEAR_VALIDATION, TOP_UP, GROUP)
 MOVES = pl.Schema(
     {
         "prompt_id": pl.UInt64,
         "from_split": pl.String,  # the split of the draw
         "to_split": pl.String,
-        "nearest_prompt_id": pl.UInt64,  # the near held-out prompt; null for a top-up
+        "nearest_prompt_id": pl.UInt64,  # the near held-out prompt; null for a top-up or a group
         "cosine": pl.Float64,
         "reason": pl.String,  # one of REASONS
     }
@@ -67,18 +68,22 @@ def split_prompts(
     vectors: np.ndarray,
     config: SplitConfig,
     fold: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> Split:
     """Draw test and validation prompts, then exclude the other prompts that are near to them.
 
     The draw depends on the seed and the prompt ids, not on the order of the rows. A prompt that is
     drawn for validation but near to a test prompt is excluded; the next one of the draw replaces
     it. Rows with the split "excluded" stay excluded. With `fold` (n,) bool the validation split is
-    the fold without test prompts and prompts near to them. Raises CorpusError if too few prompts
-    are left to train on.
+    the fold without test prompts and prompts near to them. With `groups` (n,) whole groups are
+    drawn, and no group is in two splits. Raises CorpusError if too few prompts are left to train
+    on.
     """
     table = check_prompt_vectors(table, vectors)
-    order = _draw(table, config)
+    order = _draw(table, config, groups)
     test, rest = order[: config.test], order[config.test :]
+    if groups is not None:
+        rest = rest[~np.isin(groups[rest], groups[test])]
     near_test = _nearest_held_out(vectors, test, config.leak_threshold)
     free = rest[near_test.rows[rest] < 0]
     if fold is None:
@@ -95,14 +100,25 @@ def split_prompts(
     reasons[validation] = np.where(drawn[validation] == "train", TOP_UP, "")
     final = np.where(np.isin(reasons, (NEAR_TEST, NEAR_VALIDATION)), "excluded", drawn)
     final[validation] = "validation"
+    apart = _apart(final, groups)
+    final[apart], reasons[apart] = "excluded", GROUP
 
     split = table.with_columns(pl.Series("split", final.tolist(), pl.String))
     moves = _moves(split, drawn, reasons, (near_test, near_validation))
     return Split(split, moves, _report(split, vectors, moves, config, len(wanted)))
 
 
-def _draw(table: pl.DataFrame, config: SplitConfig) -> np.ndarray:
-    """The rows that are not excluded, shuffled by the seed and the prompt ids."""
+def _apart(final: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """The rows (m,) that are in another split than the held-out prompts of their group."""
+    if groups is None:
+        return np.empty(0, np.int64)
+    left = np.isin(final, ("train", "validation")) & np.isin(groups, groups[final == "test"])
+    left |= (final == "train") & np.isin(groups, groups[(final == "validation") & ~left])
+    return np.flatnonzero(left)
+
+
+def _draw(table: pl.DataFrame, config: SplitConfig, groups: np.ndarray | None) -> np.ndarray:
+    """The rows that are not excluded, shuffled by the seed and the prompt ids; group by group."""
     rows = np.flatnonzero((table["split"] != "excluded").to_numpy())
     wanted = config.validation + config.test
     if wanted and wanted >= len(rows):
@@ -111,7 +127,10 @@ def _draw(table: pl.DataFrame, config: SplitConfig) -> np.ndarray:
             f"{len(rows)} and keep one to train on; hold out fewer, or add prompts"
         )
     ids = table["prompt_id"].to_list()
-    return np.array(sorted(rows, key=lambda row: stable_id(config.seed, ids[row])), dtype=np.int64)
+    shuffled = sorted(rows, key=lambda row: stable_id(config.seed, ids[row]))
+    if groups is not None:
+        shuffled.sort(key=lambda row: stable_id(config.seed, groups[row]))
+    return np.array(shuffled, dtype=np.int64)
 
 
 def _nearest_held_out(
@@ -146,7 +165,9 @@ def _moves(
         schema=MOVES,
     ).filter(pl.col("reason") != "")
     return table.with_columns(
-        pl.when(pl.col("reason") != TOP_UP).then(pl.col("nearest_prompt_id", "cosine"))
+        pl.when(pl.col("reason").is_in((NEAR_TEST, NEAR_VALIDATION))).then(
+            pl.col("nearest_prompt_id", "cosine")
+        )
     )
 
 

@@ -87,6 +87,14 @@ def sample_texts(texts: Mapping[str, TarMember], read: Read, column: str | None)
     return json_texts(_content(texts["json"], read), column)
 
 
+def sample_fact(texts: Mapping[str, TarMember], read: Read, key: str) -> str | None:
+    """The value of a key in the json of a sample, as text; None where there is none."""
+    if "json" not in texts:
+        return None
+    value = follow(json.loads(decode_text(_content(texts["json"], read))), key)
+    return None if value is None else str(value)
+
+
 def json_texts(content: bytes, column: str | None = None) -> list[str]:
     """The captions in the json of a sample; raises ValueError or RecursionError if it is none."""
     value: Any = json.loads(decode_text(content))

@@ -52,6 +52,6 @@ LAION = Kind(
     licence="CC BY 4.0 for the tables; the alt texts are their authors'. Check before use",
     read=LAION_TABLE.read,
     patterns=(("*.parquet",),),
-    settings=("column", "captions", *FILTERS),
+    settings=("column", "captions", "group", *FILTERS),
     example={"path": "laion2B-en", "min_similarity": 0.3, "max_watermark": 0.8},
 )

@@ -13,7 +13,7 @@ import polars as pl
 
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.draw import DRAWN, PromptDraw
-from unprompt.build.corpus.sources.filters import keep_rows
+from unprompt.build.corpus.sources.filters import GROUP, keep_rows
 from unprompt.build.corpus.sources.kind import Kind
 from unprompt.build.corpus.sources.kinds import find_kind
 from unprompt.index.base.durable import digest_json, read_json, write_json
@@ -93,7 +93,8 @@ def read_group(group: Group) -> tuple[pl.DataFrame, Tally]:
     draw, tally = PromptDraw(group.config.max_rows, group.config.seed), Tally()
     for path in group.paths:
         for batch in group.kind.read(path, group.config, tally):
-            draw.add(keep_rows(batch, group.config, tally)["prompt"])
+            kept = keep_rows(batch, group.config, tally)
+            draw.add(kept["prompt"], kept[GROUP] if GROUP in kept.columns else None)
     return _drawn(draw, tally), tally
 
 
@@ -123,7 +124,7 @@ def _finish(config: CollectionConfig, draw: PromptDraw, tally: Tally) -> pl.Data
             f"the collection {config.kind} at {config.place} gives no prompt: {tally.read} rows "
             f"read, dropped {reasons or 'none'}{fault}"
         )
-    return frame.select("prompt", pl.lit(config.source).alias("source"))
+    return frame.select("prompt", pl.lit(config.source).alias("source"), "group")
 
 
 def _report(config: CollectionConfig, groups: Sequence[Group], tally: Tally) -> dict[str, Any]:

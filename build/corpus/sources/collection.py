@@ -10,6 +10,7 @@ from unprompt.index.base.settings import STRICT, write_settings
 
 Captions = Literal["all", "first"]
 FIRST: Captions = "first"
+NEWER = {"captions": "all", "group": None}  # settings that are recorded only where they are used
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -23,6 +24,7 @@ class CollectionConfig:
     seed: int = 0  # of the draw
     column: str | None = None  # of the prompts; `a.b` is the field b of the column a
     captions: Captions = "all"  # of a row or picture with several
+    group: str | None = None  # column, or key of the json: prompts of one group share a split
     similarity_column: str | None = None
     min_similarity: float | None = None  # between picture and text, as measured by the collection
     max_prompt_nsfw: float | None = None

@@ -6,7 +6,9 @@ import polars as pl
 from unprompt.build.corpus.hashing import splitmix64
 from unprompt.index.base.durable import stable_id
 
-DRAWN = pl.Schema({"prompt": pl.String, "prompt_id": pl.UInt64, "ticket": pl.UInt64})
+DRAWN = pl.Schema(
+    {"prompt": pl.String, "prompt_id": pl.UInt64, "ticket": pl.UInt64, "group": pl.UInt64}
+)
 MIN_PENDING = 100_000  # new rows before duplicates are removed, however low the limit
 
 
@@ -26,10 +28,12 @@ class PromptDraw:
         self.repeated = 0
         self.undrawn = 0
 
-    def add(self, prompts: pl.Series) -> None:
-        """Add one batch of normalized prompts (m,)."""
+    def add(self, prompts: pl.Series, groups: pl.Series | None = None) -> None:
+        """Add one batch of normalized prompts (m,), perhaps with the names of their groups."""
         ids = np.array([stable_id(prompt) for prompt in prompts], dtype=np.uint64)
         columns = {"prompt": prompts, "prompt_id": ids, "ticket": tickets(ids, self._seed)}
+        names = [None] * len(prompts) if groups is None else groups.cast(pl.String).to_list()
+        columns["group"] = [None if name is None else stable_id("group", name) for name in names]
         self.add_drawn(pl.DataFrame(columns, schema=DRAWN))
 
     def add_drawn(self, frame: pl.DataFrame) -> None:

@@ -10,7 +10,7 @@ from unprompt.index.formats.tally import BLANK, Tally
 
 # The settings with a limit; without its prefix each one is the name of a score.
 LIMITS = ("min_similarity", "max_prompt_nsfw", "max_image_nsfw", "max_watermark", "min_aesthetic")
-LANGUAGE = "language"
+LANGUAGE, GROUP = "language", "group"
 SCORES = (*(name[4:] for name in LIMITS), LANGUAGE)
 
 

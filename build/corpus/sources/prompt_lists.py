@@ -71,6 +71,6 @@ FILE = Kind(
     licence="that of your file",
     read=ANY.read,
     patterns=((*TABLES, *PACKED),),
-    settings=("column", "captions", "similarity_column", "min_similarity"),
+    settings=("column", "captions", "group", "similarity_column", "min_similarity"),
     example={"path": "prompts.csv", "column": "prompt"},
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from unprompt.build.corpus.sources.collection import FIRST, CollectionConfig
-from unprompt.build.corpus.sources.filters import wanted_scores
+from unprompt.build.corpus.sources.filters import GROUP, wanted_scores
 from unprompt.index.captions.names import find_name
 from unprompt.index.formats.rows import missing_column
 from unprompt.index.formats.tables import stream_table
@@ -34,6 +34,8 @@ class ScoredTable:
         wanted |= {score: self.scores.get(score, ()) for score in wanted_scores(config)}
         if config.column is not None:
             wanted["prompt"] = (config.column,)
+        if config.group is not None:
+            wanted[GROUP] = (config.group,)
         if config.similarity_column is not None and "similarity" in wanted:
             wanted["similarity"] = (config.similarity_column,)
         first = config.captions == FIRST

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from unprompt.build.corpus.sources.collection import FIRST, CollectionConfig
+from unprompt.build.corpus.sources.filters import GROUP
 from unprompt.build.corpus.sources.kind import Kind
 from unprompt.build.corpus.sources.pairs import Fetch, PairReader, pairs_frame, too_large
 from unprompt.index.archives.archive import ARCHIVES, archive_members, read_archived
@@ -21,12 +22,19 @@ from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.formats.rows import text_frame
 from unprompt.index.formats.tally import Tally
 from unprompt.index.images.pictures import DEFAULT_LIMITS
-from unprompt.index.images.samples import Sample, Samples, read_samples, sample_texts
+from unprompt.index.images.samples import (
+    Sample,
+    Samples,
+    read_samples,
+    sample_fact,
+    sample_texts,
+)
 
 DAMAGED, WITHOUT_TEXT = "damaged archive", "picture without a text"
 SECOND = "second picture of a sample"
 NO_PICTURE = "the sample holds no picture"
-Row = tuple[str, str, int | None, int | None, str | None]  # prompt, name, offset, size, fault
+# prompt, name of the picture, group; offset, size, fault
+Row = tuple[str, str, str | None, int | None, int | None, str | None]
 
 
 def list_tar(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
@@ -38,10 +46,15 @@ def list_tar(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.
         tally.read += 1
         tally.fault(f"{error}; fetch it again", DAMAGED)
     kept = [row for sample in samples.values() for row in _rows(unit, sample, config, tally)]
-    names = [[row[0] for row in kept], [row[1] for row in kept]]
-    frame = text_frame(["prompt", "picture"], names, tally)
+    names = ("prompt", "picture", GROUP)
+    columns: list[list[str | None]] = [
+        [row[0] for row in kept], [row[1] for row in kept], [row[2] for row in kept]
+    ]  # fmt: skip
+    frame = text_frame(names, columns, tally)
+    if config.group is None:
+        frame = frame.drop(GROUP)
     places = pl.DataFrame(
-        [row[2:] for row in kept],
+        [row[3:] for row in kept],
         schema={"offset": pl.Int64, "size": pl.Int64, "fault": pl.String},
         orient="row",
     )
@@ -68,10 +81,13 @@ def _rows(unit: Path, sample: Sample, config: CollectionConfig, tally: Tally) ->
     picture = sample.picture
     tally.read += 1
     name = (picture or next(iter(sample.texts.values()))).name
+
+    def read(member: TarMember) -> bytes:
+        return read_archived(unit, member)
+
     try:
-        prompts = sample_texts(
-            sample.texts, lambda member: read_archived(unit, member), config.column
-        )
+        prompts = sample_texts(sample.texts, read, config.column)
+        group = None if config.group is None else sample_fact(sample.texts, read, config.group)
     except (DamagedFileError, ValueError, RecursionError) as error:
         tally.fault(f"{unit}/{name}: {error}")
         return []
@@ -82,8 +98,9 @@ def _rows(unit: Path, sample: Sample, config: CollectionConfig, tally: Tally) ->
         prompts = prompts[:1]
     tally.read += len(prompts) - 1
     if picture is None:
-        return [(prompt, name, None, None, NO_PICTURE) for prompt in prompts]
-    return [(text, name, picture.offset, picture.size, picture.fault) for text in prompts]
+        return [(prompt, name, group, None, None, NO_PICTURE) for prompt in prompts]
+    place = (picture.offset, picture.size, picture.fault)
+    return [(prompt, name, group, *place) for prompt in prompts]
 
 
 WEBDATASET = Kind(
@@ -93,7 +110,7 @@ WEBDATASET = Kind(
     licence="that of your pictures",
     read=list_tar,
     patterns=(tuple(f"*{suffix}" for suffix in ARCHIVES),),
-    settings=("column", "captions"),
+    settings=("column", "captions", "group"),
     example={"path": "shards"},
     pairs=PairReader(list_tar, open_tar),
 )

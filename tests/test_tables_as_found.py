@@ -38,6 +38,7 @@ def read(folder: Path, name: str, content: str | bytes, column: str | None = Non
         ("1|a red fox, at dawn\n2|a whale\n", ["a red fox, at dawn", "a whale"]),
         ("prompt\na cat | a dog\n", ["a cat | a dog"]),
         ("\n\nid;prompt\n1;a red fox\n", ["a red fox"]),
+        ("sep=;\nid;prompt\n1;a red fox, at dawn\n", ["a red fox, at dawn"]),
         ('"prompt"\n"1","a red fox"\n"2","a whale"\n', ["a red fox", "a whale"]),
         ("Image Prompt\na red fox\n", ["a red fox"]),
         ('id,prompts\n1,"[""a red fox"", ""a fox""]"\n', ["a red fox", "a fox"]),
@@ -69,6 +70,7 @@ def test_a_named_column_of_a_table_without_header(tmp_path: Path) -> None:
         ([{"id": 1, "meta": {"prompt": "a", "note": "x"}}, {"meta": {"prompt": "b"}}],
          "meta.prompt"),
         ([{"caption": ["a", "b"]}], None),
+        ([{"id": 1}, {"prompt": "a"}, {"prompt": "b", "id": 2}], None),
         (["a", "b"], None),
     ],
 )  # fmt: skip

@@ -110,14 +110,15 @@ def _check(
     files: TargetsConfig, vectors: np.ndarray, sample: Mapping[int, str], encoder: PromptEncoder
 ) -> None:
     """Encode some prompts, by row, again; raises SpaceMismatchError where the vectors differ."""
-    if not sample:
+    whole = {row: text for row, text in sample.items() if np.abs(vectors[row]).sum() > 0}  # no NaN
+    if not whole:
         return
-    stored = to_unit_length(np.stack([vectors[row] for row in sample]))
-    made = to_unit_length(encoder.encode(list(sample.values())))
+    stored = to_unit_length(np.stack([vectors[row] for row in whole]))
+    made = to_unit_length(encoder.encode(list(whole.values())))
     lowest = float((made * stored).sum(axis=1).min())
     if not lowest >= SAME:
         raise SpaceMismatchError(
             f"the vectors in {files.vectors} are not those of {files.table} by all-MiniLM-L6-v2 "
-            f"(lowest cosine {lowest:.3f} of {len(sample)} prompts); leave corpus.targets out, and "
+            f"(lowest cosine {lowest:.3f} of {len(whole)} prompts); leave corpus.targets out, and "
             "the prompts are encoded"
         )

@@ -14,7 +14,7 @@ from unprompt.index.vectors.nearest import nearest_over
 
 NEAR_TEST, NEAR_VALIDATION, TOP_UP = "near_test", "near_validation", "top_up"
 GROUP = "group"
-REASONS = (NEAR_TEST, NEAR_VALIDATION, TOP_UP, GROUP)
+REASONS = (NEAR_TEST, NEAR_VALIDATION, TOP_UP)
 MOVES = pl.Schema(
     {
         "prompt_id": pl.UInt64,
@@ -22,7 +22,7 @@ MOVES = pl.Schema(
         "to_split": pl.String,
         "nearest_prompt_id": pl.UInt64,  # the near held-out prompt; null for a top-up or a group
         "cosine": pl.Float64,
-        "reason": pl.String,  # one of REASONS
+        "reason": pl.String,  # one of REASONS, or GROUP
     }
 )
 
@@ -190,6 +190,7 @@ def _report(
     return {
         **counts,
         **{reason: int((moves["reason"] == reason).sum()) for reason in REASONS},
+        **({GROUP: grouped} if (grouped := int((moves["reason"] == GROUP).sum())) else {}),
         "wanted_validation": wanted_validation,
         "wanted_test": config.test,
         "leak_threshold": config.leak_threshold,

@@ -23,6 +23,7 @@ from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.base.tables import IMAGES
 from unprompt.index.engines.engine import LOCAL, Demand, EngineConfig, map_shards
 from unprompt.index.formats.tally import Tally
+from unprompt.index.images.picture_splits import one_split_each
 from unprompt.index.images.pictures import FULL_SIZE, encode_picture, open_picture, to_array
 from unprompt.index.images.shard_names import is_done
 from unprompt.index.images.shards import failed_rows, pending, write_shard
@@ -129,7 +130,7 @@ def plan_shards(plan: CopyPlan, progress: Progress = SILENT) -> Iterator[pl.Data
             rows = _join(keep_rows(batch, config, Tally()), kept).with_columns(
                 pl.lit(number, pl.UInt32).alias("collection"), pl.lit(str(unit)).alias("unit")
             )
-            waiting = pl.concat([waiting, rows.select(list(PLANNED))])
+            waiting = pl.concat([waiting, _one_split(rows).select(list(PLANNED))])
             while waiting.height >= plan.per_shard:
                 yield waiting[: plan.per_shard]
                 waiting = waiting[plan.per_shard :]
@@ -144,6 +145,13 @@ def picture_units(config: CollectionConfig) -> list[Path]:
     if not found:
         raise CorpusError(f"{config.place} holds no pictures; the kind {kind.name}: {kind.files}")
     return found
+
+
+def _one_split(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows without the prompts that a held-out prompt of the same picture excludes."""
+    place = pl.struct("picture", "offset").alias("place")
+    claimed = one_split_each(rows.with_columns(place, pl.col("split").alias("own")), "place")
+    return claimed.filter(pl.col("split") == pl.col("own"))
 
 
 def _reader(config: CollectionConfig) -> PairReader:

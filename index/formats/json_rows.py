@@ -1,7 +1,7 @@
 """JSON values, each a row -> batches of some of their keys."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from unprompt.index.captions.texts import follow, mend_bytes, texts_of
 from unprompt.index.formats.rows import PickColumns, batches, text_frame
 from unprompt.index.formats.tally import Tally
 
+FIRST = 200  # objects whose keys are shown
 Found = tuple[str, Any]  # where the value is, for messages; the value, or the error in its place
 
 
@@ -24,7 +25,7 @@ def stream_rows(
 ) -> Iterator[pl.DataFrame]:
     """Yield the picked keys of each object; an error, or an object without a key, is a fault.
 
-    `pick` sees the keys of the first object. A value may also be a plain string: it is that of the
+    `pick` sees the keys of the first objects. A value may also be a plain string: it is that of the
     first picked key. Keys within objects have names with dots.
     """
     names: list[str] = []
@@ -36,7 +37,7 @@ def stream_rows(
                 tally.fault(f"{place}: not valid JSON ({value})")
                 continue
             if isinstance(value, dict):
-                names = names or pick(keys_below(value), path)
+                names = names or pick(_all_keys(batch), path)
                 value = [_member(value, name) for name in names]
             else:
                 value = [value]
@@ -48,6 +49,12 @@ def stream_rows(
         shown = names or ["prompt"]
         filled = [[*row, *[None] * (len(shown) - len(row))] for row in rows]
         yield text_frame(shown, list(zip(*filled, strict=True)) or [[] for _ in shown], tally)
+
+
+def _all_keys(batch: Sequence[Found]) -> list[str]:
+    """The keys of the first objects of a batch, in the order in which they come."""
+    objects = [value for _, value in batch if isinstance(value, dict)][:FIRST]
+    return list(dict.fromkeys(key for value in objects for key in keys_below(value)))
 
 
 def _member(value: dict[str, Any], name: str) -> Any:

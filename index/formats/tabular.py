@@ -1,6 +1,7 @@
 """A .csv or .tsv file, with or without a header (or .gz of one) -> batches of its columns."""
 
 import csv
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -16,6 +17,7 @@ from unprompt.index.formats.tally import BLANK, Tally
 from unprompt.index.formats.text import GZIP, open_text
 
 SEPARATORS = {".csv": ",;\t|", ".tsv": "\t"}
+EXCEL = re.compile(r"sep=(.)")  # a first line that tells the separator
 FIRST = 200  # records that decide about the header
 LONGEST_FIELD = min(sys.maxsize, 2**31 - 1)  # csv's default of 128 KiB is too low
 Record = tuple[int, list[str]]  # number of its last line, fields
@@ -41,7 +43,7 @@ def stream_tabular(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.D
     dialect = _dialect(path)
     records = read_records(path, dialect)
     first = list(islice(records, FIRST))
-    while first and not first[0][1]:  # blank lines above the table
+    while first and (not first[0][1] or EXCEL.fullmatch(dialect.separator.join(first[0][1]))):
         first = first[1:]
     whole = chain(first, records)
     told = [fields for _, fields in first if fields]
@@ -150,6 +152,9 @@ def _dialect(path: Path) -> Dialect:
     def rank(separator: str) -> tuple[int, bool]:
         return lines[0].count(separator), all(separator in line for line in lines)
 
+    told = EXCEL.fullmatch(lines[0].strip()) if lines else None
+    if told is not None:
+        return Dialect(told[1])
     usual = SEPARATORS[suffix.lower()]
     dialect = Dialect(max(usual, key=rank) if lines else usual[0])
     if dialect.separator != "\t":

@@ -43,7 +43,8 @@ def from_img2dataset(table: pl.DataFrame, tar: Path, shard: int) -> pl.DataFrame
             f"wanted an images table of `unprompt build` or of img2dataset, got {table.columns}"
         )
     keys = pad_keys(table["key"], lambda: _first_key(tar))
-    rows = _with_prompts(table.with_columns(keys.alias("key")), tar)
+    status = table["status"].cast(pl.String, strict=False)
+    rows = _with_prompts(table.with_columns(keys.alias("key"), status.alias("status")), tar)
     prompts = rows["prompt"].to_list()
     prompt_ids = [None if prompt is None else stable_id(prompt) for prompt in prompts]
     urls = rows["url"].to_list() if "url" in rows.columns else [""] * rows.height

@@ -45,7 +45,11 @@ Labels = dict[str, Any]  # prompts, source, generator, kind
 
 def tars_below(folder: Path) -> list[Path]:
     """The tars and zips in a folder and below it, in order."""
-    return sorted(path for path in folder.rglob("*") if is_archive(path.name) and path.is_file())
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if is_archive(path.name) and path.is_file() and path.name[0] != "."
+    )
 
 
 def read_shard_pairs(folder: Path) -> pl.DataFrame:

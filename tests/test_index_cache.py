@@ -175,3 +175,24 @@ def test_the_name_of_a_cached_tower_holds_all_that_decides_it(
 @pytest.mark.parametrize("other", [{"runtime": "torch"}, {"model": "ViT-B-32"}])
 def test_towers_that_are_not_cached(other: dict[str, str]) -> None:
     assert cache_name(replace(SMALL, **other)) is None  # type: ignore[arg-type]
+
+
+def test_a_prompt_encoder_without_a_cache_folder_is_made_for_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The export itself is a stand-in; what is tried is where it is put, and how often."""
+    from unprompt.index.prompt_encoders import target_encoder
+
+    made: list[Path] = []
+
+    def export(folder: Path) -> None:
+        made.append(folder)
+        (folder / target_encoder.DESCRIPTION).write_text("{}")
+
+    monkeypatch.setattr(target_encoder, "write_prompt_encoder", export)
+    for base in ("/dev/null", "/proc/cache"):
+        monkeypatch.setenv("XDG_CACHE_HOME", base)
+        folder = target_encoder._prepare()
+        assert folder == target_encoder._prepare() == made[-1] and folder.is_dir()
+        assert not folder.is_relative_to(base)
+    assert len(made) == 1

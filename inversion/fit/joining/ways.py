@@ -16,20 +16,21 @@ from unprompt.inversion.estimate.blend import MAIN
 from unprompt.inversion.estimate.head import RegressionHead
 from unprompt.inversion.estimate.member import estimate_prompts, load_main
 from unprompt.inversion.estimate.router import Router
+from unprompt.inversion.fit.by_prompt import mean_by_group
 from unprompt.inversion.fit.joining.pool import Groups, Pool
 from unprompt.inversion.fit.logistic import make_folds
 from unprompt.inversion.fit.router import apply_router, fit_router
 from unprompt.inversion.fit.routing_scores import routed_cosines
 from unprompt.inversion.fit.runs import FinishedRun
 from unprompt.inversion.fit.tune import FitConfig, MemberKeys, TuningResult, tune_and_calibrate
-from unprompt.inversion.fit.views import DEFAULT, RouterConfig, WorldView
+from unprompt.inversion.fit.views import DEFAULT, Labels, RouterConfig, WorldView
 
 Parts = dict[str, tuple[PromptIndex, RegressionHead]]  # by name of a run
 WORLDS, ENSEMBLE = "worlds with a router", "one ensemble"
 
 
 class Way(NamedTuple):
-    """The mean cosine of the held-out half by one way, for the pictures of each group."""
+    """The mean cosine of the held-out half by one way, for the prompts of each group."""
 
     what: str
     cosines: tuple[float, ...]
@@ -105,10 +106,16 @@ def compare_ways(
         "the own world of each": routed_cosines(views, held.labels, known),
     }
     first, second, third = (
-        Way(what, tuple(float(found[held.labels.world == n].mean()) for n in range(len(groups))))
+        Way(what, _means(found, held.labels, len(groups)))
         for what, found in cosines.items()
     )
     return first, second, third
+
+
+def _means(cosines: np.ndarray, labels: Labels, groups: int) -> tuple[float, ...]:
+    """The mean of the cosines (n,) of each group's pictures, over prompts."""
+    own = [labels.world == place for place in range(groups)]
+    return tuple(float(mean_by_group(cosines[one], labels.groups[one]).mean()) for one in own)
 
 
 def _tune(runs: Sequence[FinishedRun], parts: Parts, pool: Pool, config: FitConfig) -> TuningResult:

@@ -11,8 +11,10 @@ from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import MAIN, Blend
 from unprompt.inversion.estimate.gate import SIGNALS
 from unprompt.inversion.fit.calibrate import fit_confidence
+from unprompt.inversion.fit.joining.ways import mean_cosines
 from unprompt.inversion.fit.search import ValidationSet, two_folds
 from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_blend
+from unprompt.inversion.fit.views import Labels
 
 PROMPTS, PICTURES = 60, 20
 GRID = FitConfig(neighbors=(1, 5), powers=(), penalties=(1.0,))
@@ -91,3 +93,10 @@ def test_one_prompt_alone_promises_nothing() -> None:
     random = np.random.default_rng(5)
     found = fit_confidence(random.normal(size=(9, len(SIGNALS))), np.full(9, 0.7), np.zeros(9, int))
     assert found.calibration_error == pytest.approx(0.7)
+
+
+def test_ways_are_compared_over_prompts() -> None:
+    """The second corpus has one prompt with three pictures, and one with one."""
+    labels = Labels(np.array([0, 0, 1, 1, 1, 1]), np.ones((6, 2)), np.array([0, 1, 2, 2, 2, 3]))
+    found = mean_cosines(np.array([0.2, 0.4, 0.9, 0.9, 0.9, 0.1]), labels, 2)
+    assert found == pytest.approx((0.3, 0.5))

@@ -106,13 +106,12 @@ def compare_ways(
         "the own world of each": routed_cosines(views, held.labels, known),
     }
     first, second, third = (
-        Way(what, _means(found, held.labels, len(groups)))
-        for what, found in cosines.items()
+        Way(what, mean_cosines(found, held.labels, len(groups))) for what, found in cosines.items()
     )
     return first, second, third
 
 
-def _means(cosines: np.ndarray, labels: Labels, groups: int) -> tuple[float, ...]:
+def mean_cosines(cosines: np.ndarray, labels: Labels, groups: int) -> tuple[float, ...]:
     """The mean of the cosines (n,) of each group's pictures, over prompts."""
     own = [labels.world == place for place in range(groups)]
     return tuple(float(mean_by_group(cosines[one], labels.groups[one]).mean()) for one in own)

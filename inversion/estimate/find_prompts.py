@@ -18,11 +18,12 @@ def find_prompts(index: PromptIndex, keys: np.ndarray, k: int) -> Neighbors:
     manifest = index.manifest
     if manifest.prompts >= manifest.ntotal:  # each row has its own prompt
         return index.search(keys, k)
-    wanted = min(k, manifest.prompts)
+    prompts = max(1, manifest.prompts)
+    wanted = min(k, prompts)
     scores = np.full((len(keys), k), -np.inf, dtype=np.float32)
     rows = np.full((len(keys), k), -1, dtype=np.int64)
     left = np.arange(len(keys))
-    fetched = min(wanted * -(-manifest.ntotal // manifest.prompts), manifest.ntotal)
+    fetched = min(wanted * -(-manifest.ntotal // prompts), manifest.ntotal)
     while len(left):
         at_once = max(1, MOST_ROWS // fetched)
         for start in range(0, len(left), at_once):

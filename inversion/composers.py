@@ -67,7 +67,7 @@ class Composers:
         from unprompt.index.towers.clip_tokens import fits_clip
 
         encoder = self._start_encoder()
-        bank = load_bank(phrases)
+        bank = load_bank(phrases, world.index.manifest.target_dim)
         return Composer(world.index, bank, encoder.result(), fits_clip)
 
     def _start_encoder(self) -> "Future[PromptEncoder | None]":

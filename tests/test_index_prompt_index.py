@@ -10,8 +10,8 @@ import pytest
 
 from unprompt.index.base.errors import DamagedFileError, SpaceMismatchError, UnpromptError
 from unprompt.index.base.tables import ROWS
+from unprompt.index.sealed.records import record_files
 from unprompt.index.search.factory import IndexConfig, choose_factory
-from unprompt.index.store.manifest import record_files
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.write import write_index
@@ -35,6 +35,7 @@ def reseal(folder: Path, **changes: object) -> None:
     """Make a manifest that agrees with the files as they are now."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
+    manifest.pop("digest", None)
     records = record_files(folder, manifest["files"])
     manifest["files"] = {
         name: {"size_bytes": record.size_bytes, "sha256": record.sha256}

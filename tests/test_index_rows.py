@@ -15,8 +15,8 @@ from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.tables import ROWS
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store import segments
+from unprompt.index.store.lookup import UNSIGNED, RowLookup, write_lookup
 from unprompt.index.store.prompt_index import PromptIndex
-from unprompt.index.store.rows import UNSIGNED, RowLookup, write_lookup
 from unprompt.index.store.segments import IndexContent
 from unprompt.index.store.update import add_rows, remove_rows
 from unprompt.index.store.write import write_index

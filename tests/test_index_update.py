@@ -118,8 +118,9 @@ def probe_all(folder: Path) -> None:
     """Every list is looked into, so that the search is exact."""
     from dataclasses import replace
 
+    from unprompt.index.sealed.records import record_files
     from unprompt.index.search.faiss_files import write_vectors
-    from unprompt.index.store.manifest import record_files, write_manifest
+    from unprompt.index.store.manifest import write_manifest
     from unprompt.index.vectors.faiss_library import load_faiss
 
     index = PromptIndex(folder, PromptIndex.load(folder).manifest, writable=True)

@@ -4,6 +4,7 @@ The worlds `warm` and `cold` know reds and blues. A picture is red as much as it
 """
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -262,8 +263,7 @@ def bundles(
     for world in worlds:
         folder = tmp_path / "bundles" / str(world.name)
         write_json(folder / "encoder" / "encoder.json", {"space": "colours", "dim": 3})
-        made = world.index.folder
-        (folder / "index").symlink_to(made)
+        shutil.copytree(world.index.folder, folder / "index")
         assert world.members[0].head and world.confidence
         world.members[0].head.save(folder / "head")
         save_blend(folder / "blend.json", world.blend)

@@ -11,6 +11,8 @@ from typing import Any
 
 from unprompt.index.base.errors import DamagedFileError, UnpromptError
 from unprompt.index.base.processes.temporary import remove_abandoned, temporary_beside
+from unprompt.index.base.safe.bounded_json import MAX_BYTES, parse_json
+from unprompt.index.base.safe.plain_files import open_regular, read_bounded
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # only a write ends with these
 ADVICE = {
@@ -90,19 +92,27 @@ def _remove_quietly(path: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys, atomically."""
     with write_atomically(path) as temporary:
-        temporary.write_text(
-            json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        temporary.write_bytes(json_bytes(value))
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; raises DamagedFileError where it is missing or does not parse."""
+def json_bytes(value: Any) -> bytes:
+    """The bytes that `write_json` writes."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return text.encode("utf-8")
+
+
+def read_json(path: Path, most: int = MAX_BYTES) -> Any:
+    """Read a JSON file of at most `most` bytes, within the limits of `parse_json`.
+
+    Raises DamagedFileError where it is missing, is no regular file or does not parse.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = read_bounded(path, most)
     except FileNotFoundError as error:
         raise DamagedFileError(f"{path} is missing; the folder is not complete") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DamagedFileError(f"{path} is not valid JSON ({error}); make it again") from error
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(f"{path} cannot be read: {error}") from error
+    return parse_json(content, str(path))
 
 
 def digest_bytes(content: bytes) -> str:
@@ -112,7 +122,7 @@ def digest_bytes(content: bytes) -> str:
 
 def digest_file(path: Path) -> str:
     """sha256 of the content of a file in hex."""
-    with path.open("rb") as handle:
+    with open_regular(path) as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unprompt.index.base.errors import ConfigError
-from unprompt.index.bundle.bundle import ENCODER, FALLBACK, INDEX, SEAL
+from unprompt.index.bundle.bundle import ENCODER, FALLBACK, INDEX
+from unprompt.index.sealed.seal import SEAL
 
 
 @dataclass(frozen=True)

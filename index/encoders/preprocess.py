@@ -1,5 +1,6 @@
 """RGB pictures of any size -> a uint8 batch (n, s, s, 3) for an image tower."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -7,8 +8,10 @@ import numpy as np
 from PIL import Image
 from pydantic.dataclasses import dataclass
 
+from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.settings import STRICT
 
+MAX_SIDE = 2048  # pixels
 RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -25,6 +28,16 @@ class Preprocess:
     std: tuple[float, float, float]
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     resize_mode: Literal["shortest", "squash"] = "shortest"
+
+    def __post_init__(self) -> None:
+        numbers = (*self.mean, *self.std)
+        if not 1 <= self.image_size <= MAX_SIDE or not all(map(math.isfinite, numbers)):
+            raise ConfigError(
+                f"preprocessing needs an image_size from 1 to {MAX_SIDE} and finite means, got "
+                f"{self.image_size}, {self.mean} and {self.std}"
+            )
+        if min(self.std) <= 0:
+            raise ConfigError(f"preprocessing needs standard deviations over 0, got {self.std}")
 
     def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images -> uint8 (n, s, s, 3)."""

@@ -1,7 +1,8 @@
 """An image tower -> a folder that OpenVINO runs without torch, and back to an encoder.
 
 `export_encoder` writes `tower.xml`, `tower.bin` and, last, `encoder.json`; `load_encoder` reads
-them. For the runtime torch the folder holds the settings alone, and the files of a trained tower.
+them. For the runtime torch the folder holds the tower's tensors, and `encoder.json` the numbers of
+its architecture.
 """
 
 import shutil
@@ -11,18 +12,23 @@ from typing import Any
 
 from unprompt.index.base.durable import digest_file, read_json, write_atomically, write_json
 from unprompt.index.base.errors import DamagedFileError
-from unprompt.index.base.settings import read_settings, write_settings
-from unprompt.index.encoders.protocols import BulkEncoder, EncoderConfig, check_same_space
+from unprompt.index.base.settings import write_settings
+from unprompt.index.encoders.protocols import BulkEncoder, EncoderConfig
+from unprompt.index.exported.description import (
+    DESCRIPTION,
+    EncoderDescription,
+    check_description,
+    describe_encoder,
+)
 from unprompt.index.exported.openvino_encoder import OpenVinoEncoder
 from unprompt.index.exported.tower_cache import cache_name, read_tower, write_tower
 from unprompt.index.runtime.cache import cached_digest
 from unprompt.index.runtime.compiled import NO_DIGESTS, SavedGraph
+from unprompt.index.runtime.graph_file import declared_width
 from unprompt.index.runtime.infer_pool import ImagePool, has_bf16
 from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS, save_module
 from unprompt.index.runtime.self_check import CHECKED, FLOOR, compare, synthetic_pictures
-from unprompt.index.towers.trained_tower import FILES, TOWER, read_result
-
-DESCRIPTION = "encoder.json"
+from unprompt.index.towers.trained_tower import read_result
 
 
 def export_encoder(
@@ -53,29 +59,27 @@ def _export(config: EncoderConfig, folder: Path, trained: Path | None) -> dict[s
     from unprompt.index.towers.open_clip_folder import read_trained_on
 
     clip = load_clip(config, "cpu" if config.runtime == "openvino" else None, trained)
-    files: dict[str, str] = {}
-    if config.runtime == "torch" and trained is not None:
-        for name in FILES:
-            with write_atomically(folder / name) as temporary:
-                shutil.copyfile(trained / name, temporary)
-        files = {name: digest_file(folder / name) for name in FILES}
-    if config.runtime == "openvino":
-        size = clip.preprocess.image_size
-        batch = save_module(lean_graph(clip.image_graph()), size, folder, config.storage)
-        files = {name: digest_file(folder / name) for name in (GRAPH, WEIGHTS)}
-    description = {
+    description: dict[str, Any] = {
         "space": clip.space,
         "dim": clip.dim,
         "config": write_settings(config),
         "preprocess": write_settings(clip.preprocess),
-        "files": files,
         "trained_on": read_result(trained).trained_on
         if trained is not None
         else read_trained_on(config.model),
     }
     if config.runtime == "openvino":
+        names, size = [GRAPH, WEIGHTS], clip.preprocess.image_size
+        batch = save_module(lean_graph(clip.image_graph()), size, folder, config.storage)
         description["batch_size"] = batch
         description |= _choose_precision(config, folder, size)
+    else:
+        from unprompt.index.towers.stored.tower import save_tower
+
+        architecture, names = save_tower(clip, folder)
+        description["architecture"] = write_settings(architecture)
+    description["files"] = {name: digest_file(folder / name) for name in names}
+    check_description(description, folder)
     write_json(folder / DESCRIPTION, description)
     return description
 
@@ -100,30 +104,28 @@ def _choose_precision(config: EncoderConfig, folder: Path, size: int) -> dict[st
 
 def copy_encoder(source: Path, folder: Path) -> dict[str, Any]:
     """Copy an exported tower from another bundle; returns the content of `encoder.json`."""
-    description = read_json(source / DESCRIPTION)
-    for name in description["files"]:
+    for name in _checked_files(source).files:
         with write_atomically(folder / name) as temporary:
             shutil.copyfile(source / name, temporary)
+    description: dict[str, Any] = read_json(source / DESCRIPTION)
     write_json(folder / DESCRIPTION, description)
     return description
 
 
 def read_description(folder: Path) -> EncoderConfig:
     """The settings of an exported encoder."""
-    origin = str(folder / DESCRIPTION)
-    return read_settings(EncoderConfig, read_json(folder / DESCRIPTION)["config"], origin)
+    return describe_encoder(folder).config
 
 
 def read_identity(folder: Path) -> tuple[str, int]:
     """Space and dimension of an exported encoder, read without loading the tower."""
-    description = read_json(folder / DESCRIPTION)
-    return str(description["space"]), int(description["dim"])
+    described = describe_encoder(folder)
+    return described.space, described.dim
 
 
 def trained_on(folder: Path) -> str | None:
     """Digest of the corpus that an exported tower was trained on; None if no run trained it."""
-    digest = read_json(folder / DESCRIPTION).get("trained_on")
-    return None if digest is None else str(digest)
+    return describe_encoder(folder).trained_on
 
 
 def load_encoder(
@@ -137,28 +139,40 @@ def load_encoder(
     `threads` limits the threads of OpenVINO, which otherwise uses all cores. `streams` is how many
     single pictures run at the same time; None fits the cores. `towers` is an executor that
     compiles the tower for single pictures while the caller goes on.
-    Raises DamagedFileError where a file is missing or differs from its digest, SpaceMismatchError
-    where torch now loads other weights.
+    Raises DamagedFileError where a file is missing, differs from its digest or holds another tower.
     """
-    description = read_json(folder / DESCRIPTION)
-    for name, digest in description["files"].items():
+    described = _checked_files(folder)
+    if described.config.runtime == "openvino":
+        width = declared_width(folder / GRAPH)
+        if width != described.dim:
+            raise DamagedFileError(
+                f"{folder / DESCRIPTION} says {described.dim} numbers a vector, the tower makes "
+                f"{width}; fetch the bundle again"
+            )
+        encoder = OpenVinoEncoder(folder, read_json(folder / DESCRIPTION), threads, streams)
+        if towers is not None:
+            encoder.prepare(towers)
+        return encoder
+    from unprompt.index.towers.stored.tower import load_stored_tower
+
+    assert described.architecture is not None  # by EncoderDescription
+    return load_stored_tower(
+        folder,
+        described.architecture,
+        described.config,
+        described.preprocess,
+        described.space,
+    )
+
+
+def _checked_files(folder: Path) -> EncoderDescription:
+    """The description of an encoder whose files are what was written."""
+    described = describe_encoder(folder)
+    for name, digest in described.files.items():
         path = folder / name
         if not path.is_file() or cached_digest(path) != digest:
             raise DamagedFileError(
                 f"{path} is missing or not what was written; rebuild it with `unprompt build "
                 "--stage encoder` or fetch the bundle again"
             )
-    config = read_settings(EncoderConfig, description["config"], str(folder / DESCRIPTION))
-    if config.runtime == "openvino":
-        encoder = OpenVinoEncoder(folder, description, threads, streams)
-        if towers is not None:
-            encoder.prepare(towers)
-        return encoder
-    from unprompt.index.towers.clip import load_clip
-
-    trained = folder if TOWER in description["files"] else None
-    clip = load_clip(config, trained=trained)
-    check_same_space(
-        description["space"], clip.space, "the tower that loads now", "Rebuild the bundle with it."
-    )
-    return clip
+    return described

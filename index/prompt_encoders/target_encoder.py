@@ -12,15 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from unprompt.index.base.durable import digest_file, read_json, write_json
+from unprompt.index.base.durable import digest_file, write_json
 from unprompt.index.base.errors import DamagedFileError, UnpromptError
 from unprompt.index.base.machine import own_cores
 from unprompt.index.prompt_encoders.minilm import (
     PROMPT_DIM,
-    TOKENIZER,
     export_prompt_graph,
     minilm_folder,
     prompt_space,
+)
+from unprompt.index.prompt_encoders.saved_encoder import (
+    DESCRIPTION,
+    describe_prompt_encoder,
+    load_tokenizer,
 )
 from unprompt.index.prompt_encoders.token_embeddings import TokenEmbeddings
 from unprompt.index.runtime.cache import cache_folder, is_writable
@@ -30,7 +34,6 @@ from unprompt.index.runtime.openvino_graph import GRAPH, WEIGHTS, Storage, TextG
 from unprompt.index.runtime.self_check import FLOOR, compare
 from unprompt.index.threads.in_threads import map_in_threads
 
-DESCRIPTION = "encoder.json"
 BROKEN = (RuntimeError, OSError, KeyError, ValueError, DamagedFileError)
 FORMAT = 4  # of the cached export
 MAX_TOKENS = 256
@@ -52,14 +55,12 @@ class OpenVinoPromptEncoder:
     dim = PROMPT_DIM
 
     def __init__(self, folder: Path, graph: TextRun, streams: int = 1, round_to: int = 1):
-        from tokenizers import Tokenizer
-
-        self.space: str = read_json(folder / DESCRIPTION)["space"]
+        self.space = describe_prompt_encoder(folder, self.dim).space
         self._graph = graph
         self._streams = streams
         self._round_to = round_to
         self._words = TokenEmbeddings(folder)
-        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokenizer = load_tokenizer(folder)
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()
 
@@ -149,7 +150,7 @@ def _load_pool(folder: Path, precision: str, streams: int) -> OpenVinoPromptEnco
 
 def _precision(folder: Path) -> str:
     """bf16 where it keeps the vectors and this CPU has it, else f32."""
-    return precision_here(read_json(folder / DESCRIPTION).get("precision", "f32"))
+    return precision_here(describe_prompt_encoder(folder, PROMPT_DIM).precision)
 
 
 def _prepare() -> Path:
@@ -181,7 +182,7 @@ def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
 def _saved_graph(
     folder: Path, precision: str, threads: int | None = None, streams: int = 1
 ) -> SavedGraph:
-    digests = read_json(folder / DESCRIPTION)["files"]
+    digests = describe_prompt_encoder(folder, PROMPT_DIM).files
     return SavedGraph(folder / GRAPH, folder / WEIGHTS, digests, precision, threads, streams)
 
 

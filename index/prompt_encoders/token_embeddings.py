@@ -10,6 +10,8 @@ from threading import Lock
 import numpy as np
 
 from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.safe.arrays import load_array, map_array
 from unprompt.index.runtime.openvino_graph import Storage
 
 WORDS, SCALES = "words.npy", "scales.npy"
@@ -34,17 +36,29 @@ class TokenEmbeddings:
     """
 
     def __init__(self, folder: Path):
-        mapped = np.load(folder / WORDS, mmap_mode="r", allow_pickle=False)
-        self._start, self._dim, self._kind = mapped.offset, mapped.shape[1], mapped.dtype
+        mapped = map_array(folder / WORDS, (2,), ("<f2", "|i1"))
+        if not isinstance(mapped, np.memmap):
+            raise DamagedFileError(f"{folder / WORDS} holds no embeddings")
+        self._tokens, self._dim = mapped.shape
+        self._start, self._kind = mapped.offset, mapped.dtype
         self._scales = None
         if self._kind == np.int8:
-            self._scales = np.load(folder / SCALES, allow_pickle=False)
+            self._scales = load_array(folder / SCALES, (2,), ("<f4",))
+            if self._scales.shape != (self._tokens, 1):
+                raise DamagedFileError(
+                    f"{folder / SCALES} has the shape {self._scales.shape}, wanted one number for "
+                    f"each of {self._tokens} tokens"
+                )
         self._handle = (folder / WORDS).open("rb")
         self._lock = Lock()
 
     def __call__(self, ids: np.ndarray) -> np.ndarray:
         """Token ids (n, t) -> embeddings (n, t, d) float32."""
         wanted, places = np.unique(ids, return_inverse=True)
+        if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < self._tokens:
+            raise DamagedFileError(
+                f"the tokenizer gives the token {wanted[-1]}, the table has {self._tokens} rows"
+            )
         width, rows = self._dim * self._kind.itemsize, []
         with self._lock:
             for number in wanted.tolist():
@@ -52,6 +66,8 @@ class TokenEmbeddings:
                 rows.append(self._handle.read(width))
         found = np.frombuffer(b"".join(rows), self._kind).reshape(len(wanted), self._dim)
         wide = found.astype(np.float32)
+        if not np.isfinite(wide).all():
+            raise DamagedFileError(f"{self._handle.name} holds numbers that are not finite")
         if self._scales is not None:
             wide *= self._scales[wanted]
         return wide[places.reshape(ids.shape)]

@@ -22,6 +22,7 @@ from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.machine import own_cores
 from unprompt.index.runtime.cache import drop_pages, is_writable, read_cached, write_cached
 from unprompt.index.runtime.heap import trim_heap
+from unprompt.index.runtime.graph_file import check_graph_file, check_shapes, graph_errors
 from unprompt.index.runtime.requests import Requests
 
 NETWORK_PREFIX, MAX_NETWORKS = "network-", 24
@@ -132,6 +133,7 @@ def query_streams(threads: int | None) -> int:
     return min(threads or own_cores(), MAX_STREAMS)
 
 
+@graph_errors
 def compile_graph(saved: SavedGraph, shape: Sequence[int] | None) -> Network:
     """The network for inputs of `shape` (None: any shape), from the cache or compiled now.
 
@@ -179,7 +181,10 @@ def read_graph(saved: SavedGraph) -> Any:
             raise DamagedFileError(
                 f"{path} is missing or not what was written; make the folder {path.parent} again"
             )
-    return load_core().read_model(saved.graph, saved.weights)
+    check_graph_file(saved.graph, saved.weights)
+    graph = load_core().read_model(saved.graph, saved.weights)
+    check_shapes(graph, saved.graph)
+    return graph
 
 
 def _identity(saved: SavedGraph, shape: Sequence[int] | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.runtime.compiled import SavedGraph, dequantize_weights, load_core, read_graph
+from unprompt.index.runtime.graph_file import graph_errors
 from unprompt.index.runtime.requests import Requests
 
 BATCH = 16  # larger batches exceed the caches, smaller ones leave matrix units idle
@@ -18,6 +19,7 @@ CONVOLUTIONAL_BATCH = 8  # of convolutional networks, whose activations are larg
 class ImagePool:
     """A compiled graph over pixels. Threads share it: each call takes a free stream or waits."""
 
+    @graph_errors
     def __init__(self, saved: SavedGraph, image_size: int, batch: int, streams: int):
         graph = read_graph(saved)
         graph.reshape([batch, image_size, image_size, 3])  # fixed shapes run fastest
@@ -43,6 +45,7 @@ def pad_batch(pixels: np.ndarray, batch: int) -> np.ndarray:
 class TextPool:
     """A compiled graph over token embeddings and their mask. Threads share it as ImagePool."""
 
+    @graph_errors
     def __init__(self, saved: SavedGraph, streams: int):
         compiled = compile_streams(read_graph(saved), saved.precision, streams)
         self._requests = Requests(compiled, streams)

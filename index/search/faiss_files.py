@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.index.base.durable import write_atomically, write_error
+from unprompt.index.base.safe.plain_files import check_inside
 from unprompt.index.base.settings import format_bytes
+from unprompt.index.search.checked_index import check_parts, read_checked, read_without_lists
 from unprompt.index.search.factory_string import ID, parse_factory
 from unprompt.index.vectors.faiss_library import load_faiss
 from unprompt.index.vectors.transforms import inner_index
@@ -34,7 +36,7 @@ def write_vectors(path: Path, vectors: Any) -> None:
 def read_vectors(
     path: Path, factory: str, writable: bool = False, lists: Path | None = None
 ) -> Any:
-    """Open a FAISS index file; raises RuntimeError where FAISS cannot read it.
+    """Open a FAISS index file; raises RuntimeError or ValueError where it cannot be read.
 
     The file is mapped, so that only what a search touches comes into memory. FAISS cannot add to a
     mapped index: a `writable` one is read whole, except `lists` in a file of their own.
@@ -43,16 +45,16 @@ def read_vectors(
     if lists is not None:
         return _read_with_lists(path, lists)
     if writable:
-        return faiss.read_index(str(path))
+        return read_checked(path)
     # FAISS maps fast-scan codes only as inverted lists
     packed = parse_factory(factory).is_packed
-    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP if packed else faiss.IO_FLAG_MMAP_IFC)
+    return read_checked(path, faiss.IO_FLAG_MMAP if packed else faiss.IO_FLAG_MMAP_IFC)
 
 
 def read_training(path: Path) -> Any:
     """The training of an index whose lists are in a file of their own, without rows."""
     faiss = load_faiss()
-    vectors = faiss.read_index(str(path), faiss.IO_FLAG_SKIP_IVF_DATA)
+    vectors = read_without_lists(path)
     inner = inner_index(vectors)
     lists = faiss.ArrayInvertedLists(inner.nlist, inner.code_size)
     inner.replace_invlists(lists, True)
@@ -89,12 +91,20 @@ def merge_lists(empty: Any, sources: Sequence[Any], path: Path) -> Any:
 def _read_with_lists(path: Path, lists: Path) -> Any:
     faiss = load_faiss()
     # The path in the file is not used: the folder may have been moved.
-    vectors = faiss.read_index(str(path), faiss.IO_FLAG_SKIP_IVF_DATA)
+    vectors = read_without_lists(path)
     mapped = faiss.downcast_InvertedLists(inner_index(vectors).invlists)
     if not isinstance(mapped, faiss.OnDiskInvertedLists):
         raise ValueError(f"{path} has its lists within, not in {lists.name}")
     mapped.filename, mapped.read_only = str(lists), True
+    size, row = lists.stat().st_size, mapped.code_size + ID
+    for number in range(mapped.nlist):
+        slot = mapped.lists.at(number)
+        if slot.size > slot.capacity or slot.offset + slot.capacity * row > size:
+            raise ValueError(f"list {number} lies outside of {lists.name}")
+    check_inside(lists, lists.parent)
+    mapped.totsize = size
     mapped.do_mmap()
+    check_parts(vectors)
     return vectors
 
 

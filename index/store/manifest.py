@@ -4,18 +4,30 @@
 many), `targets.npy` (n, d_prompt) and `keys.npy` (n, d_image) vectors as float16.
 """
 
-import math
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from unprompt.index.base.durable import digest_file, read_json, write_json
+from unprompt.index.base.durable import (
+    digest_bytes,
+    digest_json,
+    json_bytes,
+    read_json,
+    write_atomically,
+)
 from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.safe.plain_files import bare_name
 from unprompt.index.base.settings import STRICT, read_settings, write_settings
+from unprompt.index.sealed.records import FileRecord
+from unprompt.index.sealed.seal import index_changes
 from unprompt.index.search.effort import Effort, Recall, TriedIndex
 
 MANIFEST, FORMAT = "manifest.json", 2
+MAX_MANIFEST = 8 * 2**20  # bytes
+Count = Annotated[int, Field(ge=0, lt=2**40)]
+Dim = Annotated[int, Field(gt=0, le=2**16)]
 VECTORS, LISTS = "index.faiss", "lists.ivfdata"
 ROWS_FILE, LOOKUP = "rows.parquet", "rows.sqlite"
 TARGETS, KEYS, LENGTHS, REMOVED = "targets.npy", "keys.npy", "lengths.npy", "removed.npy"
@@ -24,18 +36,10 @@ PROMPT_KEYS = "prompt"  # kind of the keys that are prompt vectors: the codes ho
 
 
 @dataclass(frozen=True, config=STRICT)
-class FileRecord:
-    """Size and digest of one file when it was written."""
-
-    size_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, config=STRICT)
 class Segment:
     """Rows that were added at one time, and the files that hold them."""
 
-    count: int
+    count: Count
     rows: str  # ROWS, .parquet
     targets: str | None  # .npy (count, d_prompt) float16; None: the keys are the targets
     keys: str | None  # .npy (count, d_image) float16, before transforms; None: not stored
@@ -57,10 +61,10 @@ class IndexManifest:
     keys: str  # image | text | class | prompt
     space: str  # of the encoder that made the keys
     target_space: str  # of the prompt encoder that made the targets
-    dim: int  # d_image
-    target_dim: int  # d_prompt
-    ntotal: int  # rows, without removed ones
-    prompts: int  # distinct prompts among them
+    dim: Dim  # d_image
+    target_dim: Dim  # d_prompt
+    ntotal: Count  # rows, without removed ones
+    prompts: Count  # distinct prompts among them
     recall: Recall | None
     files: dict[str, FileRecord]
     vectors: str  # the FAISS file; ids count the rows of all segments, removed ones included
@@ -69,8 +73,8 @@ class IndexManifest:
     tried: tuple[TriedIndex, ...] = ()  # where recall was measured; the last one is this index
     lists: str | None = None  # .ivfdata, where the lists are too large for memory
     removed: str | None = None  # .npy, sorted ids of removed rows
-    trained_rows: int = 0  # rows that the index was trained on
-    generation: int = 1  # rises with every change
+    trained_rows: Count = 0  # rows that the index was trained on
+    generation: Count = 1  # rises with every change
     metric: str = "cosine"
     format: int = FORMAT
 
@@ -86,50 +90,55 @@ def generation_name(name: str, generation: int) -> str:
     return name if generation == 1 else f"{stem}.{generation:05d}.{suffix}"
 
 
-def record_files(folder: Path, names: Iterable[str]) -> dict[str, FileRecord]:
-    """Sizes and digests of the files `names` in `folder`."""
-    return {
-        name: FileRecord((folder / name).stat().st_size, digest_file(folder / name))
-        for name in sorted(names)
-    }
-
-
-def check_files(
-    folder: Path, files: dict[str, FileRecord], remedy: str, max_digest_bytes: float = math.inf
-) -> None:
-    """Raise DamagedFileError naming the first file that is missing, cut short or changed.
-
-    Files over `max_digest_bytes` are not hashed.
-    """
-    for name, record in files.items():
-        path = folder / name
-        if not path.is_file():
-            raise DamagedFileError(f"{path} is missing. {remedy}")
-        size = path.stat().st_size
-        if size != record.size_bytes:
-            raise DamagedFileError(
-                f"{path} has {size} bytes, {record.size_bytes} were written. {remedy}"
-            )
-        if size <= max_digest_bytes and digest_file(path) != record.sha256:
-            raise DamagedFileError(f"{path} has changed since it was written. {remedy}")
-
-
 def write_manifest(folder: Path, manifest: IndexManifest) -> None:
-    """Write the manifest of an index, after all its other files."""
-    write_json(folder / MANIFEST, write_settings(manifest))
+    """Write the manifest of an index, after all its other files, with a digest of itself.
+
+    The seal of a bundle around the index follows.
+    """
+    settings = write_settings(manifest)
+    content = json_bytes({**settings, "digest": digest_json(settings)})
+    with index_changes(folder, digest_bytes(content)):
+        with write_atomically(folder / MANIFEST) as temporary:
+            temporary.write_bytes(content)
 
 
 def read_index_manifest(folder: Path) -> IndexManifest:
-    """The manifest of an index; raises DamagedFileError without one of this format."""
+    """The manifest of an index.
+
+    Raises DamagedFileError for one that is missing, changed, or of another format, and for files
+    that are not in the folder.
+    """
     path = folder / MANIFEST
     if not path.is_file():
         raise DamagedFileError(
             f"{folder} holds no finished index (no {MANIFEST}); run `unprompt build` to make one"
         )
-    content = read_json(path)
+    content = read_json(path, MAX_MANIFEST)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DamagedFileError(
             f"{path} is not an index manifest of format {FORMAT}; rebuild the index with this "
             "version"
         )
-    return read_settings(IndexManifest, content, str(path))
+    digest = content.pop("digest", None)  # earlier versions wrote none
+    if digest is not None and digest != digest_json(content):
+        raise DamagedFileError(
+            f"{path} has changed since it was written; fetch the index again, or rebuild it"
+        )
+    manifest = read_settings(IndexManifest, content, str(path))
+    _check_names(manifest, str(path))
+    return manifest
+
+
+def _check_names(manifest: IndexManifest, origin: str) -> None:
+    """Refuse paths, files without a record, and counts that do not fit together."""
+    named = [manifest.vectors, manifest.lists, manifest.removed]
+    named += [name for segment in manifest.segments for name in segment.files]
+    for name in (*manifest.files, *filter(None, named)):
+        bare_name(name, origin)
+        if name not in manifest.files:
+            raise DamagedFileError(f"{origin} has no record of {name}; rebuild the index")
+    if not manifest.segments or not manifest.prompts <= manifest.ntotal <= manifest.stored:
+        raise DamagedFileError(
+            f"{origin} counts {manifest.ntotal} rows of {manifest.prompts} prompts, its files hold "
+            f"{manifest.stored}; rebuild the index"
+        )

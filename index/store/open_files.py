@@ -8,6 +8,9 @@ import numpy as np
 
 from unprompt.index.base.errors import DamagedFileError, UnpromptError
 from unprompt.index.base.machine import shortage
+from unprompt.index.base.safe.arrays import check_finite, load_array
+from unprompt.index.sealed.records import check_files
+from unprompt.index.sealed.remembered import check_once
 from unprompt.index.search.faiss_files import read_vectors
 from unprompt.index.store.manifest import (
     KEYS,
@@ -16,7 +19,6 @@ from unprompt.index.store.manifest import (
     TARGETS,
     VECTORS,
     IndexManifest,
-    check_files,
 )
 from unprompt.index.store.rows import RowFiles
 from unprompt.index.vectors.decoded_rows import DecodedRows
@@ -24,7 +26,6 @@ from unprompt.index.vectors.live_rows import LiveRows
 from unprompt.index.vectors.matrix import Matrix, join_rows, open_matrix
 
 REMEDY = "Rebuild the index with `unprompt build CONFIG --stage index`, or fetch it again."
-MAX_DIGEST_BYTES = 64 * 2**20  # index files up to this size are hashed whenever they are opened
 
 
 class OpenFiles:
@@ -41,19 +42,16 @@ class OpenFiles:
         """
         self._folder, self._manifest = folder, manifest
         segments = manifest.segments
+        removed = None if manifest.removed is None else _read_removed(folder, manifest)
+        self.live = LiveRows(manifest.stored, removed)
+        targets = [_open(folder / s.targets) for s in segments if s.targets is not None]
+        keys = [_open(folder / s.keys) for s in segments if s.keys is not None]
+        lengths = [_open(folder / s.lengths) for s in segments if s.lengths is not None]
         try:
             lists = None if manifest.lists is None else folder / manifest.lists
             self.vectors: Any = read_vectors(
                 folder / manifest.vectors, manifest.factory, writable, lists
             )
-            removed = None if manifest.removed is None else folder / manifest.removed
-            self.live = LiveRows(
-                manifest.stored,
-                None if removed is None else np.load(removed, allow_pickle=False),
-            )
-            targets = [open_matrix(folder / s.targets) for s in segments if s.targets is not None]
-            keys = [open_matrix(folder / s.keys) for s in segments if s.keys is not None]
-            lengths = [open_matrix(folder / s.lengths) for s in segments if s.lengths is not None]
             self.rows = RowFiles(
                 [folder / segment.rows for segment in segments],
                 [None if s.lookup is None else folder / s.lookup for s in segments],
@@ -108,5 +106,29 @@ class OpenFiles:
 
 
 def check_generation(folder: Path, manifest: IndexManifest) -> None:
-    """Raise DamagedFileError where a file is missing or cut short, or a small one has changed."""
-    check_files(folder, manifest.files, REMEDY, MAX_DIGEST_BYTES)
+    """Raise DamagedFileError where a file is missing, cut short or changed."""
+    check_files(folder, manifest.files, REMEDY)
+
+
+def _open(path: Path) -> np.ndarray:
+    """Map vectors on disk whose numbers are finite."""
+    matrix = open_matrix(path)
+    check_once(path, "finite", lambda: check_finite(matrix, path, REMEDY))
+    return matrix
+
+
+def _read_removed(folder: Path, manifest: IndexManifest) -> np.ndarray:
+    """The sorted ids of removed rows (r,)."""
+    path = folder / str(manifest.removed)
+    removed = load_array(path, (1, 2), ("<i8",), REMEDY).ravel()
+    ordered = bool((np.diff(removed) > 0).all())
+    if not ordered or (len(removed) and not 0 <= removed[0] <= removed[-1] < manifest.stored):
+        raise DamagedFileError(
+            f"{path} must list ids from 0 to {manifest.stored - 1} in rising order. {REMEDY}"
+        )
+    if manifest.ntotal != manifest.stored - len(removed):
+        raise DamagedFileError(
+            f"{path} removes {len(removed)} of {manifest.stored} rows, the manifest counts "
+            f"{manifest.ntotal}. {REMEDY}"
+        )
+    return removed

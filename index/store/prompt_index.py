@@ -9,19 +9,21 @@ import numpy as np
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
 from unprompt.index.encoders.protocols import check_same_space, to_unit_length
+from unprompt.index.sealed.records import check_files
+from unprompt.index.search.checked_index import search_checked
 from unprompt.index.search.effort import probe_all_lists
 from unprompt.index.search.gpu_scan import MAX_K, GpuScan, scan_on_gpus
 from unprompt.index.search.refine import FoldedTransforms, KeyScores, fold_transforms, refine
 from unprompt.index.store.manifest import (
     ROWS_FILE,
     IndexManifest,
-    check_files,
     read_index_manifest,
 )
 from unprompt.index.store.open_files import REMEDY, check_generation
 from unprompt.index.store.open_index import OpenIndex
 from unprompt.index.threads.shared_property import shared_property
-from unprompt.index.vectors.faiss_library import load_faiss, one_thread
+from unprompt.index.vectors.direct_map import map_ids
+from unprompt.index.vectors.faiss_library import one_thread
 from unprompt.index.vectors.float16 import widen
 from unprompt.index.vectors.matrix import row_blocks
 from unprompt.index.vectors.transforms import gather_keys, inner_index, transforms
@@ -235,7 +237,9 @@ class PromptIndex(OpenIndex):
         fetched, options = k, probe_all_lists(self.vectors) if everywhere else {}
         while True:
             with one_thread(len(queries) * self.manifest.stored <= SMALL_SEARCH):
-                scores, ids = self.vectors.search(queries, fetched, **options)
+                scores, ids = search_checked(
+                    self.vectors, queries, fetched, self.manifest.stored, **options
+                )
             if self.live.complete:
                 return scores, ids
             rows = self.live.to_rows(ids)
@@ -258,9 +262,8 @@ class PromptIndex(OpenIndex):
             keys = found[places.reshape(rows.shape)]
         else:
             stored = inner_index(self.vectors)
-            if isinstance(stored, load_faiss().IndexIVF):
-                with self._mapping:
-                    stored.make_direct_map()
+            with self._mapping:
+                map_ids(stored)
             ids = np.ascontiguousarray(self.live.to_ids(wanted).ravel(), dtype=np.int64)
             with one_thread(len(ids) <= MAX_LOOKUP):
                 keys = stored.reconstruct_batch(ids).reshape(*rows.shape, -1)

@@ -1,11 +1,5 @@
-"""Row numbers (m,) -> the rows of an index, from its parquet and SQLite files.
+"""Row numbers (m,) -> the rows of an index, from its parquet and SQLite files."""
 
-A segment of many rows has an SQLite file with the columns of its parquet file, by row number. It
-gives fifty rows in a tenth of a millisecond, however many there are, and as plain values without
-polars, whose import would be a tenth of the time of a first query.
-"""
-
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
@@ -13,97 +7,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from unprompt.index.base.durable import write_atomically, write_error
-from unprompt.index.base.errors import ClosedError, DamagedFileError
+from unprompt.index.base.errors import CorpusError, DamagedFileError
+from unprompt.index.base.safe.plain_files import open_regular
+from unprompt.index.store.lookup import REMEDY, REQUIRED, RowLookup, check_open
 from unprompt.index.vectors.live_rows import LiveRows
 from unprompt.index.vectors.matrix import split_by_part
 
 if TYPE_CHECKING:
     import polars as pl
-
-INSERT_ROWS = 65_536  # in memory at a time
-STATEMENT_ROWS = 20_000  # that one SQL statement looks up
-UNSIGNED = ("image_id", "prompt_id", "seed")  # of ROWS; integers in SQLite are signed
-
-
-def write_lookup(path: Path, rows: "pl.DataFrame") -> None:
-    """Write ROWS; the same rows give the same bytes. Raises OSError on a full disk."""
-    import polars as pl
-
-    from unprompt.index.base.tables import ROWS
-
-    signed = rows.with_columns(pl.col(UNSIGNED).reinterpret(signed=True))
-    columns = ", ".join(f"{name} integer" if kind.is_integer() else f"{name} text"
-                        for name, kind in ROWS.items() if name != "row")  # fmt: skip
-    with write_atomically(path) as temporary:
-        temporary.unlink(missing_ok=True)
-        database = sqlite3.connect(temporary, isolation_level=None)
-        try:
-            database.execute("pragma journal_mode = off")
-            database.execute("pragma synchronous = off")
-            database.execute(f"create table rows (row integer primary key, {columns})")
-            database.execute("begin")
-            for start in range(0, rows.height, INSERT_ROWS):
-                block = signed.slice(start, INSERT_ROWS)
-                numbers = range(start, start + block.height)
-                marks = ", ".join("?" * len(ROWS))
-                database.executemany(
-                    f"insert into rows values ({marks})",
-                    zip(numbers, *(block[n].to_list() for n in ROWS if n != "row"), strict=True),
-                )
-            database.execute("commit")
-        except sqlite3.Error as error:
-            raise write_error(error, temporary) from error
-        finally:
-            database.close()
-
-
-class RowLookup:
-    """An open SQLite file of rows, for any thread. It stays readable after it is deleted."""
-
-    def __init__(self, path: Path):
-        """Raises DamagedFileError where the file is no database."""
-        self._path = path
-        self._lock = Lock()
-        self._closed = False
-        escaped = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-        address = f"file:{escaped}?mode=ro&immutable=1"
-        try:
-            self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
-            self._database.execute("select count(*) from sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            raise DamagedFileError(f"{path} cannot be read: {error}") from error
-
-    def close(self) -> None:
-        """Close the file once a call that runs has ended; later calls raise ClosedError."""
-        with self._lock:
-            self._database.close()
-            self._closed = True
-
-    def values(self, numbers: np.ndarray, columns: Sequence[str]) -> dict[str, list[Any]]:
-        """Columns of ROWS as lists, of row numbers (m,) in the order given; they may repeat."""
-        wanted, places = np.unique(numbers, return_inverse=True)
-        found: list[tuple[Any, ...]] = []
-        for start in range(0, len(wanted), STATEMENT_ROWS):
-            found += self._select(wanted[start : start + STATEMENT_ROWS], columns)
-        if len(found) != len(wanted):
-            raise DamagedFileError(f"{self._path} lacks rows; verify the index")
-        ordered = [found[place] for place in places.tolist()]
-        return {
-            name: [row[place] % 2**64 if name in UNSIGNED else row[place] for row in ordered]
-            for place, name in enumerate(columns)
-        }
-
-    def _select(self, numbers: np.ndarray, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Columns of distinct row numbers (m,), in ascending order."""
-        listed = ",".join(map(str, numbers.tolist()))
-        statement = f"select {', '.join(columns)} from rows where row in ({listed}) order by row"
-        try:
-            with self._lock:
-                _check_open(self._closed, self._path)
-                return self._database.execute(statement).fetchall()
-        except sqlite3.Error as error:
-            raise DamagedFileError(f"{self._path} cannot be read: {error}") from error
 
 
 class RowFiles:
@@ -121,11 +32,15 @@ class RowFiles:
     ):
         """Tables, lookups and row counts, each by segment."""
         self._paths = tables
-        self._handles: list[BinaryIO] = [path.open("rb") for path in tables]
-        self._lookups = [None if path is None else RowLookup(path) for path in lookups]
+        self._handles: list[BinaryIO] = [open_regular(path) for path in tables]
+        self._lookups = [
+            None if path is None else RowLookup(path, count)
+            for path, count in zip(lookups, counts, strict=True)
+        ]
         self._tables: dict[int, pl.DataFrame] = {}
         self._reading = Lock()  # a file has one position
         self._closed = False
+        self._counts = counts
         self._ends = np.cumsum(counts)
         self._live = live
 
@@ -175,18 +90,25 @@ class RowFiles:
         with self._reading:
             if segment in self._tables:
                 return self._tables[segment]
-            _check_open(self._closed, self._paths[segment])
+            check_open(self._closed, self._paths[segment])
             handle, path = self._handles[segment], self._paths[segment]
             handle.seek(0)
             try:
                 table = check_schema(pl.read_parquet(handle), ROWS, str(path))
-            except (pl.exceptions.PolarsError, OSError) as error:
+            except (pl.exceptions.PolarsError, OSError, CorpusError) as error:
                 raise DamagedFileError(f"{path} cannot be read: {error}") from error
+            self._check(table, segment)
             if self._lookups[segment] is None:
                 self._tables[segment] = table
             return table
 
-
-def _check_open(closed: bool, path: Path) -> None:
-    if closed:
-        raise ClosedError(f"{path} is closed, wanted an open index; open the index again")
+    def _check(self, table: "pl.DataFrame", segment: int) -> None:
+        """Refuse a table with another number of rows than the manifest says, or without ids."""
+        path, wanted = self._paths[segment], self._counts[segment]
+        if table.height != wanted:
+            raise DamagedFileError(
+                f"{path} has {table.height} rows, the manifest says {wanted}. {REMEDY}"
+            )
+        for name in REQUIRED:
+            if table[name].null_count():
+                raise DamagedFileError(f"{path} has rows without `{name}`. {REMEDY}")

@@ -9,6 +9,7 @@ import polars as pl
 
 from unprompt.index.base.tables import ROWS, write_table
 from unprompt.index.search.refine import FoldedTransforms
+from unprompt.index.store.lookup import write_lookup
 from unprompt.index.store.manifest import (
     KEYS,
     LENGTHS,
@@ -19,7 +20,6 @@ from unprompt.index.store.manifest import (
     Segment,
     generation_name,
 )
-from unprompt.index.store.rows import write_lookup
 from unprompt.index.vectors.matrix import Matrix, open_matrix, write_matrix
 
 LOOKUP_ROWS = 1000  # from here a segment has a lookup; a smaller table is read whole as fast

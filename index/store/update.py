@@ -10,6 +10,7 @@ import polars as pl
 
 from unprompt.index.base.errors import ConfigError, UnpromptError
 from unprompt.index.encoders.protocols import check_same_space
+from unprompt.index.sealed.records import record_files
 from unprompt.index.search.codes import Coder
 from unprompt.index.search.faiss_files import merge_lists, read_training, write_vectors
 from unprompt.index.store.drift import MAX_GROWTH, measure_drift
@@ -20,7 +21,6 @@ from unprompt.index.store.manifest import (
     VECTORS,
     IndexManifest,
     generation_name,
-    record_files,
     write_manifest,
 )
 from unprompt.index.store.prompt_index import PromptIndex

@@ -14,6 +14,7 @@ from unprompt.index.base.owner import owned
 from unprompt.index.base.progress import SILENT, Progress
 from unprompt.index.encoders.protocols import check_same_space
 from unprompt.index.engines.engine import LOCAL, EngineConfig
+from unprompt.index.sealed.records import record_files
 from unprompt.index.search.build import build_index
 from unprompt.index.search.factory import IndexConfig, choose_index
 from unprompt.index.search.faiss_files import write_vectors
@@ -29,7 +30,6 @@ from unprompt.index.store.manifest import (
     IndexManifest,
     generation_name,
     read_index_manifest,
-    record_files,
     write_manifest,
 )
 from unprompt.index.store.segments import IndexContent, write_lengths, write_segment

@@ -4,13 +4,15 @@ It is the vision tower and the Q-Former without the language model (Li et al. 20
 the mean of the Q-Former's query vectors.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.base.errors import ConfigError, MissingDependencyError
+from unprompt.index.base.errors import ConfigError, DamagedFileError, MissingDependencyError
 from unprompt.index.base.quiet import without_load_reports
 from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.index.prompt_encoders.minilm import INSTALL
+from unprompt.index.towers.open_clip_folder import refuse_code
 from unprompt.index.towers.qformer import spread_queries
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP, which BLIP-2 uses
@@ -25,6 +27,7 @@ def load_blip2(folder: str, image_size: int | None = None) -> tuple[Any, Preproc
     """
     if not (Path(folder) / "config.json").is_file():
         raise ConfigError(f"{folder} is not a BLIP-2 checkpoint (no config.json)")
+    refuse_code(Path(folder) / "config.json")
     kind = _image_side()
     try:
         with without_load_reports():  # the tensors of the language model are skipped on purpose
@@ -43,6 +46,43 @@ def load_blip2(folder: str, image_size: int | None = None) -> tuple[Any, Preproc
     if image_size is not None and image_size != size:
         resize_blip2(trunk, image_size)
     return trunk.float(), Preprocess(image_size or size, MEAN, STD, "bicubic", "squash")
+
+
+VISION_NUMBERS = (
+    "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size",
+    "patch_size", "hidden_act", "layer_norm_eps", "qkv_bias",
+)  # fmt: skip
+QFORMER_NUMBERS = (
+    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "hidden_act",
+    "intermediate_size", "max_position_embeddings", "layer_norm_eps", "cross_attention_frequency",
+    "encoder_hidden_size",
+)  # fmt: skip
+
+
+def describe_blip2(trunk: Any) -> tuple[int, dict[str, Any], dict[str, Any]]:
+    """Queries and sizes of an image side, for `build_blip2`."""
+    config = trunk.config
+    return (
+        int(config.num_query_tokens),
+        {name: getattr(config.vision_config, name) for name in VISION_NUMBERS},
+        {name: getattr(config.qformer_config, name) for name in QFORMER_NUMBERS},
+    )
+
+
+def build_blip2(queries: int, vision: Mapping[str, Any], qformer: Mapping[str, Any]) -> Any:
+    """The image side of these sizes, with new weights; raises DamagedFileError for unknown names.
+
+    Other settings of transformers could name code or a model of the hub.
+    """
+    from transformers import Blip2Config
+
+    unknown = (set(vision) - set(VISION_NUMBERS)) | (set(qformer) - set(QFORMER_NUMBERS))
+    if unknown:
+        raise DamagedFileError(f"a stored BLIP-2 has no setting {min(unknown)!r}")
+    config = Blip2Config(
+        vision_config=dict(vision), qformer_config=dict(qformer), num_query_tokens=queries
+    )
+    return _image_side()(config).float()
 
 
 def blank_blip2() -> Any:

@@ -29,7 +29,11 @@ from unprompt.index.towers.features import OUTPUT_FORMS
 from unprompt.index.towers.image_graph import build_image_graph
 from unprompt.index.towers.image_only import build_image_only, is_image_only
 from unprompt.index.towers.offline_towers import OFFLINE_TOWERS, build_offline_clip
-from unprompt.index.towers.open_clip_folder import local_text_override, read_model_config
+from unprompt.index.towers.open_clip_folder import (
+    check_named,
+    local_text_override,
+    read_model_config,
+)
 from unprompt.index.towers.trained_tower import load_tower, read_head
 
 CPU_BATCH, GPU_BATCH = 16, 256  # pictures
@@ -46,7 +50,9 @@ class Clip:
         config: EncoderConfig,
         head: Mapping[str, np.ndarray] | None = None,
         model_config: Mapping[str, Any] | None = None,
+        space: str | None = None,
     ):
+        """`space` is that of a tower from a bundle; without it the weights are hashed."""
         self.model = model
         self.model_config = model_config  # the config that open_clip built the model from
         self.head = head  # of output `prediction`
@@ -59,13 +65,16 @@ class Clip:
         self.streams = own_cores()  # threads that decode; the tower runs one batch at a time
         self._one_batch = Lock()
         self.dim = self._measure_dim()
-        self.space = digest_json(
-            {
-                "weights": _weights_digest(model, config.output, head or {}),
-                "output": OUTPUT_FORMS[config.output],
-                "preprocess": write_settings(preprocess),
-            }
-        )[:16]
+        self.space = (
+            space
+            or digest_json(
+                {
+                    "weights": _weights_digest(model, config.output, head or {}),
+                    "output": OUTPUT_FORMS[config.output],
+                    "preprocess": write_settings(preprocess),
+                }
+            )[:16]
+        )
 
     def _measure_dim(self) -> int:
         torch = importlib.import_module("torch")
@@ -123,7 +132,7 @@ def load_clip(
         import torch
     except ImportError as error:
         raise MissingDependencyError(f"this needs open_clip and torch: {INSTALL}") from error
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    chosen = device or choose_device()
     only = is_image_only(config.model)
     tokenizer = model_config = None
     with without_load_reports():
@@ -152,6 +161,12 @@ def load_clip(
     return Clip(model.eval().to(chosen), tokenizer, preprocess, config, head, model_config)
 
 
+def choose_device() -> str:
+    """The GPU if torch finds one, else the CPU."""
+    torch = importlib.import_module("torch")
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def _preprocess_of(transform: Mapping[str, Any]) -> Preprocess:
     return Preprocess(
         image_size=int(np.atleast_1d(transform["size"])[0]),
@@ -176,6 +191,7 @@ def _build_named(open_clip: Any, config: EncoderConfig) -> Any:
             "checkpoint file; without weights its vectors mean nothing"
         )
     try:
+        check_named(config.model)
         model = open_clip.create_model(
             config.model,
             pretrained=config.pretrained,

@@ -5,6 +5,7 @@ Wang et al. 2022). It is small for pictures like the corpus and large for others
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -12,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.index.base.durable import read_json, write_atomically, write_json
 from unprompt.index.base.errors import ConfigError, DamagedFileError
+from unprompt.index.base.safe.tensors import load_tensors
 from unprompt.index.base.settings import STRICT, read_settings, write_settings
 from unprompt.index.encoders.protocols import check_same_space
 
@@ -35,7 +37,7 @@ class NoveltyDescription:
     """The data of the fit, and the threshold."""
 
     space: str  # of the encoder that makes the keys
-    threshold: float  # pictures with a larger residual are outside
+    threshold: Annotated[float, Field(gt=0)]  # pictures with a larger residual are outside
     pictures: int
     held_out: int
     config: NoveltyConfig
@@ -92,18 +94,17 @@ def fit_novelty(
 
 def load_novelty(folder: Path, space: str) -> Novelty:
     """Read a detector. Raises SpaceMismatchError if its keys come from another encoder."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     origin = str(folder / DESCRIPTION)
     description = read_settings(NoveltyDescription, read_json(folder / DESCRIPTION), origin)
     check_same_space(space, description.space, f"the novelty detector in {folder}", REMEDY)
-    try:
-        tensors = load_file(folder / TENSORS)
-        wide = [tensors[name].astype(np.float32) for name in ("mean", "directions")]
-    except (SafetensorError, OSError, KeyError) as error:
-        raise DamagedFileError(f"{folder / TENSORS} is broken: {error}. {REMEDY}") from error
-    return Novelty(wide[0], wide[1], description)
+    tensors = load_tensors(folder / TENSORS, {"mean": 1, "directions": 2}, REMEDY)
+    mean, directions = tensors["mean"], tensors["directions"]
+    if len(mean) != len(directions):
+        raise DamagedFileError(
+            f"{folder / TENSORS} has a mean of {len(mean)} numbers for directions of "
+            f"{len(directions)}. {REMEDY}"
+        )
+    return Novelty(mean, directions, description)
 
 
 def _residuals(keys: np.ndarray, mean: np.ndarray, directions: np.ndarray) -> np.ndarray:

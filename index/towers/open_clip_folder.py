@@ -5,11 +5,12 @@
 
 import importlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-from unprompt.index.base.durable import write_atomically, write_json
+from unprompt.index.base.durable import read_json, write_atomically, write_json
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.preprocess import Preprocess
 from unprompt.index.prompt_encoders.minilm import minilm_folder
@@ -17,7 +18,11 @@ from unprompt.index.prompt_encoders.minilm import minilm_folder
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 MINILM_ON_THE_HUB = "sentence-transformers/all-MiniLM-L6-v2"  # for use without the local folder
 LOCAL = "local-dir:"
+HUB = "hf-hub:"
 OURS = "unprompt"  # our section of the config; open_clip ignores it
+TOKENIZER_SETTINGS = {"clean", "strip_sep_token", "language", "context_length"}
+NAMES_CODE = ("auto_map", "custom_pipelines")  # of a config of transformers
+TIMM_NAME = re.compile(r"[A-Za-z0-9_.]{1,128}")  # a registered name, no hub and no folder
 
 
 def save_open_clip(
@@ -60,8 +65,61 @@ def read_trained_on(model: str) -> str | None:
     path = Path(model.removeprefix(LOCAL)) / CONFIG
     if not model.startswith(LOCAL) or not path.is_file():
         return None
-    digest = json.loads(path.read_text(encoding="utf-8")).get(OURS, {}).get("trained_on")
+    digest = _section(read_json(path), OURS).get("trained_on")
     return None if digest is None else str(digest)
+
+
+def check_named(model: str) -> None:
+    """Refuse a folder or a model of the hub whose config names code, or other models to load.
+
+    open_clip and transformers would run or fetch what it names. Raises ConfigError.
+    """
+    if model.startswith(LOCAL):
+        folder = Path(model.removeprefix(LOCAL))
+        if (folder / CONFIG).is_file():
+            _check_config(_section(read_json(folder / CONFIG), "model_cfg"), model)
+        for name in ("config.json", "tokenizer_config.json"):
+            if (folder / name).is_file():
+                refuse_code(folder / name)
+    if model.startswith(HUB):
+        find = importlib.import_module("open_clip.factory")._get_hf_config
+        _check_config(_section(find(model.removeprefix(HUB)), "model_cfg"), model)
+
+
+def refuse_code(path: Path) -> None:
+    """Raise ConfigError where a config of transformers names Python code of its folder."""
+    config = read_json(path)
+    named = [name for name in NAMES_CODE if isinstance(config, dict) and name in config]
+    if named:
+        raise ConfigError(
+            f"{path} names Python code ({named[0]}), which is never run; use a model that needs "
+            "none"
+        )
+
+
+def _check_config(config: dict[str, Any], model: str) -> None:
+    text, vision = _section(config, "text_cfg"), _section(config, "vision_cfg")
+    unknown = set(_section(text, "tokenizer_kwargs")) - TOKENIZER_SETTINGS
+    if unknown:
+        raise ConfigError(
+            f"{model} sets the tokenizer's {min(unknown)}, which could run code; only "
+            f"{', '.join(sorted(TOKENIZER_SETTINGS))} are taken: edit {CONFIG}"
+        )
+    trunk = vision.get("timm_model_name")
+    if trunk is not None and not (isinstance(trunk, str) and TIMM_NAME.fullmatch(trunk)):
+        raise ConfigError(f"{model} names the tower {trunk!r}, wanted a registered name of timm")
+    local = model.startswith(LOCAL)
+    if local and "hf_model_name" in text and not local_text_override(model):
+        raise ConfigError(
+            f"{model} names the text tower {text['hf_model_name']!r} of a hub; put its config.json "
+            "and tokenizer into the folder"
+        )
+
+
+def _section(config: Any, name: str) -> dict[str, Any]:
+    """A section of a config; empty where there is none."""
+    found = config.get(name) if isinstance(config, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def local_text_override(model: str) -> dict[str, Any]:
@@ -72,7 +130,7 @@ def local_text_override(model: str) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         return {}
-    text = json.loads(path.read_text(encoding="utf-8")).get("model_cfg", {}).get("text_cfg", {})
+    text = _section(_section(read_json(path), "model_cfg"), "text_cfg")
     if "hf_model_name" not in text or not (folder / "config.json").is_file():
         return {}
     return {"text_cfg": {**text, "hf_model_name": str(folder), "hf_model_pretrained": False}}
@@ -82,7 +140,7 @@ def read_model_config(model: str) -> dict[str, Any]:
     """The open_clip config of `model`, from its folder or by its name."""
     if model.startswith(LOCAL):
         path = Path(model.removeprefix(LOCAL)) / CONFIG
-        return dict(json.loads(path.read_text(encoding="utf-8"))["model_cfg"])
+        return _section(read_json(path), "model_cfg")
     found = importlib.import_module("open_clip").get_model_config(model)
     if found is None:
         raise ConfigError(f"open_clip has no config of {model}, so it cannot be exported")

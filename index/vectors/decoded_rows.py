@@ -9,7 +9,8 @@ import numpy as np
 
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.encoders.protocols import to_unit_length
-from unprompt.index.vectors.faiss_library import load_faiss, one_thread
+from unprompt.index.vectors.direct_map import map_ids
+from unprompt.index.vectors.faiss_library import one_thread
 from unprompt.index.vectors.live_rows import LiveRows
 from unprompt.index.vectors.matrix import LazyMatrix
 from unprompt.index.vectors.transforms import inner_index
@@ -27,9 +28,7 @@ class DecodedRows(LazyMatrix):
         self._vectors = vectors
         self._live = live
         self.shape = (len(live), vectors.d)
-        inner = inner_index(vectors)
-        if isinstance(inner, load_faiss().IndexIVF):
-            inner.make_direct_map()
+        map_ids(inner_index(vectors))
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         wanted = np.arange(len(self))[rows]

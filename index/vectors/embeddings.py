@@ -25,7 +25,7 @@ from unprompt.index.base.settings import STRICT, read_settings, write_settings
 from unprompt.index.base.tables import check_schema, read_table, write_table
 from unprompt.index.encoders.protocols import check_same_space
 from unprompt.index.vectors.live_rows import LiveRows
-from unprompt.index.vectors.matrix import Matrix, join_rows
+from unprompt.index.vectors.matrix import Matrix, join_rows, open_matrix
 
 KeyKind = Literal["image", "text"]
 DESCRIPTION = "embeddings.json"
@@ -174,11 +174,8 @@ def open_vectors(folder: Path) -> list[np.ndarray]:
 
 
 def _load_vectors(path: Path, dim: int) -> np.ndarray:
-    try:
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DamagedFileError(f"{path} is not a readable npy file: {error}") from error
-    if vectors.ndim != 2 or vectors.shape[1] != dim:
+    vectors = open_matrix(path)
+    if vectors.shape[1] != dim:
         raise DamagedFileError(f"{path} has shape {vectors.shape}, wanted (n, {dim})")
     return vectors
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from unprompt.index.base.durable import write_atomically
+from unprompt.index.base.safe.arrays import FLOATS, map_array
 from unprompt.index.vectors.live_rows import LiveRows
 
 BLOCK = 65_536  # rows in memory at a time
@@ -96,9 +97,8 @@ def write_matrix(path: Path, matrix: Matrix, dtype: Any) -> None:
 
 
 def open_matrix(path: Path) -> np.ndarray:
-    """Map an .npy file; raises OSError or ValueError where it is not complete."""
-    matrix: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    return matrix
+    """Map an .npy file (n, d); raises DamagedFileError where it is not complete."""
+    return map_array(path, (2,), (*FLOATS, "|u1"), "Make it again.")
 
 
 def split_by_part(

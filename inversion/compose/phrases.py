@@ -9,12 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
 
 from unprompt.index.base.durable import read_json, write_atomically
 from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.safe.arrays import load_array
 from unprompt.index.encoders.protocols import PromptEncoder
 
 LIST, VECTORS = "phrases.json", "phrases.npy"
@@ -37,7 +39,9 @@ _BREAK = re.compile(
     rf"|\s(?P<between>{_CONNECTOR})",
     re.IGNORECASE,
 )
+Text = Annotated[str, Field(max_length=10_000)]
 ARTICLES = ("A", "An", "The", "One", "Two", "Three", "Four", "Five", "Some", "Many")
+PHRASES = TypeAdapter(list[tuple[Text, Text, Annotated[int, Field(ge=0, lt=2**40)]]])
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
 
@@ -126,18 +130,29 @@ def save_bank(folder: Path, bank: PhraseBank) -> None:
         temporary.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 
-def load_bank(folder: Path) -> PhraseBank:
-    """Read a bank. Raises DamagedFileError if the list and the vectors do not match."""
-    listed = read_json(folder / LIST)
+def load_bank(folder: Path, dim: int | None = None) -> PhraseBank:
+    """Read a bank, of vectors of `dim` numbers if it is given.
+
+    Raises DamagedFileError if the list and the vectors do not match.
+    """
     try:
-        phrases = tuple(Phrase("", connector, body) for connector, body, _ in listed)
-        counts = np.array([count for *_, count in listed], dtype=np.int64)
-        vectors = np.load(folder / VECTORS, allow_pickle=False).astype(np.float32)
-    except (OSError, ValueError, TypeError) as error:
-        raise DamagedFileError(f"a file in {folder} is broken: {error}") from error
+        listed = PHRASES.validate_python(read_json(folder / LIST))
+    except ValidationError as error:
+        raise DamagedFileError(
+            f"{folder / LIST} must list [connector, body, count] for each phrase: "
+            f"{error.errors()[0]['msg']}; run `unprompt build CONFIG --stage fit` again"
+        ) from error
+    phrases = tuple(Phrase("", connector, body) for connector, body, _ in listed)
+    counts = np.array([count for *_, count in listed], dtype=np.int64)
+    vectors = load_array(folder / VECTORS, (2,)).astype(np.float32)
     if len(vectors) != len(phrases):
         raise DamagedFileError(
             f"{folder} has {len(phrases)} phrases but {len(vectors)} vectors; run "
+            "`unprompt build CONFIG --stage fit` again"
+        )
+    if dim is not None and vectors.shape[1] != dim:
+        raise DamagedFileError(
+            f"{folder / VECTORS} holds vectors of {vectors.shape[1]} numbers, wanted {dim}; run "
             "`unprompt build CONFIG --stage fit` again"
         )
     return PhraseBank(phrases, counts, vectors)

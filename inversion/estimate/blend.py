@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.index.base.durable import read_json, write_json
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.safe.plain_files import bare_name
 from unprompt.index.base.settings import STRICT, read_settings, write_settings
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.inversion.estimate.gate import Gate
@@ -29,6 +30,9 @@ class MemberShare:
     knn: KnnConfig
     knn_weight: float
     head_weight: float
+
+    def __post_init__(self) -> None:
+        bare_name(self.name, "a member of a blend")  # it is the name of a folder
 
 
 @dataclass(frozen=True, config=STRICT)

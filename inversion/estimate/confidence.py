@@ -43,6 +43,11 @@ class Confidence:
     def __post_init__(self) -> None:
         if not len(self.mean) == len(self.scale) == len(self.weights) / 2 == len(SIGNALS):
             raise ConfigError(f"a confidence needs numbers for each of {SIGNALS}")
+        if min(self.scale) <= 0 or self.range[0] > self.range[1]:
+            raise ConfigError(
+                f"a confidence needs scales over 0 and a rising range, got {self.scale} and "
+                f"{self.range}"
+            )
 
     def __call__(self, signals: np.ndarray) -> np.ndarray:
         """Signals (q, s) -> expected cosines (q,)."""

@@ -14,11 +14,13 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.index.base.durable import read_json, write_json
 from unprompt.index.base.errors import ConfigError, DamagedFileError
+from unprompt.index.base.safe.tensors import load_tensors, tensor_names
 from unprompt.index.base.settings import STRICT, read_settings, write_settings
 from unprompt.index.encoders.protocols import check_same_space, to_unit_length
 from unprompt.inversion.estimate.head_files import CONFIG, WEIGHTS, HeadDescription, save_head
-from unprompt.inversion.estimate.kernel_head import read_kernel_head
+from unprompt.inversion.estimate.kernel_head import KERNEL_RANKS, read_kernel_head
 
+HIDDEN_RANKS = {"weight_1": 2, "bias_1": 1, "weight_2": 2, "bias_2": 1}
 REMEDY = "Fit the head again: `unprompt build CONFIG --stage fit`."
 
 
@@ -135,23 +137,39 @@ def load_head(folder: Path, space: str) -> RegressionHead:
 
     Raises SpaceMismatchError if its features come from an encoder other than `space`.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     origin = str(folder / CONFIG)
     description = read_settings(HeadDescription, read_json(folder / CONFIG), origin)
     check_same_space(space, description.space, f"the head in {folder}", REMEDY)
     if description.kind == "encoder":
         return EncoderHead(description)
+    path = folder / WEIGHTS
+    if description.kind == "kernel":
+        tensors = load_tensors(path, KERNEL_RANKS, REMEDY)
+    elif "weight" in tensor_names(path, REMEDY):
+        tensors = load_tensors(path, {"weight": 2, "bias": 1}, REMEDY)
+    else:
+        tensors = load_tensors(path, HIDDEN_RANKS, REMEDY)
     try:
-        tensors = load_file(folder / WEIGHTS)
-        wide = {name: np.asarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
         if description.kind == "kernel":
-            return read_kernel_head(wide, description)
-        if "weight" in wide:
-            return LinearHead(wide["weight"], wide["bias"], description)
-        return HiddenLayerHead(
-            {name: wide[name] for name in ("weight_1", "bias_1", "weight_2", "bias_2")}, description
+            return read_kernel_head(tensors, description)
+    except ValueError as error:  # shapes that do not fit together
+        raise DamagedFileError(f"{path} is broken: {error}. {REMEDY}") from error
+    if "weight" in tensors:
+        return LinearHead(tensors["weight"], tensors["bias"], description)
+    return HiddenLayerHead(tensors, description)
+
+
+def check_head(head: RegressionHead, dims: tuple[int, int], folder: Path) -> None:
+    """Refuse a head that does not map features (q, d_image) to finite vectors (q, d_prompt).
+
+    Raises DamagedFileError that names `folder`, the place of the head.
+    """
+    try:
+        found = head.predict(np.ones((1, dims[0]), np.float32))
+    except ValueError as error:
+        raise DamagedFileError(f"the head in {folder} is broken: {error}. {REMEDY}") from error
+    if found.shape != (1, dims[1]) or not np.isfinite(found).all():
+        raise DamagedFileError(
+            f"the head in {folder} makes vectors of {found.shape[-1]} numbers, wanted {dims[1]} "
+            f"finite ones. {REMEDY}"
         )
-    except (SafetensorError, OSError, KeyError) as error:
-        raise DamagedFileError(f"{folder / WEIGHTS} is broken: {error}. {REMEDY}") from error

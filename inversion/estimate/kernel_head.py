@@ -13,6 +13,10 @@ import numpy as np
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.inversion.estimate.head_files import HeadDescription, save_head
 
+KERNEL_RANKS = {  # of the tensors in its file
+    "center": 1, "bias": 1, "landmarks": 2, "projection": 2, "projection_scale": 1, "dual": 2,
+    "dual_scale": 1,
+}  # fmt: skip
 NARROW = ("projection", "dual")  # stored as int8
 
 

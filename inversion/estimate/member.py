@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unprompt.index.base.durable import digest_json, read_json
-from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.errors import ConfigError, DamagedFileError
 from unprompt.index.bundle.bundle import ENCODER, HEAD, INDEX, MEMBERS
 from unprompt.index.encoders.protocols import ImageEncoder, check_same_space
 from unprompt.index.exported.export import DESCRIPTION, load_encoder, read_identity
@@ -17,7 +17,7 @@ from unprompt.index.store.manifest import PROMPT_KEYS
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.inversion.estimate.blend import MAIN, Blend, combine, mix, query_alpha
 from unprompt.inversion.estimate.gate import measure_signals
-from unprompt.inversion.estimate.head import RegressionHead, load_head
+from unprompt.inversion.estimate.head import RegressionHead, check_head, load_head
 from unprompt.inversion.estimate.knn import KnnEstimate, estimate
 
 
@@ -60,6 +60,7 @@ class Member:
             )
         else:
             self.index.check_encoder(self.encoder.space)
+            check_dims(self.index, self.encoder.dim)
 
 
 class Encoders:
@@ -99,6 +100,8 @@ def load_members(bundle: Path, blend: Blend, encoders: Encoders) -> tuple[Member
         index = members[0].index if shared else PromptIndex.load(folder / INDEX)
         headless = members and share.head_weight == 0 and not (folder / HEAD).is_dir()
         head = None if headless else load_head(folder / HEAD, encoder.space)
+        if head is not None:
+            check_head(head, (encoder.dim, index.manifest.target_dim), folder / HEAD)
         members.append(Member(share.name, encoder, index, head))
     target_space = members[0].index.manifest.target_space
     for member in members[1:]:
@@ -123,6 +126,15 @@ def load_main(bundle: Path) -> tuple[PromptIndex, RegressionHead]:
 def member_folder(bundle: Path, name: str) -> Path:
     """The folder of a member's encoder, index and head."""
     return bundle if name == MAIN else bundle / MEMBERS / name
+
+
+def check_dims(index: PromptIndex, dim: int) -> None:
+    """Raise DamagedFileError where the keys of an encoder are not as long as those of an index."""
+    if index.manifest.dim != dim:
+        raise DamagedFileError(
+            f"{index.folder} holds keys of {index.manifest.dim} numbers, its encoder makes {dim}; "
+            "fetch the bundle again"
+        )
 
 
 def holds_prompts(index: PromptIndex) -> bool:

@@ -16,13 +16,16 @@ from pydantic.dataclasses import dataclass
 
 from unprompt.index.base.durable import read_json, write_atomically, write_json
 from unprompt.index.base.errors import ConfigError, DamagedFileError
+from unprompt.index.base.safe.plain_files import bare_name
+from unprompt.index.base.safe.tensors import load_tensors
 from unprompt.index.base.settings import STRICT, read_settings, write_settings
-from unprompt.index.bundle.bundle import ROUTER
+from unprompt.index.bundle.bundle import ROUTER, ROUTER_TENSORS
 from unprompt.index.encoders.protocols import check_same_space, to_unit_length
 from unprompt.inversion.estimate.confidence import Confidence
 from unprompt.inversion.estimate.gate import SIGNALS
 
-TENSORS = "router.safetensors"
+TENSORS = ROUTER_TENSORS
+RANKS = {"weights": 2, "bias": 1, "mean": 1, "scale": 1}
 STORED = {"weights": np.float16}  # on disk; all others are float32
 NEITHER = "neither"  # the usual name of a class of pictures that belong to no world
 REMEDY = "Join the bundles again: `unprompt tune RUN RUN --output BUNDLE`."
@@ -38,6 +41,9 @@ class RoutedWorld:
     foreign: Confidence  # of its answers to pictures of other worlds
     constants: tuple[float, ...]  # mean cosine of its mean target to the prompts of each class
     kinds: tuple[float, ...] = ()  # mean cosine with each kind; 0 where no prompts are known
+
+    def __post_init__(self) -> None:
+        bare_name(self.name, ROUTER)  # it is the name of a folder
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -138,7 +144,11 @@ class Router:
         wanted = (settings.columns, len(settings.names))
         read = len(SIGNALS) * len(settings.worlds) * settings.signals
         found = regression.weights.shape
-        if found != wanted or regression.bias.shape != wanted[1:] or len(regression.mean) != read:
+        if (
+            found != wanted
+            or regression.bias.shape != wanted[1:]
+            or {len(regression.mean), len(regression.scale)} != {read}
+        ):
             raise ConfigError(f"a router of these worlds needs weights {wanted}, got {found}")
 
     def check_spaces(self, spaces: Sequence[str]) -> None:
@@ -191,15 +201,11 @@ class Router:
 
 def load_router(folder: Path) -> Router:
     """Read the router of a bundle; raises DamagedFileError for a file that `save` did not write."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     try:
         settings = read_settings(RouterSettings, read_json(folder / ROUTER), str(folder / ROUTER))
-        tensors = load_file(folder / TENSORS)
-        regression = Regression(*(tensors[n].astype(np.float32) for n in Regression._fields))
-        return Router(settings, regression)
-    except (SafetensorError, OSError, KeyError, ConfigError) as error:
+        tensors = load_tensors(folder / TENSORS, RANKS, REMEDY)
+        return Router(settings, Regression(**tensors))
+    except ConfigError as error:
         raise DamagedFileError(f"the router in {folder} is broken: {error}. {REMEDY}") from error
 
 

@@ -92,6 +92,7 @@ def load_world(folder: Path, name: str | None, encoders: Encoders) -> World:
     """Load the world in `folder`. Raises DamagedFileError where a part of it is missing."""
     blend = load_blend(folder / BLEND)
     members = load_members(folder, blend, encoders)
+    _check_alphas(blend, members[0].index.manifest.target_dim, folder / BLEND)
     confidence, phrases = folder / CONFIDENCE, folder / PHRASES
     return World(
         name,
@@ -100,6 +101,13 @@ def load_world(folder: Path, name: str | None, encoders: Encoders) -> World:
         load_confidence(confidence) if confidence.is_file() else None,
         phrases if phrases.is_dir() else None,
     )
+
+
+def _check_alphas(blend: Blend, dim: int, path: Path) -> None:
+    """Refuse a blend with one alpha per dimension for vectors of another length."""
+    alphas = blend.alpha_per_dimension
+    if alphas is not None and len(alphas) != dim:
+        raise DamagedFileError(f"{path} has {len(alphas)} alphas, wanted {dim}. {REMEDY}")
 
 
 def load_worlds(bundle: Path, encoders: Encoders) -> tuple[tuple[World, ...], Router | None]:

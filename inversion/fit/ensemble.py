@@ -4,7 +4,7 @@ Every run contributes an encoder, its index and its head. Validation pictures ma
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from unprompt.index.base.errors import ConfigError
@@ -17,6 +17,7 @@ from unprompt.index.bundle.bundle import (
     read_bundle,
     seal_bundle,
 )
+from unprompt.index.bundle.copies import Copy, copy_parts
 from unprompt.inversion.estimate.blend import MAIN, save_blend
 from unprompt.inversion.estimate.confidence import save_confidence
 from unprompt.inversion.estimate.member import load_main, member_folder
@@ -52,7 +53,7 @@ def write_tuned(
     runs: Sequence[FinishedRun],
     bundle: Path,
     name: str,
-    copy: Callable[[str, str], object] = shutil.copy2,
+    copy: Copy = shutil.copy2,
 ) -> None:
     """Write the result into `bundle`: that of the first run, or a new one.
 
@@ -64,12 +65,10 @@ def write_tuned(
     if bundle.resolve() != first.resolve():
         if bundle.exists() and any(bundle.iterdir()):
             raise ConfigError(f"{bundle} is not empty; name another --output")
-        shutil.copytree(first, bundle, dirs_exist_ok=True, copy_function=copy)
-    manifest = read_bundle(first)
+        copy_parts(first, None, bundle, copy)
+    manifest = read_bundle(first, verify=False)
     for run, share in zip(runs[1:], tuned.blend.members[1:], strict=True):
-        for part in (ENCODER, INDEX, HEAD):
-            target = member_folder(bundle, share.name) / part
-            shutil.copytree(run.bundle / part, target, copy_function=copy)
+        copy_parts(run.bundle, (ENCODER, INDEX, HEAD), member_folder(bundle, share.name), copy)
     save_blend(bundle / BLEND, tuned.blend)
     save_confidence(bundle / CONFIDENCE, tuned.confidence)
     seal_bundle(bundle, name, manifest.space, manifest.target_space)

@@ -1,6 +1,5 @@
 """Finished bundles of one world each, and a router -> one bundle that holds all of them."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,10 +16,11 @@ from unprompt.index.bundle.bundle import (
     PHRASES,
     PROMPT_ENCODER,
     ROUTER,
-    BundleManifest,
     read_bundle,
     seal_bundle,
 )
+from unprompt.index.bundle.copies import copy_parts
+from unprompt.index.sealed.seal import BundleManifest
 from unprompt.inversion.estimate.router import Router
 from unprompt.inversion.estimate.world import world_folder
 
@@ -46,11 +46,10 @@ def join_worlds(
     check_joinable(bundles, out)
     manifests = {world: read_bundle(folder) for world, folder in bundles.items()}
     for world, folder in bundles.items():
-        for part in PARTS:
-            _copy(folder / part, world_folder(out, names, world) / part)
+        copy_parts(folder, PARTS, world_folder(out, names, world))
     holder = next((one for one in bundles.values() if (one / PROMPT_ENCODER).exists()), None)
     if holder is not None:
-        _copy(holder / PROMPT_ENCODER, out / PROMPT_ENCODER)
+        copy_parts(holder, (PROMPT_ENCODER,), out)
     _join_cards(bundles, out / CARD)
     router.save(out)
     first = manifests[names[0]]
@@ -82,12 +81,3 @@ def _join_cards(bundles: Mapping[str, Path], path: Path) -> None:
     if parts:
         with write_atomically(path) as temporary:
             temporary.write_text("\n".join(parts), encoding="utf-8")
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file or a folder that may be missing."""
-    if source.is_dir():
-        shutil.copytree(source, target)
-    elif source.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)

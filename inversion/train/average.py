@@ -5,17 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from unprompt.index.base.durable import write_json
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.base.safe.tensors import load_torch_tensors
 from unprompt.index.base.settings import write_settings
 from unprompt.index.towers.trained_tower import (
     DESCRIPTION,
     HEAD,
     TOWER,
     TrainingResult,
+    check_start,
     join_corpora,
     read_result,
 )
@@ -37,19 +38,26 @@ def average_exports(first: Path, second: Path, share: float, output: Path) -> Tr
             f"and {two.model} at {two.image_size} px"
         )
     for name in (TOWER, HEAD):
-        mixed = mix(load_file(first / name), load_file(second / name), share)
+        mixed = mix(_read(first / name), _read(second / name), share)
         save_weights(output / name, mixed)
     corpora = join_corpora(one.trained_on, two.trained_on)
     return _describe(output, replace(two, trained_on=corpora))
 
 
-def average_with_start(export: Path, share: float, output: Path) -> TrainingResult:
-    """(1 - share) * the tower before training + share * the trained one, with the trained head."""
+def average_with_start(
+    export: Path, share: float, output: Path, tower: str | None = None
+) -> TrainingResult:
+    """(1 - share) * the tower before training + share * the trained one, with the trained head.
+
+    `tower` is the model before training, which the user names where no library registers it.
+    Raises ConfigError where it is needed.
+    """
     result = read_result(export)
+    check_start(result, tower)
     start = build_tower(TowerConfig(result.model, result.pretrained, result.image_size))
     before = start.tower.trunk.state_dict()
-    save_weights(output / TOWER, mix(before, load_file(export / TOWER), share))
-    save_weights(output / HEAD, load_file(export / HEAD))
+    save_weights(output / TOWER, mix(before, _read(export / TOWER), share))
+    save_weights(output / HEAD, _read(export / HEAD))
     return _describe(output, result)
 
 
@@ -72,6 +80,10 @@ def mix(
         whole = not tensor.is_floating_point()
         mixed[name] = tensor if whole else torch.lerp(first[name].to(tensor), tensor, share)
     return mixed
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    return load_torch_tensors(path, "Train it again with `unprompt train head`.")
 
 
 def _describe(output: Path, result: TrainingResult) -> TrainingResult:

@@ -34,6 +34,7 @@ from unprompt.ui.cli.options import BundleOption, ConfigArgument, OutputRun, Set
 from unprompt.ui.cli.plan import bench, plan
 from unprompt.ui.cli.rerender import rerender
 from unprompt.ui.cli.score import evaluate, tune
+from unprompt.ui.cli.seal import seal
 from unprompt.ui.cli.sources import sources
 from unprompt.ui.cli.train import train_app
 
@@ -141,6 +142,7 @@ app.command()(tune)
 app.command()(join)
 app.command()(rerender)
 app.command("eval")(evaluate)
+app.command()(seal)
 app.command()(sources)
 app.command()(plan)
 app.command()(bench)

@@ -102,10 +102,20 @@ def train_clip(
     _train(config, output, settings or [], resume, "clip")
 
 
+TowerOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The tower before training, as its config named it; needed for a folder, a file or a "
+        "model of a hub, which the files of a run alone do not make trusted."
+    ),
+]
+
+
 @train_app.command("export")
 def train_export(
     run: Annotated[Path, typer.Argument(help="A run folder that was trained.")],
     output: Annotated[Path, typer.Argument(help="Folder to write.")],
+    tower: TowerOption = None,
 ) -> None:
     """Write a trained tower with merged adapters as a CLIP; open_clip loads it as local-dir:OUTPUT.
 
@@ -115,7 +125,7 @@ def train_export(
     """
     from unprompt.ui.jobs.train.commands import export_clip
 
-    export_clip(run, output)
+    export_clip(run, output, tower)
 
 
 @train_app.command("average")
@@ -129,6 +139,7 @@ def train_average(
         float,
         typer.Option(min=0.0, max=1.0, help="Weight of the second run, or of the trained tower."),
     ] = 0.5,
+    tower: TowerOption = None,
 ) -> None:
     """Average the weights of two trained runs, or of one before and after training (WiSE-FT).
 
@@ -139,7 +150,7 @@ def train_average(
     """
     from unprompt.ui.jobs.train.commands import average
 
-    average(first, second, share, output)
+    average(first, second, share, output, tower)
 
 
 @train_app.command("recipes")

@@ -14,9 +14,9 @@ from unprompt.index.base.owner import owned
 from unprompt.index.base.settings import read_settings
 from unprompt.index.base.stages import StageLedger
 from unprompt.index.base.tables import write_table
-from unprompt.index.bundle.bundle import SEAL
 from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.index.encoders.protocols import to_unit_length
+from unprompt.index.sealed.seal import SEAL
 from unprompt.index.search.factory import IndexConfig
 from unprompt.index.store.prompt_index import PromptIndex
 from unprompt.index.store.rebuild import merge_indexes, read_content, rebuild_index

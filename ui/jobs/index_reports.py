@@ -4,8 +4,9 @@ from pathlib import Path
 
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.settings import write_settings
-from unprompt.index.bundle.bundle import INDEX, SEAL, read_bundle
+from unprompt.index.bundle.bundle import INDEX, read_bundle
 from unprompt.index.bundle.run_folder import RunFolder
+from unprompt.index.sealed.seal import SEAL
 from unprompt.index.search.effort import Effort
 from unprompt.index.store.export import export_index
 from unprompt.index.store.manifest import MANIFEST, IndexManifest, read_index_manifest
@@ -39,7 +40,7 @@ def verify_index(folder: Path) -> None:
     place = find_index(folder)
     PromptIndex.load(place).verify()
     if (place.parent / SEAL).is_file():
-        read_bundle(place.parent, verify=True)
+        read_bundle(place.parent)
         place = place.parent
     print(f"{place}: every file matches its digest")
 

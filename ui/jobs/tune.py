@@ -53,7 +53,7 @@ def _tune(
         return
     tuned = tune_runs(runs, config)
     bundle = output or runs[0].bundle
-    name = read_bundle(runs[0].bundle).name if len(runs) == 1 else bundle.name
+    name = read_bundle(runs[0].bundle, verify=False).name if len(runs) == 1 else bundle.name
     write_tuned(tuned, runs, bundle, name)
     print(_as_json(tuned, bundle) if as_json else _as_text(tuned, bundle))
 

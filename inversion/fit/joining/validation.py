@@ -6,18 +6,24 @@ own. The arrays are `path_key` (n,), the `name` of each picture in its labelled 
 (n, d_prompt) and `signals` (n, s). Further arrays are not read. No seal records the file.
 """
 
+import zlib
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
 from unprompt.index.base.durable import write_atomically
 from unprompt.index.base.errors import DamagedFileError
+from unprompt.index.base.safe.plain_files import open_regular
 from unprompt.index.bundle.bundle import VALIDATION
 from unprompt.index.encoders.protocols import to_unit_length
 from unprompt.inversion.estimate.gate import SIGNALS
 from unprompt.inversion.fit.views import WorldView
+
+BROKEN = (OSError, ValueError, KeyError, EOFError, RecursionError, BadZipFile, zlib.error)
+MAX_BYTES = 256 * 2**20  # of all arrays: 100,000 pictures
 
 
 class Validation(NamedTuple):
@@ -60,9 +66,11 @@ def read_validation(bundle: Path, dim: int) -> Validation | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in ("path_key", "answers", "signals")}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        with open_regular(path) as handle:
+            _check_sizes(handle)
+            with np.load(handle, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in ("path_key", "answers", "signals")}
+    except BROKEN as error:
         raise DamagedFileError(f"{path} is broken: {error}. {_REMEDY}") from error
     names = tuple(str(name) for name in arrays["path_key"])
     wanted = {"answers": (len(names), dim), "signals": (len(names), len(SIGNALS))}
@@ -73,6 +81,15 @@ def read_validation(bundle: Path, dim: int) -> Validation | None:
                 f"{_REMEDY}"
             )
     return Validation(names, arrays["answers"], arrays["signals"])
+
+
+def _check_sizes(handle: BufferedReader) -> None:
+    """Raise ValueError for an archive that unpacks into more than `MAX_BYTES`."""
+    with ZipFile(handle) as archive:
+        total = sum(member.file_size for member in archive.infolist())
+    if total > MAX_BYTES:
+        raise ValueError(f"it unpacks into {total:,} bytes, at most {MAX_BYTES:,} are read")
+    handle.seek(0)
 
 
 _REMEDY = "Write it with `write_validation`, or remove the file to ask the world itself."

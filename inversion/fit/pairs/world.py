@@ -13,6 +13,7 @@ import numpy as np
 
 from unprompt.index.base.durable import write_atomically
 from unprompt.index.base.progress import SILENT, Progress
+from unprompt.index.base.safe.plain_files import check_inside
 from unprompt.index.bundle.bundle import (
     BLEND,
     CARD,
@@ -25,7 +26,10 @@ from unprompt.index.bundle.bundle import (
 )
 from unprompt.index.encoders.protocols import BulkEncoder, EncoderConfig, PromptEncoder
 from unprompt.index.exported.export import export_encoder, load_encoder
+from unprompt.index.sealed.records import check_files
+from unprompt.index.store.manifest import MANIFEST, read_index_manifest
 from unprompt.index.store.prompt_index import PromptIndex
+from unprompt.inversion.compose.phrases import LIST, VECTORS
 from unprompt.inversion.estimate.blend import MAIN, save_blend
 from unprompt.inversion.estimate.confidence import save_confidence
 from unprompt.inversion.estimate.head import HeadDescription
@@ -126,8 +130,15 @@ def _member(folder: Path, config: PairsConfig, tower: str) -> Path:
 def _copy_bank(bank: Path, folder: Path) -> None:
     for part in (INDEX, PHRASES):
         shutil.rmtree(folder / part, ignore_errors=True)
-        if part == INDEX or (bank / part).is_dir():
-            shutil.copytree(bank / part, folder / part)
+    manifest = read_index_manifest(bank / INDEX)
+    check_files(bank / INDEX, manifest.files, "Make the bank again: `unprompt index prompts`.")
+    named = [f"{INDEX}/{name}" for name in (MANIFEST, *manifest.files)]
+    if (bank / PHRASES).is_dir():
+        named += [f"{PHRASES}/{name}" for name in (LIST, VECTORS)]
+    for name in named:
+        check_inside(bank / name, bank)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(bank / name, folder / name)
 
 
 def _write_card(

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from unprompt.index.base.durable import read_json, write_atomically, write_json
 from unprompt.index.base.errors import ConfigError, DamagedFileError
+from unprompt.index.base.safe.tensors import load_torch_tensors
 
 KEPT = 2
 NAME = re.compile(r"step_(\d{8})")
@@ -88,7 +88,7 @@ def choose_checkpoint(folder: Path, resume: str) -> Path | None:
 
 def load_checkpoint(place: Path) -> Checkpoint:
     """Read a checkpoint. Raises DamagedFileError if a part is broken."""
-    progressed = Progressed(**read_json(place / STATE))
+    progressed = _progressed(place)
     average = place / AVERAGE
     try:
         optimizer = torch.load(place / OPTIMIZER, map_location="cpu", weights_only=True)
@@ -105,6 +105,17 @@ def load_checkpoint(place: Path) -> Checkpoint:
     )
 
 
+def _progressed(place: Path) -> Progressed:
+    path = place / STATE
+    try:
+        return Progressed(**read_json(path))
+    except TypeError as error:
+        raise DamagedFileError(
+            f"{path} does not say how far a run is; delete {place}: the next run uses an older "
+            "checkpoint"
+        ) from error
+
+
 def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors as safetensors, atomically."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -115,10 +126,4 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def load_weights(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file. Raises DamagedFileError if it is missing or broken."""
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise DamagedFileError(
-            f"{path} is missing or broken: {error}; delete its folder: the next run uses "
-            "an older checkpoint"
-        ) from error
+    return load_torch_tensors(path, "Delete its folder: the next run uses an older checkpoint.")

@@ -10,13 +10,16 @@ from unprompt.index.bundle.run_folder import RunFolder
 from unprompt.ui.jobs.config import TRAIN
 
 
-def export_clip(run: Path, output: Path) -> None:
-    """Write the trained tower of a run, merged into its CLIP, as an open_clip folder."""
+def export_clip(run: Path, output: Path, tower: str | None = None) -> None:
+    """Write the trained tower of a run, merged into its CLIP, as an open_clip folder.
+
+    `tower` names the CLIP where no library registers it.
+    """
     from unprompt.index.encoders.protocols import EncoderConfig
     from unprompt.index.towers.clip import load_clip
     from unprompt.index.towers.image_only import is_image_only
     from unprompt.index.towers.open_clip_folder import save_open_clip
-    from unprompt.index.towers.trained_tower import read_result
+    from unprompt.index.towers.trained_tower import check_start, read_result
 
     trained = _export_of(run)
     result = read_result(trained)
@@ -25,6 +28,7 @@ def export_clip(run: Path, output: Path) -> None:
             f"{result.model} has no text tower, so there is no CLIP to write; `unprompt build` "
             "makes an encoder of it"
         )
+    check_start(result, tower)
     config = EncoderConfig(
         model=result.model, pretrained=result.pretrained, image_size=result.image_size,
         output="embedding",
@@ -35,13 +39,15 @@ def export_clip(run: Path, output: Path) -> None:
     print(output)
 
 
-def average(first: Path, second: Path | None, share: float, output: Path) -> None:
+def average(
+    first: Path, second: Path | None, share: float, output: Path, tower: str | None = None
+) -> None:
     """Average the weights of two runs, or of a run and its tower before training (WiSE-FT)."""
     from unprompt.inversion.train.average import average_exports, average_with_start
 
     with owned(output):
         if second is None:
-            average_with_start(_export_of(first), share, output)
+            average_with_start(_export_of(first), share, output, tower)
         else:
             average_exports(_export_of(first), _export_of(second), share, output)
     print(output)

@@ -14,8 +14,9 @@ from unprompt.index.base.durable import stable_id
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.owner import owned
 from unprompt.index.base.settings import read_settings
-from unprompt.index.bundle.bundle import INDEX, SEAL
+from unprompt.index.bundle.bundle import INDEX
 from unprompt.index.pairs.labelled_pairs import open_labelled_pairs
+from unprompt.index.sealed.seal import SEAL
 from unprompt.index.texts.json_text import json_text
 from unprompt.inversion.fit.by_prompt import PromptScore
 from unprompt.inversion.fit.pairs.config import PairsConfig

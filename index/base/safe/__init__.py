@@ -1,0 +1,1 @@
+"""Files of strangers -> their content, within limits of size, depth, names and numbers."""

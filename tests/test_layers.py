@@ -25,7 +25,7 @@ OWNERS = {  # library: the files, or the folders, that may import it
         "inversion/train/towers/published.py",
     },
     "timm": {"index/towers/", "inversion/train/towers/clip_vit.py"},
-    "tokenizers": {"index/towers/clip_tokens.py", "index/prompt_encoders/target_encoder.py"},
+    "tokenizers": {"index/towers/clip_tokens.py", "index/prompt_encoders/saved_encoder.py"},
     "sentence_transformers": {"index/prompt_encoders/minilm.py"},
     "transformers": {"index/towers/blip2.py", "index/base/quiet.py"},
     "diffusers": {"build/pictures/diffusion/"},

@@ -21,8 +21,8 @@ from unprompt.index.base.durable import digest_file, digest_json
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.base.machine import own_cores
 from unprompt.index.runtime.cache import drop_pages, is_writable, read_cached, write_cached
-from unprompt.index.runtime.heap import trim_heap
 from unprompt.index.runtime.graph_file import check_graph_file, check_shapes, graph_errors
+from unprompt.index.runtime.heap import trim_heap
 from unprompt.index.runtime.requests import Requests
 
 NETWORK_PREFIX, MAX_NETWORKS = "network-", 24

@@ -19,7 +19,7 @@ from unprompt.ui.page.server.visitors import Logins, Requests
 
 httpx = pytest.importorskip("httpx", reason="the extra `demo` brings httpx")
 pytest.importorskip("python_multipart", reason="the extra `demo` brings python-multipart")
-LIMITS = Limits(file_bytes=2000, visitor_bytes=5000, json_bytes=3000, request_seconds=0.3)
+LIMITS = Limits(file_bytes=2000, visitor_bytes=5000, json_bytes=3000, pause_seconds=0.3)
 CALL = "/gradio_api/call/invert"
 QUEUE = SimpleNamespace(event_ids_to_events={})
 PAGE: Any = SimpleNamespace(
@@ -238,7 +238,7 @@ def test_bodies_that_stall_or_grow_are_given_up(tmp_path: Path) -> None:
         await asyncio.sleep(5)
 
     reply = ask(make_gate(tmp_path), "POST", CALL, content=stalling())
-    assert reply.status_code == 408 and "nothing has arrived" in reply.text
+    assert reply.status_code == 408 and "must arrive within" in reply.text
     reply = ask(make_gate(tmp_path), "POST", CALL, json={"data": ["a" * 4000]})
     assert reply.status_code == 413
 

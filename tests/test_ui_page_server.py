@@ -80,6 +80,9 @@ def test_every_failure_is_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFi
         assert client.get("gradio_api/file=/etc/passwd").status_code == 403
         name = client.post("gradio_api/upload", files={"files": ("a.png", b"a" * 99)}).json()[0]
         assert client.get(f"gradio_api/file={name}").content == b"a" * 99
+        large = client.post("gradio_api/upload", files={"files": ("b.png", bytes(21 * 2**20))})
+        assert large.status_code == 413 and "at most 20 MB" in large.json()["detail"]
+        assert [path.name for path in tmp_path.iterdir()] == [Path(name).parent.name]
         assert client.get("/").status_code == 200
 
 

@@ -4,17 +4,17 @@ The gate is an ASGI application around another. It checks where a request comes 
 for and how much it brings; it gives an error of Gradio an id, and writes its traceback to the log.
 """
 
-import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from unprompt.ui.page.server.bodies import counted, patient, read_all, replay
 from unprompt.ui.page.server.calls import LOGIN, LOGOUT, UPLOAD, check_json, check_path, is_call
 from unprompt.ui.page.server.events import Events
 from unprompt.ui.page.server.failures import describe_failure
 from unprompt.ui.page.server.hosts import Hosts, values
-from unprompt.ui.page.server.limits import MIB, Limits
-from unprompt.ui.page.server.refusal import App, Message, Receive, Refusal, Scope, Send
+from unprompt.ui.page.server.limits import Limits
+from unprompt.ui.page.server.refusal import App, Receive, Refusal, Scope, Send
 from unprompt.ui.page.server.reply import Reply
 from unprompt.ui.page.server.upload_body import UploadBody
 from unprompt.ui.page.server.uploads import Uploads
@@ -47,10 +47,14 @@ class Gate:
             await self._answer(scope, receive, reply)
             if reply.failed:
                 raise RuntimeError("Gradio answered with status 500")
+            if reply.refusal:
+                raise reply.refusal
         except Refusal as refusal:
             await reply.refuse(refusal)
         except Exception as error:
-            if _is_gone(error):
+            if reply.refusal:
+                await reply.refuse(reply.refusal)
+            elif _is_gone(error):
                 await reply.refuse(Refusal(404, "the session of this stream has ended"))
             else:
                 await reply.refuse(Refusal(500, describe_failure(error)))
@@ -72,22 +76,22 @@ class Gate:
         self, scope: Scope, visitor: str, receive: Receive, reply: Reply, held: ExitStack
     ) -> Receive:
         """Check what a request brings; returns how the application reads it."""
-        patient = _patient(receive, self.limits.request_seconds)
+        arriving = patient(receive, self.limits)
         path = scope["path"]
         if path == UPLOAD:
             size = _declared_size(scope)
             held.enter_context(self.uploads.arriving(visitor, size))
             reply.uploaded = lambda path: self.uploads.add(visitor, Path(path))
-            return _counted(patient, receive, UploadBody(_content_type(scope), self.limits))
+            return counted(arriving, receive, UploadBody(_content_type(scope), self.limits), reply)
         if is_call(path):
             self.events.admit(visitor)
-        body = await _read_all(patient, self.limits.json_bytes)
+        body = await read_all(arriving, self.limits.json_bytes)
         if path.rstrip("/") == LOGIN:
             self.logins.attempt(visitor)
             reply.logged_in = lambda: self.logins.succeed(visitor)
         else:
             self.events.check(path, check_json(body, self.uploads.folder))
-        return _replay(body, receive)
+        return replay(body, receive)
 
 
 def _is_gone(error: Exception) -> bool:
@@ -124,61 +128,3 @@ def _is_from_proxy(name: bytes, value: bytes, hosts: Hosts) -> bool:
     if name == b"x-forwarded-host":
         return text in hosts.allowed
     return name == b"x-forwarded-proto" and bool(hosts.allowed) and text in ("http", "https")
-
-
-def _patient(receive: Receive, seconds: float) -> Receive:
-    """`receive` for a body, which gives up on visitors who leave or send nothing for a while."""
-
-    async def wait() -> Message:
-        try:
-            message = await asyncio.wait_for(receive(), seconds)
-        except TimeoutError:
-            raise Refusal(408, f"nothing has arrived for {seconds:.0f} seconds") from None
-        if message["type"] == "http.disconnect":
-            raise Refusal(400, "the request ended early")
-        return message
-
-    return wait
-
-
-def _counted(patient: Receive, receive: Receive, body: UploadBody) -> Receive:
-    """A `receive` that checks an upload on its way; after it, the one that it was."""
-    whole = False
-
-    async def take() -> Message:
-        nonlocal whole
-        if whole:
-            return await receive()
-        message = await patient()
-        body.feed(message.get("body", b""))
-        whole = not message.get("more_body")
-        return message
-
-    return take
-
-
-async def _read_all(receive: Receive, limit: int) -> bytes:
-    """The whole body of a request; raises Refusal if it is over `limit` bytes."""
-    chunks, size = [], 0
-    while True:
-        message = await receive()
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > limit:
-            raise Refusal(413, f"the body has at most {limit / MIB:g} MB; upload a picture first")
-        if not message.get("more_body"):
-            return b"".join(chunks)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives `body`, then what follows it: the visitor's leaving."""
-    given = False
-
-    async def again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again

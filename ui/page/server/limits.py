@@ -18,7 +18,8 @@ class Limits:
     visitor_bytes: int = 512 * MIB  # uploads kept of one visitor; its oldest are deleted first
     total_bytes: int = 2048 * MIB  # all files of the page
     kept_seconds: float = 600.0  # after which an upload or a results file is deleted
-    request_seconds: float = 60.0  # without a byte of a request's body, until it is given up
+    body_seconds: float = 300.0  # for the body of a request
+    pause_seconds: float = 60.0  # without a byte of it
     json_bytes: int = MIB // 2  # the body of a request that is no upload
     visitor_requests: int = 128  # open at once, streams included
     total_requests: int = 512

@@ -26,6 +26,7 @@ class Reply:
 
     def __init__(self, send: Send) -> None:
         self.failed = False  # Gradio answered with status 500, which is held back
+        self.refusal: Refusal | None = None  # of the body, in place of what Gradio makes of it
         self.uploaded: Callable[[str], None] | None = None  # called with each uploaded path
         self.logged_in: Callable[[], None] | None = None
         self._send = send
@@ -34,6 +35,8 @@ class Reply:
 
     async def send(self, message: Message) -> None:
         """Pass on a message of Gradio."""
+        if self.refusal:
+            return
         if message["type"] == "http.response.start":
             if message["status"] == 500:
                 self.failed = True

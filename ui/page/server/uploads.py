@@ -67,10 +67,12 @@ class Uploads:
             if now - when > self._limits.kept_seconds:
                 self._drop(key)
         owned = {path for _, path in self._owned}
-        oldest = time.time() - self._limits.kept_seconds
         for place, _, names in os.walk(self.folder, topdown=False):
             if Path(place).is_relative_to(self._kept):
                 continue
+            under_way = place == str(self.folder)  # uploads grow there until they are whole
+            kept = self._limits.body_seconds if under_way else self._limits.kept_seconds
+            oldest = time.time() - kept
             with suppress(OSError):
                 old = os.lstat(place).st_mtime < oldest
                 for path in (os.path.join(place, name) for name in names):

@@ -138,6 +138,9 @@ def test_avif_and_jpeg_xl(order: str) -> None:
                                        ("RGB", (90, 30)), ("RGBA", (64, 120))])  # fmt: skip
 def test_text_in_the_lowest_bits(mode: str, size: tuple[int, int]) -> None:
     assert prompt_of(stealth(PARAMETERS.encode(), mode, size)) == PROMPT
+    broken = text_chunk("a", "b")[:-4] + bytes(4)  # with a checksum that Pillow refuses
+    whole = stealth(PARAMETERS.encode(), mode, size)
+    assert prompt_of(whole[:33] + broken + whole[33:]) == PROMPT
     packed = b"stealth_pngcomp" if mode == "RGBA" else b"stealth_rgbcomp"
     assert prompt_of(stealth(gzip.compress(PARAMETERS.encode()), mode, size, packed)) == PROMPT
 

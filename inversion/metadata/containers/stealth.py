@@ -4,7 +4,6 @@ Bits run down the columns: the name of the layout (15 bytes), the number of bits
 Only the rows that hold the name are unpacked to look for it.
 """
 
-import io
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,17 +20,20 @@ _COLORS = {b"stealth_rgbinfo": False, b"stealth_rgbcomp": True}
 _NAME, _HEADER = 15 * 8, 15 * 8 + 32  # bits
 _GZIP = 31  # the window of zlib for gzip data
 _PIECE = 2**14
+_BYTES_A_PIXEL = 8  # of the picture, and of the columns that hold the text
 
 
 def read_stealth(content: bytes) -> str:
     """The hidden text of a PNG file; empty where there is none."""
     if not content.startswith(SIGNATURE) or not _may_hide(content):
         return ""
-    from PIL import Image
+    from unprompt.index.decode.budget import DECODED
+    from unprompt.index.decode.open_file import open_file
 
     try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            return read_stealth_pixels(image)
+        with open_file(content, MAX_STEALTH_PIXELS) as (image, _):
+            with DECODED.hold(_BYTES_A_PIXEL * image.width * image.height):
+                return read_stealth_pixels(image)
     except (OSError, ValueError, SyntaxError):  # as Pillow raises for damaged pixels
         return ""
 

@@ -118,6 +118,9 @@ def test_a_closed_inverter_frees_files_and_networks_and_says_so(
     for call in calls:
         with pytest.raises(unprompt.ClosedError, match=r"inverter is closed.*unprompt\.load"):
             call()
+    for late in (encoder.encode, lambda pictures: encoder.encode_pixels(np.stack(pictures))):
+        with pytest.raises(unprompt.ClosedError, match="encoder is closed"):
+            late(pictures[:1])
     with pytest.raises(unprompt.ClosedError, match="index"):
         index.search(np.zeros((1, 384), dtype=np.float32), 3)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from unprompt.index.base.errors import ClosedError
 from unprompt.index.base.machine import own_cores
 from unprompt.index.base.settings import read_settings
 from unprompt.index.encoders.preprocess import Preprocess
@@ -48,6 +49,7 @@ class OpenVinoEncoder:
         self._single: Network | None = None
         self._ready: Future[Network] | None = None
         self._compiling = Lock()
+        self._closed = False
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """RGB images -> unit vectors (n, d) float32.
@@ -74,7 +76,8 @@ class OpenVinoEncoder:
         return self.encode_one(self.preprocess([image]))[0]
 
     def close(self) -> None:
-        """Free all networks. A later call compiles them again."""
+        """Free all networks; a later call raises ClosedError. No other call may run."""
+        self._closed = True
         ready, self._ready = self._ready, None
         if ready is not None:
             wait([ready])
@@ -91,14 +94,23 @@ class OpenVinoEncoder:
 
     def _compile(self) -> Network:
         with self._compiling:
+            self._check_open()
             network = self._single
             if network is None:
                 size = self.preprocess.image_size
                 network = self._single = compile_graph(self._saved, (1, size, size, 3))
             return network
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(
+                "this image encoder is closed, as the inverter that it belongs to; load the bundle "
+                "again: unprompt.load(bundle)"
+            )
+
     @shared_property
     def _pool(self) -> ImagePool:
+        self._check_open()
         size = self.preprocess.image_size
         pool = ImagePool(self._saved, size, self.batch_size, self.streams)
         check_batched(self.encode_one, pool, size, self.batch_size)

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from unprompt.index.metadata.written import WrittenPrompt
 from unprompt.inversion.compose.settings import Origin
-from unprompt.inversion.metadata.written import WrittenPrompt
 
 
 class Candidate(NamedTuple):

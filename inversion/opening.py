@@ -6,8 +6,8 @@ from PIL import Image
 
 from unprompt.index.images.pictures import open_picture
 from unprompt.index.images.sources import PictureSource, read_source
-from unprompt.inversion.metadata.picture_metadata import read_metadata
-from unprompt.inversion.metadata.written import WrittenPrompt
+from unprompt.index.metadata.picture_metadata import read_metadata
+from unprompt.index.metadata.written import WrittenPrompt
 
 
 class OpenedPicture(NamedTuple):

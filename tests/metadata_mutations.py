@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from metadata_files import PARAMETERS, PROMPT, comment_block, graph, jpeg, stealth, with_texts, xmp
 
-from unprompt.inversion.metadata import picture_metadata
+from unprompt.index.metadata import picture_metadata
 
 CASES = Path(__file__).parents[2] / "shared" / "cases" / "metadata"
 SLOW = 0.05  # seconds of CPU

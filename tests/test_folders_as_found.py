@@ -1,12 +1,15 @@
 """Folders of pictures as people leave them: tables of all kinds, paths of other machines."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from found_shards import PROMPTS, jpeg
+from found_shards import PROMPTS, jpeg, write_members
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from unprompt.build.corpus.sources.collection import CollectionConfig
 from unprompt.build.corpus.sources.kinds import find_kind
@@ -139,3 +142,34 @@ def test_texts_beside_pictures(tmp_path: Path) -> None:
         (name, several[0]) for name, several in zip(NAMES, texts, strict=True)
     ]
     assert open_labelled_pairs(folder).whole["prompts"].to_list() == texts
+
+
+def with_prompt(number: int, prompt: str) -> bytes:
+    """A PNG as AUTOMATIC1111 writes it."""
+    facts, buffer = PngInfo(), io.BytesIO()
+    facts.add_text("parameters", f"{prompt}\nNegative prompt: blurry\nSteps: 20, Seed: {number}")
+    Image.new("RGB", (16, 16), (number, 0, 0)).save(buffer, "PNG", pnginfo=facts)
+    return buffer.getvalue()
+
+
+def test_prompts_that_the_pictures_carry(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "pics", "none.jpg")
+    for number, text in enumerate(PROMPTS):
+        (folder / f"{number}.png").write_bytes(with_prompt(number, text))
+    (folder / "3.txt").write_text("the text beside it wins")
+    texts = [*PROMPTS[:3], "the text beside it wins"]
+    wanted = [(f"{number}.png", text) for number, text in enumerate(texts)]
+    found, tally = build_pairs(folder)
+    assert found == wanted and tally.dropped == {"picture without a text": 1}
+    assert open_labelled_pairs(folder).whole["prompts"].to_list() == [[text] for text in texts]
+    files = [
+        (name, (folder / name).read_bytes()) for name in ("0.png", "none.jpg", "3.png", "3.txt")
+    ]
+    write_members(tmp_path / "tars" / "a.tar", files)
+    kind, tally = find_kind("webdataset"), Tally()
+    (frame,) = kind.read(tmp_path / "tars" / "a.tar", CollectionConfig("webdataset", ""), tally)
+    assert frame["prompt"].to_list() == [texts[0], texts[3]]
+    assert open_labelled_pairs(tmp_path / "tars").whole["prompts"].to_list() == [
+        [texts[0]],
+        [texts[3]],
+    ]

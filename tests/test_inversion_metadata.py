@@ -8,10 +8,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from unprompt.index.archives.tars import tar_members
+from unprompt.index.metadata.picture_metadata import read_metadata
 from unprompt.inversion.batch.inputs import find_pictures
 from unprompt.inversion.batch.run import invert_pictures
 from unprompt.inversion.inverter import Inverter
-from unprompt.inversion.metadata.picture_metadata import read_metadata
 from unprompt.inversion.query import Query
 
 

@@ -12,6 +12,7 @@ import pytest
 from left_files import left_by_a_kill
 
 from unprompt.index.base.errors import ConfigError, DamagedFileError, UnpromptError
+from unprompt.index.metadata.written import Lora, WrittenPrompt
 from unprompt.inversion.answer import Candidate, Inversion
 from unprompt.inversion.batch.formats import (
     FORMATS,
@@ -22,7 +23,6 @@ from unprompt.inversion.batch.formats import (
 from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.parts import Part, ResultParts
 from unprompt.inversion.batch.records import BatchRecord, decode_vector, encode_vector
-from unprompt.inversion.metadata.written import Lora, WrittenPrompt
 
 VECTOR = np.array([0.6, 1e-9, -0.8], np.float32)
 BUNDLE = {"index": "abc", "alpha": 0.5}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from unprompt.inversion.metadata.picture_metadata import read_metadata
+from unprompt.index.metadata.picture_metadata import read_metadata
 
 CASES = Path(__file__).parents[2] / "shared" / "cases"
 EXPECTED = CASES / "metadata" / "expected.jsonl"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from metadata_files import NEGATIVE, PROMPT, graph, jpeg_comment, with_texts
 
-from unprompt.inversion.metadata.picture_metadata import read_metadata
-from unprompt.inversion.metadata.written import Lora, WrittenPrompt
+from unprompt.index.metadata.picture_metadata import read_metadata
+from unprompt.index.metadata.written import Lora, WrittenPrompt
 
 
 def written(nodes: dict[str, Any], **more: Any) -> WrittenPrompt:

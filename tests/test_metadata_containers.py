@@ -29,7 +29,7 @@ from metadata_files import (
 )
 from PIL import Image
 
-from unprompt.inversion.metadata.picture_metadata import read_metadata
+from unprompt.index.metadata.picture_metadata import read_metadata
 
 FOX = "一只红色的狐狸 🦊, café"
 UTF16 = {">": "utf-16-be", "<": "utf-16-le"}

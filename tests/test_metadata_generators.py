@@ -20,9 +20,9 @@ from metadata_files import (
     xmp,
 )
 
-from unprompt.inversion.metadata.generators.settings_text import parse_pairs, split_settings
-from unprompt.inversion.metadata.picture_metadata import read_metadata
-from unprompt.inversion.metadata.written import Lora, WrittenPrompt, as_seed, as_size
+from unprompt.index.metadata.generators.settings_text import parse_pairs, split_settings
+from unprompt.index.metadata.picture_metadata import read_metadata
+from unprompt.index.metadata.written import Lora, WrittenPrompt, as_seed, as_size
 
 
 def written(texts: dict[str, Any]) -> WrittenPrompt:

@@ -27,7 +27,7 @@ from metadata_files import (
 )
 from metadata_mutations import run
 
-from unprompt.inversion.metadata.picture_metadata import read_metadata
+from unprompt.index.metadata.picture_metadata import read_metadata
 
 HANG = 5.0  # seconds of CPU; each of these takes well under one
 MANY = 100_000

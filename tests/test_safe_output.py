@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from unprompt.index.metadata.picture_metadata import WrittenPrompt
 from unprompt.index.texts.json_text import json_text
 from unprompt.index.texts.visible import VisibleStream, one_line, visible, whole_values
 from unprompt.inversion.answer import Candidate, Inversion
@@ -21,7 +22,6 @@ from unprompt.inversion.batch.csv_cells import harmless_cell
 from unprompt.inversion.batch.formats import FORMATS, find_format
 from unprompt.inversion.batch.records import BatchRecord
 from unprompt.inversion.batch.run import printable
-from unprompt.inversion.metadata.picture_metadata import WrittenPrompt
 
 HIDDEN = "\x1b[2J\x07\x9b31m\u202egnp.\u2066\u200b\ufeff\u2028\r\x7f\U000e0041"
 HOSTILE = f"=HYPERLINK(1)\n{HIDDEN}\udc9b\ud800 fox"

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from unprompt.index.base.terms import read_terms
+from unprompt.index.metadata.written import Lora, WrittenPrompt
 from unprompt.inversion.answer import Candidate, Inversion
 from unprompt.inversion.compose.settings import ComposeConfig, Origin
 from unprompt.inversion.estimate.blend import MAIN, Blend, MemberShare
 from unprompt.inversion.estimate.gate import SIGNALS, Gate
 from unprompt.inversion.estimate.knn import KnnConfig
-from unprompt.inversion.metadata.written import Lora, WrittenPrompt
 from unprompt.inversion.query import Query
 from unprompt.ui.page.answer import write_answer, write_neighbors
 from unprompt.ui.page.html import COPY, EXAMPLES, PASTE, read_asset, script, write_error

@@ -20,7 +20,6 @@ from unprompt.index.archives.archive import read_archived
 from unprompt.index.archives.tars import TarMember
 from unprompt.index.base.errors import CorpusError, UnpromptError, UnreadableImageError
 from unprompt.index.images.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES, read_picture
-from unprompt.index.images.texts_beside import texts_beside
 from unprompt.index.pairs.pair_shards import read_shard_pairs, tars_below
 from unprompt.index.pairs.pair_tables import (
     LABELLED,
@@ -28,6 +27,7 @@ from unprompt.index.pairs.pair_tables import (
     labelled_frame,
     read_pair_table,
 )
+from unprompt.index.pairs.texts_beside import texts_beside
 
 WANTED = (
     "wanted a folder of webdataset tars (KEY.jpg and KEY.txt), a folder of pictures with a .txt "

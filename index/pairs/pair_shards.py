@@ -22,6 +22,7 @@ from unprompt.index.archives.archive import (
 from unprompt.index.archives.tars import TarMember
 from unprompt.index.base.errors import DamagedFileError
 from unprompt.index.captions.texts import decode_text
+from unprompt.index.images.pictures import DEFAULT_LIMITS
 from unprompt.index.images.samples import (
     READ_ORDER,
     Sample,
@@ -38,7 +39,9 @@ from unprompt.index.pairs.pair_tables import (
     labelled_frame,
     read_labels,
 )
+from unprompt.index.pairs.written_prompts import written_prompts
 
+LARGEST = DEFAULT_LIMITS.max_bytes
 NOT_IN_TAR = "no picture: the tar holds none for this row"
 Labels = dict[str, Any]  # prompts, source, generator, kind
 
@@ -123,7 +126,10 @@ def _own_labels(tar: Path, sample: Sample, known: Labels) -> Labels:
     def read(member: TarMember) -> bytes:
         return read_archived(tar, member)
 
-    labels: Labels = {"prompts": sample_texts(sample.texts, read, None) or None}
+    texts = sample_texts(sample.texts, read, None)
+    if not texts and sample.picture is not None and sample.picture.size <= LARGEST:
+        texts = written_prompts(read(sample.picture))
+    labels: Labels = {"prompts": texts or None}
     if "json" in sample.texts and not any(suffix in sample.texts for suffix in READ_ORDER):
         value = json.loads(decode_text(read(sample.texts["json"])))
         facts = value if isinstance(value, dict) else {}

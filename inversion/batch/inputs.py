@@ -16,7 +16,7 @@ from unprompt.index.images.pictures import (
     PictureLimits,
     open_picture,
 )
-from unprompt.inversion.metadata.picture_metadata import read_metadata
+from unprompt.index.metadata.picture_metadata import read_metadata
 from unprompt.inversion.opening import OpenedPicture
 
 PARQUET_SUFFIX = ".parquet"

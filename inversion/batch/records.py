@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from unprompt.index.metadata.written import WrittenPrompt
 from unprompt.index.texts.visible import whole_values
 from unprompt.inversion.answer import Candidate, Inversion
-from unprompt.inversion.metadata.written import WrittenPrompt
 
 ANSWER_COLUMNS = (
     "prompt", "negative_prompt", "metadata_prompt", "expected_cosine", "outside", "world",

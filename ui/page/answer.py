@@ -5,9 +5,9 @@ from html import escape
 
 from PIL import Image
 
+from unprompt.index.metadata.written import WrittenPrompt
 from unprompt.inversion.answer import Candidate, Inversion
 from unprompt.inversion.compose.settings import Origin
-from unprompt.inversion.metadata.written import WrittenPrompt
 from unprompt.inversion.trust import describe_trust
 from unprompt.ui.page.html import copy_button, inline_picture, percent, weight
 

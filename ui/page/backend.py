@@ -8,9 +8,9 @@ from typing import Any
 
 from unprompt.index.base.errors import UnreadableImageError
 from unprompt.index.images.pictures import open_picture
+from unprompt.index.metadata.picture_metadata import read_metadata
 from unprompt.inversion.answer import Inversion
 from unprompt.inversion.inverter import Inverter
-from unprompt.inversion.metadata.picture_metadata import read_metadata
 from unprompt.inversion.query import Query
 from unprompt.ui.page.answer import write_answer, write_neighbors
 from unprompt.ui.page.examples import Example, ExampleGroup, make_examples

@@ -3,7 +3,8 @@
 In Hugging Face's ImageFolder layout, `metadata.jsonl`, `metadata.csv` or `metadata.parquet` beside
 or above the pictures has a column `file_name` (or others that name pictures, such as `path1` and
 `path2`) and one with the prompt. `prompts.json` is one too: a list, or an object keyed by file.
-Without such a file the prompt of `a/b.png` is the text of `a/b.txt`, or in `a/b.json`. A row
+Without such a file the prompt of `a/b.png` is the text of `a/b.txt`, or in `a/b.json`, or in the
+metadata that its generator wrote into the picture. A row
 without a picture becomes a failed row. A picture without a row or a text, and a text without a
 picture, are counted as faults.
 """
@@ -24,8 +25,8 @@ from unprompt.index.formats.rows import batches, choose_column, missing_column, 
 from unprompt.index.formats.tables import stream_table
 from unprompt.index.formats.tally import Tally
 from unprompt.index.images.pictures import PICTURE_SUFFIXES
-from unprompt.index.images.texts_beside import texts_beside
 from unprompt.index.pairs.picture_paths import locate, path_columns
+from unprompt.index.pairs.texts_beside import texts_beside
 
 METADATA = (
     "metadata.jsonl", "metadata.csv", "metadata.parquet", "metadata.json", "prompts.json",
@@ -139,7 +140,9 @@ def _with_texts(
         tally.read += 1
         found = texts_beside(unit / picture, config.column)
         if not found:
-            tally.fault(f"{unit / picture} has no {TEXT} file beside it", WITHOUT_TEXT)
+            tally.fault(
+                f"{unit / picture} has no {TEXT} beside it and no prompt in it", WITHOUT_TEXT
+            )
             continue
         kept = found[:1] if config.captions == FIRST else found
         tally.read += len(kept) - 1

@@ -29,6 +29,7 @@ from unprompt.index.images.samples import (
     sample_fact,
     sample_texts,
 )
+from unprompt.index.pairs.written_prompts import written_prompts
 
 DAMAGED, WITHOUT_TEXT = "damaged archive", "picture without a text"
 SECOND = "second picture of a sample"
@@ -87,6 +88,9 @@ def _rows(unit: Path, sample: Sample, config: CollectionConfig, tally: Tally) ->
 
     try:
         prompts = sample_texts(sample.texts, read, config.column)
+        small = picture is not None and picture.size <= DEFAULT_LIMITS.max_bytes
+        if picture is not None and small and not prompts and config.column is None:
+            prompts = written_prompts(read(picture))
         group = None if config.group is None else sample_fact(sample.texts, read, config.group)
     except (DamagedFileError, ValueError, RecursionError) as error:
         tally.fault(f"{unit}/{name}: {error}")

@@ -2,7 +2,7 @@
 
 Pillow reads texts, color profiles and EXIF blocks while it opens a file. It refuses the whole
 picture for one that is damaged, and a small file can make it read gigabytes. So they do not reach
-it; `inversion/metadata` reads the texts for itself.
+it; `index/metadata` reads the texts for itself.
 """
 
 from typing import NamedTuple

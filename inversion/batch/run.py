@@ -64,7 +64,7 @@ def _open(picture: PictureInput, metadata: bool) -> _Opened:
     try:
         return picture.open(metadata)
     except UnreadableImageError as error:
-        return error
+        return UnreadableImageError(str(error))  # without its traceback, which holds the picture
     except Exception as error:  # one picture must not end the batch, whatever its file holds
         fault = f"cannot read {picture.name}: {type(error).__name__}: {error}"
         return UnreadableImageError(fault)

@@ -13,7 +13,10 @@ from PIL import Image
 from zoo import ARCHIVES, invert_zoo, make_zoo, whole_files
 
 from unprompt.index.archives.tars import tar_members
-from unprompt.index.base.errors import DamagedFileError, UnreadableImageError
+from unprompt.index.base.errors import CorpusError, DamagedFileError, UnreadableImageError
+from unprompt.index.formats.parquet import stream_parquet
+from unprompt.index.formats.rows import pick_prompt
+from unprompt.index.formats.tally import Tally
 from unprompt.index.parquet.checked import check_parquet
 from unprompt.inversion.batch.inputs import find_pictures
 
@@ -121,6 +124,21 @@ def test_counts_that_nothing_stands_behind_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DamagedFileError, match=r"unpacks to 1 MB in one row group.*limit is 1 MB"):
         check_parquet(path, most_bytes=1_000_000)
     assert check_parquet(path, {"other"}).most == 0
+
+
+def test_a_text_that_many_rows_share_does_not_flood_a_corpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"prompt": ["a fox " * 1000] * 2000}).write_parquet(path)
+    pick = pick_prompt(None)
+    assert sum(rows.height for rows in stream_parquet(path, pick, Tally())) == 2000
+    monkeypatch.setattr("unprompt.index.formats.parquet.MOST_TEXT", 10_000_000)
+    with pytest.raises(CorpusError, match="2,000 rows hold 12 MB of text"):
+        list(stream_parquet(path, pick, Tally()))
+    path.write_bytes(path.read_bytes()[:-9] + b"x" + path.read_bytes()[-8:])
+    with pytest.raises(CorpusError, match="not a readable parquet file"):
+        list(stream_parquet(path, pick, Tally()))
 
 
 def test_footers_are_checked(tmp_path: Path) -> None:

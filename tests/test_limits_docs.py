@@ -6,9 +6,8 @@ import pytest
 
 from unprompt.index.decode import batches, budget, cost, open_file
 from unprompt.index.decode.lean import jpeg, parts, tiff
-from unprompt.index.images import pictures
+from unprompt.index.images import parquet_pictures, pictures
 from unprompt.index.parquet import checked, footer, thrift
-from unprompt.inversion.batch import parquet_inputs
 from unprompt.inversion.inverter import BATCH
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +33,7 @@ MIB = 2**20
         f"| {footer.LARGEST_FOOTER // MIB} MiB, 4,000,000 values, {thrift.DEEPEST} levels |",
         f"| {footer.MOST_COLUMNS:,} elements, {footer.DEEPEST_SCHEMA} levels |",
         f"rows of a parquet file | {checked.MOST_ROWS:,};",
-        f"| {parquet_inputs.LONGEST_NAME} characters, the rest is cut |",
+        f"| {parquet_pictures.LONGEST_NAME} characters, the rest is cut |",
         f"| AVIF | {cost._BYTES['AVIF']} |",
         f"| WebP | {cost._BYTES['WEBP']} |",
     ],

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
-from unprompt.index.base.errors import CorpusError
+from unprompt.index.base.errors import CorpusError, DamagedFileError
 from unprompt.index.captions.names import field_of, fields_below
 from unprompt.index.formats.rows import BATCH, PickColumns
 from unprompt.index.formats.tally import Tally
+from unprompt.index.parquet.checked import check_parquet, polars_faults
+
+MOST_TEXT = 10**9  # bytes of the texts of a batch
 
 
 def stream_parquet(path: Path, pick: PickColumns, tally: Tally) -> Iterator[pl.DataFrame]:
@@ -28,14 +31,32 @@ def scan_batches(scan: pl.LazyFrame, tally: Tally) -> Iterator[pl.DataFrame]:
     count = int(scan.select(pl.len()).collect().item())
     for start in range(0, count, BATCH):
         batch = scan.slice(start, BATCH).collect()
+        _check_texts(batch)
         tally.read += batch.height
         yield batch
 
 
 @contextmanager
 def readable_parquet(path: Path) -> Iterator[None]:
-    """Raise polars' and system errors as a CorpusError that names the file."""
+    """Check the headers of a file, and raise polars' faults as a CorpusError that names it."""
+
+    def fault(reason: str) -> CorpusError:
+        return CorpusError(f"{path} is not a readable parquet file: {reason}")
+
     try:
+        check_parquet(path, most_bytes=None)
+    except DamagedFileError as error:
+        raise CorpusError(str(error)) from error
+    with polars_faults(fault):
         yield
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise CorpusError(f"{path} is not a readable parquet file: {error}") from error
+
+
+def _check_texts(batch: pl.DataFrame) -> None:
+    """Raise CorpusError for texts that are very long together: many rows may share one."""
+    texts = [batch[name] for name, kind in batch.schema.items() if kind == pl.String]
+    total = sum(int(text.str.len_bytes().sum()) for text in texts)
+    if total > MOST_TEXT:
+        raise CorpusError(
+            f"{batch.height:,} rows hold {total / 1e6:,.0f} MB of text, and the limit is "
+            f"{MOST_TEXT / 1e6:,.0f} MB; clean the file first"
+        )

@@ -29,6 +29,7 @@ from unprompt.index.images.shard_names import (
 )
 from unprompt.index.images.shard_pictures import REMEDY
 from unprompt.index.images.shard_rows import complete_rows
+from unprompt.index.parquet.checked import check_parquet, polars_faults
 
 
 def write_shard(
@@ -87,10 +88,16 @@ def read_rows(folder: Path) -> pl.DataFrame:
 def read_shard_rows(folder: Path, shard: int) -> pl.DataFrame:
     """The images table of one finished shard."""
     path = parquet_path(folder, shard)
+
+    def fault(reason: str) -> DamagedFileError:
+        return DamagedFileError(f"{path} is not a readable table ({reason}); {REMEDY}")
+
     try:
+        check_parquet(path, most_bytes=None)
+    except DamagedFileError as error:
+        raise fault(str(error)) from error
+    with polars_faults(fault):
         table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DamagedFileError(f"{path} is not a readable table ({error}); {REMEDY}") from error
     if "image_id" in table.columns:
         return check_schema(table, IMAGES, str(path))
     return from_img2dataset(table, tar_path(folder, shard), shard)

@@ -162,7 +162,7 @@ def _read_archive(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
 
 
 def _read_parquet(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
-    from unprompt.inversion.batch.parquet_inputs import parquet_pictures, read_row
+    from unprompt.index.images.parquet_pictures import parquet_pictures, read_row
 
     count = 0
     for name, row in parquet_pictures(path):

@@ -31,6 +31,7 @@ from unprompt.build.corpus.sources.pairs import (
 )
 from unprompt.build.corpus.sources.scored import ScoredTable
 from unprompt.index.base.errors import CorpusError, UnreadableImageError
+from unprompt.index.formats.parquet import readable_parquet
 from unprompt.index.formats.tally import Tally
 from unprompt.index.images.pictures import DEFAULT_LIMITS, PICTURE_SUFFIXES
 
@@ -147,6 +148,8 @@ def _open(unit: Path) -> tuple[dict[str, Any], set[str]]:
             listing = next((name for name in inside if name.endswith(".json")), None)
             if listing is None:
                 raise ValueError("it holds no json file")
+            if archive.getinfo(listing).file_size > DEFAULT_LIMITS.max_bytes:
+                raise ValueError(f"its {listing} is larger than a picture may be")
             described = json.loads(archive.read(listing))
     else:
         inside = os.listdir(unit.parent)
@@ -182,10 +185,8 @@ def _with_scores(
     number = _part(unit).removeprefix("part-")
     if number.isdecimal():
         wanted = (pl.col("part_id") == int(number)) & wanted
-    try:
+    with readable_parquet(path):
         found = pl.scan_parquet(path).filter(wanted).select("image_name", *scores).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise CorpusError(f"{path} is not a readable table of DiffusionDB: {error}") from error
     first = found.unique("image_name", keep="first", maintain_order=True)
     return frame.join(
         first, left_on="picture", right_on="image_name", how="left", maintain_order="left"
@@ -200,7 +201,7 @@ def _read_zipped(archive: zipfile.ZipFile, picture: str, entry: zipfile.ZipInfo 
         raise too_large(name)
     try:
         return archive.read(entry)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise UnreadableImageError(f"cannot read {name}: {error}") from error
 
 

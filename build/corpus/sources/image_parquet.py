@@ -6,7 +6,6 @@ holds the prompt.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,14 @@ import polars as pl
 from unprompt.build.corpus.sources.collection import FIRST, CollectionConfig
 from unprompt.build.corpus.sources.kind import Kind
 from unprompt.build.corpus.sources.pairs import Fetch, PairReader, pairs_frame
-from unprompt.index.base.errors import CorpusError, UnreadableImageError
+from unprompt.index.base.errors import CorpusError
 from unprompt.index.captions.columns import holds_texts, row_each
 from unprompt.index.captions.names import field_of, fields_below
 from unprompt.index.formats.parquet import readable_parquet, scan_batches
 from unprompt.index.formats.rows import choose_column
 from unprompt.index.formats.tally import Tally
+from unprompt.index.images.parquet_pictures import read_row
 from unprompt.index.images.picture_columns import find_picture_column, name_of_picture
-
-BLOCK = 64  # pictures in memory at a time
 
 
 def list_parquet(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator[pl.DataFrame]:
@@ -49,23 +47,11 @@ def list_parquet(unit: Path, config: CollectionConfig, tally: Tally) -> Iterator
 
 @contextmanager
 def open_parquet(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
-    """Open a file to fetch pictures by row; it reads `BLOCK` rows at a time."""
-    scan = pl.scan_parquet(unit)
-    column = _picture_column(unit, scan.collect_schema())
-
-    @lru_cache(maxsize=1)
-    def block(number: int) -> list[Any]:
-        return scan.select(column).slice(number * BLOCK, BLOCK).collect()[column].to_list()
+    """Open a file to fetch pictures by row; it reads a few rows at a time."""
+    _picture_column(unit, _schema(unit))
 
     def fetch(row: Mapping[str, Any]) -> bytes:
-        try:
-            content = block(row["offset"] // BLOCK)[row["offset"] % BLOCK]
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise UnreadableImageError(f"cannot read {unit}: {error}") from error
-        found = content.get("bytes") if isinstance(content, dict) else content
-        if not found:
-            raise UnreadableImageError(f"row {row['offset']} of {unit} holds no picture")
-        return bytes(found)
+        return read_row(str(unit), row["offset"], f"{unit}/{row['picture']}", most_bytes=None)
 
     yield fetch
 
@@ -73,6 +59,11 @@ def open_parquet(unit: Path, config: CollectionConfig) -> Iterator[Fetch]:
 def _besides(columns: Sequence[str], picture: str) -> list[str]:
     """The columns without that of the pictures and its fields."""
     return [name for name in columns if name != picture and not name.startswith(f"{picture}.")]
+
+
+def _schema(unit: Path) -> pl.Schema:
+    with readable_parquet(unit):
+        return pl.scan_parquet(unit).collect_schema()
 
 
 def _picture_column(unit: Path, schema: pl.Schema) -> str:

@@ -13,7 +13,7 @@ from threading import Lock
 import polars as pl
 
 from unprompt.index.base.errors import DamagedFileError, UnreadableImageError
-from unprompt.index.decode.budget import DECODED
+from unprompt.index.decode.budget import BUDGET_BYTES, DECODED
 from unprompt.index.images.picture_columns import find_picture_column, name_of_picture
 from unprompt.index.images.pictures import DEFAULT_LIMITS, PictureLimits
 from unprompt.index.parquet.checked import check_parquet, polars_faults
@@ -66,15 +66,24 @@ def parquet_pictures(path: str) -> Iterator[tuple[str, int]]:
             yield f"{path}/{name or f'{row:08d}'}", row
 
 
-def read_row(path: str, row: int, name: str, limit: PictureLimits = DEFAULT_LIMITS) -> bytes:
-    """The encoded picture of one row; raises UnreadableImageError if the row holds none."""
+def read_row(
+    path: str,
+    row: int,
+    name: str,
+    limit: PictureLimits = DEFAULT_LIMITS,
+    most_bytes: int | None = BUDGET_BYTES,
+) -> bytes:
+    """The encoded picture of one row; raises UnreadableImageError if the row holds none.
+
+    `most_bytes` is what a row group may unpack to; None is no limit, for files of one's own.
+    """
 
     def fault(reason: str) -> UnreadableImageError:
         return UnreadableImageError(f"cannot read the picture {name}: {reason}")
 
     changed = _changed(path)
     with polars_faults(fault), _READING:
-        file = _open(path, changed)
+        file = _open(path, changed, most_bytes)
         block = _block(file, row // BLOCK, changed)
         size = block.sizes[row % BLOCK]
         if size > limit.max_bytes:
@@ -97,7 +106,7 @@ def _changed(path: str) -> int:
 
 
 @lru_cache(maxsize=2)
-def _open(path: str, changed: int) -> _File:
+def _open(path: str, changed: int, most_bytes: int | None = BUDGET_BYTES) -> _File:
     try:
         check_parquet(Path(path), ())  # polars gets no footer that contradicts itself
         with polars_faults(DamagedFileError):
@@ -109,7 +118,7 @@ def _open(path: str, changed: int) -> _File:
                 f"{', '.join(schema)}"
             )
         named = name_of_picture(schema, column).meta.root_names()
-        cost = check_parquet(Path(path), {column, *named})
+        cost = check_parquet(Path(path), {column, *named}, most_bytes)
     except DamagedFileError as error:
         raise UnreadableImageError(f"cannot read {path}: {error}") from error
     rows = sum(cost.rows)

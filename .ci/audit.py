@@ -17,8 +17,9 @@ def main() -> int:
     """Audit, or say why not."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        options = f"--service osv --local --skip-editable --timeout {ANSWER_S} --progress-spinner off -f json -o"
-        command = [sys.executable, "-m", "pip_audit", *options.split(), str(report)]
+        options = f"-s osv --local --skip-editable --timeout {ANSWER_S} --progress-spinner off"
+        out = ("-f", "json", "-o", str(report))
+        command = [sys.executable, "-m", "pip_audit", *options.split(), *out]
         try:
             run = subprocess.run(command, capture_output=True, text=True, timeout=AUDIT_S)
         except subprocess.TimeoutExpired:

@@ -8,7 +8,9 @@ traceback, no foreign line on stderr, the peak of memory. The tests run a small 
 
 import argparse
 import csv
+import gzip
 import io
+import lzma
 import os
 import random
 import re
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +29,7 @@ import polars as pl
 from PIL import Image
 
 SIDE = 48  # pixels
-ARCHIVES = (".tar", ".parquet")
+ARCHIVES = (".tar", ".parquet", ".zip", ".gz", ".xz")
 OWN_LINES = re.compile(
     r"invert: \d+/\d+, .*|\d+ rows -> .*|\d+ pictures could not be read.*|going on after .*"
 )
@@ -114,6 +117,14 @@ def _archives(pictures: list[bytes]) -> dict[str, bytes]:
                 entry = tarfile.TarInfo(f"{'long-name-' * 12}é{number}.png")
                 entry.size = len(content)
                 tar.addfile(entry, io.BytesIO(content))
+        made[name] = buffer.getvalue()
+    made["gnu.tar.gz"] = gzip.compress(made["gnu.tar"], mtime=0)
+    made["gnu.tar.xz"] = lzma.compress(made["gnu.tar"])
+    for name, packing in (("stored.zip", zipfile.ZIP_STORED), ("packed.zip", zipfile.ZIP_DEFLATED)):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", packing) as archive:
+            for number, content in enumerate(pictures):
+                archive.writestr(zipfile.ZipInfo(f"{number}.png"), content, packing)
         made[name] = buffer.getvalue()
     names = [f"{number}.png" for number in range(len(pictures))]
     plain = pl.DataFrame({"image": pictures, "key": names})

@@ -21,6 +21,7 @@ MIB = 2**20
         f"{pictures.MAX_PIXELS // 10**6} megapixels",
         f"| {pictures.MAX_BYTES // MIB} MiB |",
         f"| {budget.BUDGET_BYTES // 10**6} MB |",
+        f"in one process at a time | {budget.FILE_BYTES // MIB} MiB |",
         f"| {pictures.KEEP_PIXELS / 1e6:.1f} megapixels |",
         f"| {batches.BATCH_BYTES // 10**6} MB, and {BATCH} pictures |",
         f"scans of a JPEG | {jpeg.MOST_SCANS} |",

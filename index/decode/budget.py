@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from threading import Condition
 
 BUDGET_BYTES = 400 * 10**6  # decoded at the same time in a process; also the most for one picture
+FILE_BYTES = 256 << 20  # of picture files in memory at the same time
 
 
 class ByteBudget:
@@ -50,3 +51,6 @@ class ByteBudget:
 
 
 DECODED = ByteBudget()
+# Picture files that are read and not yet decoded. Who holds some of these may ask DECODED, and
+# nobody asks in the other order.
+FILES = ByteBudget(FILE_BYTES)

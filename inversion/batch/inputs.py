@@ -10,6 +10,7 @@ from pathlib import Path
 from unprompt.index.archives.archive import ARCHIVES, archive_members, is_archive, read_archived
 from unprompt.index.archives.tars import TarMember
 from unprompt.index.base.errors import DamagedFileError, UnpromptError, UnreadableImageError
+from unprompt.index.decode.budget import FILES
 from unprompt.index.images.pictures import (
     DEFAULT_LIMITS,
     PICTURE_SUFFIXES,
@@ -31,13 +32,28 @@ class PictureInput:
     path: Path  # the file to open: the picture, or the archive or parquet file that holds it
     read: Callable[[], Path | bytes] = field(compare=False)  # raises UnreadableImageError
     limit: PictureLimits = DEFAULT_LIMITS
+    size: int | None = None  # bytes of a picture in an archive; None: a file of its own
     holder: bool = False  # a folder or file of pictures that cannot be read, no picture itself
 
     def open(self, metadata: bool = True) -> OpenedPicture:
-        """Decode the picture and its stored prompt; raises UnreadableImageError."""
-        content = self.read()
-        image = open_picture(content, self.name, self.limit)
-        return OpenedPicture(image, read_metadata(content) if metadata else None)
+        """Decode the picture and its stored prompt; raises UnreadableImageError.
+
+        It waits while other threads hold the bytes of large files.
+        """
+        with FILES.hold(self._bytes()):
+            content = self.read()
+            image = open_picture(content, self.name, self.limit)
+            return OpenedPicture(image, read_metadata(content) if metadata else None)
+
+    def _bytes(self) -> int:
+        """What `open` reads into memory, at most; of a row in a table it is not known."""
+        size = self.size
+        if size is None:
+            try:
+                size = os.stat(self.path).st_size
+            except OSError:  # `read` tells it
+                size = 0
+        return min(size, self.limit.max_bytes)
 
     @property
     def image_id(self) -> str:
@@ -156,7 +172,8 @@ def _read_archive(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
         if _is_picture(member.name):
             count += 1
             name = f"{path}/{member.name}"
-            yield PictureInput(name, Path(path), partial(_read_member, path, member, limit), limit)
+            read = partial(_read_member, path, member, limit)
+            yield PictureInput(name, Path(path), read, limit, member.size)
     if count == 0:
         raise UnreadableImageError(f"no pictures in the archive; {LOOKED_FOR}")
 
@@ -167,7 +184,7 @@ def _read_parquet(path: str, limit: PictureLimits) -> Iterator[PictureInput]:
     count = 0
     for name, row in parquet_pictures(path):
         count += 1
-        yield PictureInput(name, Path(path), partial(read_row, path, row, name, limit), limit)
+        yield PictureInput(name, Path(path), partial(read_row, path, row, name, limit), limit, 0)
     if count == 0:
         raise UnreadableImageError("it has no rows")
 
@@ -186,7 +203,7 @@ def _read_member(path: str, member: TarMember, limit: PictureLimits) -> bytes:
 
 def _unreadable(path: str, fault: str) -> PictureInput:
     refuse = partial(_refuse, f"cannot read {path}: {fault}")
-    return PictureInput(path, Path(path), refuse, holder=True)
+    return PictureInput(path, Path(path), refuse, size=0, holder=True)
 
 
 def _refuse(message: str) -> bytes:

@@ -43,7 +43,7 @@ def main() -> None:
     corpus = read_corpus(run.corpus)
     matrices = read_head(run.export("train"))
     splits = [
-        _predict(labelled_keys(run.image_embeddings, name, corpus.targets_of), matrices)
+        _predict(labelled_keys(run.image_embeddings, name, corpus), matrices)
         for name in ("train", "validation", "test")
     ]
     train, validation, test = splits

@@ -60,8 +60,8 @@ def other_run(build_once: Any) -> Path:
 
 def finished(folder: Path, name: str) -> FinishedRun:
     run = RunFolder(folder)
-    targets = read_corpus(run.corpus).targets_of
-    return FinishedRun(name, run.bundle, run.image_embeddings, pictures_of(run), targets)
+    corpus = read_corpus(run.corpus)
+    return FinishedRun(name, run.bundle, run.image_embeddings, pictures_of(run), corpus)
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,14 @@ KEYS = to_unit_length(RANDOM.normal(size=(len(SPLITS), 5))).astype(np.float16)
 TARGETS = to_unit_length(RANDOM.normal(size=(len(SPLITS), 3)))
 
 
-def targets_of(prompt_ids: pl.Series) -> np.ndarray:
-    return TARGETS[prompt_ids.to_numpy()]
+class Known:
+    """Targets by prompt id; two prompts make a group."""
+
+    def targets_of(self, prompt_ids: pl.Series) -> np.ndarray:
+        return TARGETS[prompt_ids.to_numpy()]
+
+    def groups_of(self, prompt_ids: pl.Series) -> np.ndarray:
+        return prompt_ids.to_numpy() // 2
 
 
 @pytest.fixture
@@ -66,7 +72,7 @@ def test_the_head_is_fitted_on_every_indexed_picture(
     tuned.save(bundle / "head")
     (bundle / "blend.json").write_text("{}")
     make_index(final / "index", content(wide, TARGETS))
-    refit_bundle(bundle, final, embeddings, targets_of, FitConfig(phrases=0))
+    refit_bundle(bundle, final, embeddings, Known(), FitConfig(phrases=0))
     head = load_head(final / "head", "colours")
     assert isinstance(head, LinearHead) and head.description.rows == len(SPLITS)
     assert head.description.penalty == tuned.description.penalty
@@ -80,10 +86,11 @@ def test_the_head_is_fitted_on_every_indexed_picture(
 def test_only_the_asked_split_is_read(embeddings: Path, monkeypatch: Any) -> None:
     """Blocks of the train rows, one after the other, are all of them at unit length."""
     monkeypatch.setattr(fit, "BLOCK", 5)
-    stored = fit.stored_keys(embeddings, "train", targets_of)
+    stored = fit.stored_keys(embeddings, "train", Known())
     blocks = list(stored.blocks())
     assert [len(keys) for keys, _ in blocks] == [5, 5, 2]
-    whole = fit.labelled_keys(embeddings, "train", targets_of)
+    whole = fit.labelled_keys(embeddings, "train", Known())
     np.testing.assert_array_equal(np.concatenate([keys for keys, _ in blocks]), whole.keys)
     np.testing.assert_array_equal(np.concatenate([own for _, own in blocks]), whole.truth)
     np.testing.assert_allclose(np.linalg.norm(whole.keys, axis=1), 1.0, atol=1e-5)
+    assert whole.groups.tolist() == [place // 2 for place in range(12)]

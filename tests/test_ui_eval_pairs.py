@@ -187,7 +187,7 @@ def test_answers_are_cached_by_block(colours: Inverter, pairs: Path, tmp_path: P
     np.testing.assert_array_equal(first.vectors["answer"][:2], AXES[:2])
     np.testing.assert_array_equal(first.vectors["nearest prompt"][:2], AXES[:2])
     np.testing.assert_array_equal(first.vectors["head"][:2], AXES[[2, 2]])
-    assert "not a picture" in first.table["fault"][5]
+    assert "no picture" in first.table["fault"][5]
     assert not first.vectors["answer"][5].any()
 
     blocks[0].write_bytes(blocks[0].read_bytes()[:100])  # as a full disk leaves it

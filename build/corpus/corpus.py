@@ -48,6 +48,13 @@ class Corpus(NamedTuple):
         """Target vectors (m, d_prompt) of prompt ids (m,); raises CorpusError for an unknown id."""
         return np.asarray(self.targets[self.rows_of(prompt_ids)])
 
+    def groups_of(self, prompt_ids: pl.Series) -> np.ndarray:
+        """Groups (m,) uint64 of prompt ids (m,), such as the captions of a picture; else own ids.
+
+        Raises CorpusError for an unknown id.
+        """
+        return self.prompts["group_id"].to_numpy()[self.rows_of(prompt_ids)]
+
     def rows_of(self, prompt_ids: pl.Series) -> np.ndarray:
         """Rows (m,) int64 of prompt ids in this corpus; raises CorpusError for an unknown id."""
         rows = pl.DataFrame({"prompt_id": prompt_ids}).join(

@@ -45,7 +45,7 @@ def tune_runs(
         name = run.name if members else MAIN
         members.append(MemberKeys(name, index, labelled.keys, head.predict(labelled.keys)))
         heads.append(head)
-    return tune_and_calibrate(members, heads, shared[0].truth, shared[0].prompts, config)
+    return tune_and_calibrate(members, heads, shared[0].truth, shared[0].groups, config)
 
 
 def write_tuned(

@@ -27,7 +27,7 @@ from unprompt.inversion.estimate.member import (
 )
 from unprompt.inversion.estimate.text_bank import estimate_from_texts
 from unprompt.inversion.fit.by_prompt import group_numbers, score_prompts
-from unprompt.inversion.fit.fit import Targets, labelled_keys
+from unprompt.inversion.fit.fit import Truths, labelled_keys
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,14 @@ class TextBank(NamedTuple):
 
 
 def predict_held_out(
-    bundle: Path, embeddings: Path, targets: Targets, bank: TextBank | None = None
+    bundle: Path, embeddings: Path, truths: Truths, bank: TextBank | None = None
 ) -> HeldOutPredictions:
     """Predict the prompts of a run's test pictures by every method; with `bank` from texts too.
 
     A tower that predicts prompt vectors needs no bank: the vectors of the known prompts are one.
     """
     index, head = load_main(bundle)
-    test = labelled_keys(embeddings, "test", targets)
+    test = labelled_keys(embeddings, "test", truths)
     blend = load_blend(bundle / BLEND)
     if bank is None and read_description(bundle / ENCODER).output == "prediction":
         bank = _known_prompts(index)

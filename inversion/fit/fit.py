@@ -1,10 +1,10 @@
 """Embeddings, targets and the index -> head, blend and calibration, fitted on validation."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -43,7 +43,16 @@ from unprompt.inversion.fit.by_prompt import equal_weights, group_numbers
 from unprompt.inversion.fit.tune import FitConfig, MemberKeys, tune_and_calibrate
 
 BLOCK = 8192  # pictures of the train split that are in memory at a time
-Targets = Callable[[pl.Series], np.ndarray]  # prompt ids -> target vectors (n, d_prompt)
+
+
+class Truths(Protocol):
+    """What is known of prompts by their ids (m,); the corpus of a run."""
+
+    def targets_of(self, prompt_ids: pl.Series) -> np.ndarray:
+        """Target vectors (m, d_prompt)."""
+
+    def groups_of(self, prompt_ids: pl.Series) -> np.ndarray:
+        """Numbers (m,) that are equal for prompts that belong together; else one per prompt."""
 
 
 class LabelledKeys(NamedTuple):
@@ -52,10 +61,11 @@ class LabelledKeys(NamedTuple):
     rows: pl.DataFrame  # METADATA
     keys: np.ndarray  # (n, d_image) float32 unit length
     truth: np.ndarray  # (n, d_prompt) float32 unit length
+    groups: np.ndarray  # (n,) pictures of a prompt, and of prompts that belong together
 
     @property
     def prompts(self) -> np.ndarray:
-        """The number (n,) of each picture's prompt; pictures of one prompt belong together."""
+        """The number (n,) of each picture's prompt."""
         return group_numbers(self.rows["prompt_id"].to_list())
 
 
@@ -65,15 +75,16 @@ class StoredKeys:
 
     rows: pl.DataFrame  # METADATA, n rows
     vectors: Matrix  # (n, d_image)
-    targets: Targets
+    truths: Truths
 
     def __len__(self) -> int:
         return self.rows.height
 
     def read(self) -> LabelledKeys:
         """All of them, in memory."""
-        truth = to_unit_length(self.targets(self.rows["prompt_id"]))
-        return LabelledKeys(self.rows, to_unit_length(self.vectors[:]), truth)
+        ids = self.rows["prompt_id"]
+        truth, groups = to_unit_length(self.truths.targets_of(ids)), self.truths.groups_of(ids)
+        return LabelledKeys(self.rows, to_unit_length(self.vectors[:]), truth, groups)
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Keys (m, d_image) and truth (m, d_prompt), BLOCK rows at a time."""
@@ -83,7 +94,7 @@ class StoredKeys:
             yield own.keys, own.truth
 
 
-def stored_keys(embeddings: Path, split: str, targets: Targets) -> StoredKeys:
+def stored_keys(embeddings: Path, split: str, truths: Truths) -> StoredKeys:
     """The pictures of one split; raises ConfigError where there are none."""
     embedded = open_embeddings(embeddings)
     chosen = np.flatnonzero((embedded.rows["split"] == split).to_numpy())
@@ -94,18 +105,18 @@ def stored_keys(embeddings: Path, split: str, targets: Targets) -> StoredKeys:
             else f"give the corpus some, for instance `corpus.{split}: 100`, and build again"
         )
         raise ConfigError(f"{embeddings} holds no {split} picture; {remedy}")
-    return StoredKeys(embedded.rows[chosen], ChosenRows(embedded.vectors, chosen), targets)
+    return StoredKeys(embedded.rows[chosen], ChosenRows(embedded.vectors, chosen), truths)
 
 
-def labelled_keys(embeddings: Path, split: str, targets: Targets) -> LabelledKeys:
+def labelled_keys(embeddings: Path, split: str, truths: Truths) -> LabelledKeys:
     """Keys and true prompt vectors of one split; raises ConfigError where it is empty."""
-    return stored_keys(embeddings, split, targets).read()
+    return stored_keys(embeddings, split, truths).read()
 
 
 def fit_bundle(
     bundle: Path,
     embeddings: Path,
-    targets: Targets,
+    truths: Truths,
     config: FitConfig,
     trained: Path | None = None,
     progress: Progress = SILENT,
@@ -116,8 +127,8 @@ def fit_bundle(
     regression, and the better on validation is saved. Phrases for composing are saved too.
     """
     index = PromptIndex.load(bundle / INDEX)
-    train = stored_keys(embeddings, "train", targets)
-    validation = labelled_keys(embeddings, "validation", targets)
+    train = stored_keys(embeddings, "train", truths)
+    validation = labelled_keys(embeddings, "validation", truths)
     spaces = (index.manifest.space, index.manifest.target_space)
     if read_description(bundle / ENCODER).output == "prediction":
         heads: list[RegressionHead] = [_encoder_head(train, validation, spaces)]
@@ -128,7 +139,7 @@ def fit_bundle(
                 (validation.keys, validation.truth),
                 spaces,
                 config.head.penalties,
-                equal_weights(validation.prompts),
+                equal_weights(validation.groups),
             )
         ]
         if trained is not None:
@@ -140,7 +151,7 @@ def fit_bundle(
     best.save(bundle / HEAD)
     member = MemberKeys(MAIN, index, validation.keys, best.predict(validation.keys))
     blend, confidence = tune_and_calibrate(
-        [member], [best], validation.truth, validation.prompts, config
+        [member], [best], validation.truth, validation.groups, config
     )
     save_blend(bundle / BLEND, blend)
     save_confidence(bundle / CONFIDENCE, confidence)
@@ -168,7 +179,7 @@ def save_phrases(folder: Path, index: PromptIndex, size: int) -> None:
 def _encoder_head(
     train: StoredKeys, validation: LabelledKeys, spaces: tuple[str, str]
 ) -> EncoderHead:
-    weights = equal_weights(validation.prompts)
+    weights = equal_weights(validation.groups)
     cosine = mean_cosine(to_unit_length(validation.keys), validation.truth, weights)
     return EncoderHead(HeadDescription("encoder", *spaces, None, len(train), cosine))
 
@@ -190,6 +201,6 @@ def _trained_head(
         )
     unscored = HeadDescription("trained", *spaces, None, len(train), 0.0)
     found = trained_head(matrices, unscored).predict(validation.keys)
-    cosine = mean_cosine(found, validation.truth, equal_weights(validation.prompts))
+    cosine = mean_cosine(found, validation.truth, equal_weights(validation.groups))
     scored = replace(unscored, validation_cosine=cosine)
     return trained_head(matrices, scored)

@@ -26,7 +26,7 @@ from unprompt.index.vectors.embeddings import open_embeddings
 from unprompt.index.vectors.matrix import ChosenRows
 from unprompt.inversion.estimate.head import LinearHead, load_head
 from unprompt.inversion.estimate.ridge import RidgeProblem
-from unprompt.inversion.fit.fit import StoredKeys, Targets, save_phrases
+from unprompt.inversion.fit.fit import StoredKeys, Truths, save_phrases
 from unprompt.inversion.fit.tune import FitConfig
 
 KEPT = (ENCODER, FALLBACK, PROMPT_ENCODER, BLEND, CONFIDENCE, HEAD)
@@ -36,7 +36,7 @@ def refit_bundle(
     bundle: Path,
     final: Path,
     embeddings: Path,
-    targets: Targets,
+    truths: Truths,
     config: FitConfig,
     progress: Progress = SILENT,
 ) -> None:
@@ -57,7 +57,7 @@ def refit_bundle(
         embedded = open_embeddings(embeddings)
         indexed = embedded.rows["image_id"].is_in(index.rows["image_id"].implode())
         rows = np.flatnonzero(indexed.to_numpy())
-        stored = StoredKeys(embedded.rows[rows], ChosenRows(embedded.vectors, rows), targets)
+        stored = StoredKeys(embedded.rows[rows], ChosenRows(embedded.vectors, rows), truths)
         problem = RidgeProblem(stored.blocks())
         description = replace(head.description, rows=problem.rows)
         LinearHead(*problem.solve(penalty), description).save(final / HEAD)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from unprompt.index.base.errors import ConfigError
-from unprompt.inversion.fit.fit import LabelledKeys, Targets, labelled_keys
+from unprompt.inversion.fit.fit import LabelledKeys, Truths, labelled_keys
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class FinishedRun:
     bundle: Path
     embeddings: Path
     pictures: Path  # image shards
-    targets: Targets
+    truths: Truths
 
     def labelled(self, split: str) -> LabelledKeys:
         """Keys and truth of one split; raises ConfigError where it is empty."""
-        return labelled_keys(self.embeddings, split, self.targets)
+        return labelled_keys(self.embeddings, split, self.truths)
 
 
 def group_runs(runs: Sequence[FinishedRun], split: str = "validation") -> list[list[FinishedRun]]:
@@ -60,4 +60,6 @@ def _chosen(labelled: LabelledKeys, images: set[int]) -> LabelledKeys:
     ids = labelled.rows["image_id"].to_list()
     order = sorted((image, row) for row, image in enumerate(ids) if image in images)
     rows = np.array([row for _, row in order], dtype=np.int64)
-    return LabelledKeys(labelled.rows[rows], labelled.keys[rows], labelled.truth[rows])
+    return LabelledKeys(
+        labelled.rows[rows], labelled.keys[rows], labelled.truth[rows], labelled.groups[rows]
+    )

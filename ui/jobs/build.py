@@ -37,7 +37,7 @@ def _fit(run: Run) -> int:
     blend = fit_bundle(
         run.folder.bundle,
         run.folder.image_embeddings,
-        read_corpus(run.folder.corpus).targets_of,
+        read_corpus(run.folder.corpus),
         run.run_config.fit,
         run.trained,
         run.progress,
@@ -57,9 +57,7 @@ def _make_final(run: Run) -> int:
         final / INDEX_FOLDER, pictures, pictures, corpus, run.config.index, run.progress,
         run.engine, SPLITS,
     )  # fmt: skip
-    refit_bundle(
-        run.folder.bundle, final, pictures, corpus.targets_of, run.run_config.fit, run.progress
-    )
+    refit_bundle(run.folder.bundle, final, pictures, corpus, run.run_config.fit, run.progress)
     _write_card(run, final, load_blend(final / BLEND))
     _seal(run, final)
     left = len(open_embeddings(pictures).rows) - manifest.ntotal

@@ -89,5 +89,5 @@ def trials_table(blend: Blend) -> str:
 def _finished(folder: Path) -> FinishedRun:
     run = RunFolder(folder)
     run.require_finished()
-    targets = read_corpus(run.corpus).targets_of
-    return FinishedRun(folder.name, run.bundle, run.image_embeddings, pictures_of(run), targets)
+    corpus = read_corpus(run.corpus)
+    return FinishedRun(folder.name, run.bundle, run.image_embeddings, pictures_of(run), corpus)

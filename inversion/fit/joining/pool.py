@@ -48,7 +48,7 @@ def pool_pictures(groups: Groups, split: str = "validation", progress: Progress 
     labels = Labels(
         np.repeat(np.arange(len(groups)), [len(own.keys) for own in first]),
         np.concatenate([own.truth for own in first]),
-        np.concatenate([own.rows["prompt_id"].to_numpy() for own in first]),
+        np.concatenate([own.groups for own in first]),
     )
     readable = np.all([np.isfinite(own).all(axis=1) for own in keys.values()], axis=0)
     return Pool(keys, labels).take(readable)

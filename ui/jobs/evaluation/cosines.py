@@ -29,9 +29,9 @@ def write_cosines(run: RunFolder, splits: Sequence[str] = HELD_OUT) -> Path:
     if unknown:
         raise ConfigError(f"unknown split {unknown[0]!r}; held out are {', '.join(HELD_OUT)}")
     run.require_finished()
-    targets = read_corpus(run.corpus).targets_of
+    corpus = read_corpus(run.corpus)
     found = [
-        _cosines_of(run, labelled_keys(run.image_embeddings, split, targets)) for split in splits
+        _cosines_of(run, labelled_keys(run.image_embeddings, split, corpus)) for split in splits
     ]
     path = run.report / FILE
     write_table(path, pl.concat(found), COSINES)

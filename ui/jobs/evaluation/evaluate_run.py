@@ -55,9 +55,7 @@ def evaluate_run(
     threshold = config.build.corpus.leak_threshold
     highest = check_leaks(corpus.prompts, to_unit_length(corpus.targets), threshold)
     bank = _text_bank(run, corpus) if text_bank else None
-    predictions = predict_held_out(
-        run.folder.bundle, run.folder.image_embeddings, corpus.targets_of, bank
-    )
+    predictions = predict_held_out(run.folder.bundle, run.folder.image_embeddings, corpus, bank)
     scores, seconds = predictions.scores(), None
     if texts:
         composer = Inverter.load(run.folder.bundle).composer

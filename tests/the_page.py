@@ -19,7 +19,7 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync"
 ).split()
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000  # a busy machine is slow
 HOSTILE = "<img src=x onerror=alert(1)>${alert(1)}{{value}}"
 TRUNCATED, TEXT, BOMB = "cut.jpg", "text.png", "bomb.png"
 LIBRARIES = (("gradio", "demo"), ("gradio_client", "dev"), ("playwright", "dev"))
@@ -151,6 +151,7 @@ def expect(locator: Any) -> Any:
     """Playwright's assertion, which waits until it holds."""
     from playwright.sync_api import expect
 
+    expect.set_options(timeout=PATIENCE_MS)
     return expect(locator)
 
 

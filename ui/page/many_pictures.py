@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unprompt.index.base.errors import ConfigError
+from unprompt.index.texts.visible import whole_values
 from unprompt.inversion.batch.formats import FORMATS
 from unprompt.inversion.batch.inputs import PictureInput
 from unprompt.inversion.batch.records import BatchRecord
@@ -16,7 +17,7 @@ from unprompt.inversion.query import Query
 from unprompt.inversion.trust import describe_trust
 from unprompt.ui.page.backend import Backend, original_name
 from unprompt.ui.page.one_picture import RAW
-from unprompt.ui.page.server.failures import clean, describe_failure
+from unprompt.ui.page.server.failures import describe_failure
 from unprompt.ui.page.server.limits import MAX_FILES
 
 COLUMNS = ["file", "prompt", "how sure", "note"]
@@ -78,10 +79,10 @@ def _answers(gr: Any, backend: Backend, uploads: Any, progress: Any) -> Iterator
         part = pictures[first : first + BATCH]
         records += invert_pictures(backend.inverter, part, Query(), BATCH)
         progress((len(records), len(pictures)), desc="Recovering prompts", unit="pictures")
-        yield clean([_row(record) for record in records]), *unchanged
+        yield whole_values([_row(record) for record in records]), *unchanged
     written = _write(backend.uploads, records)
     ready = [gr.DownloadButton(value=str(path), interactive=True) for path in written]
-    yield clean([_row(record) for record in records]), *ready
+    yield whole_values([_row(record) for record in records]), *ready
 
 
 def _inputs(backend: Backend, uploads: Any) -> list[PictureInput]:

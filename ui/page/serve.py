@@ -21,7 +21,7 @@ from unprompt.ui.page.backend import make_backend
 from unprompt.ui.page.gradio_library import load_gradio
 from unprompt.ui.page.html import read_asset
 from unprompt.ui.page.page import build_page, make_theme
-from unprompt.ui.page.server.failures import LOG, LogFormatter
+from unprompt.ui.page.server.failures import LOG
 from unprompt.ui.page.server.folder import temporary_folder
 from unprompt.ui.page.server.hosts import Hosts
 from unprompt.ui.page.server.limits import Limits
@@ -115,8 +115,8 @@ def check_reach(listener: socket.socket, login: tuple[str, str] | None) -> None:
 
 def _log_failures() -> None:
     """Write the failures of the page to standard error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(LogFormatter("%(asctime)s unprompt: %(message)s"))
+    handler = logging.StreamHandler()  # which shows control characters, such as those of a name
+    handler.setFormatter(logging.Formatter("%(asctime)s unprompt: %(message)s"))
     LOG.addHandler(handler)
     LOG.propagate = False
 

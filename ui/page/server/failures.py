@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from unprompt.index.base.errors import UnpromptError
+from unprompt.index.texts.visible import whole_text, whole_values
 
 LOG = logging.getLogger("unprompt.page")
-CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 MAX_TRACEBACKS = 30  # a minute; of further errors the log has one line each
 MAX_MESSAGE = 600  # characters; a file name may be long
 
@@ -39,35 +39,11 @@ _TRACEBACKS = _Tracebacks()
 def describe_failure(error: Exception) -> str:
     """What to tell a visitor: the reason, or the id of an error that only the log explains."""
     if isinstance(error, UnpromptError):
-        return readable(str(error))[:MAX_MESSAGE]
+        return whole_text(str(error))[:MAX_MESSAGE]
     name = secrets.token_hex(4)
     told = error if _TRACEBACKS.one_more() else None
     LOG.error("error %s: %s", name, type(error).__name__, exc_info=told)
     return f"the server failed to answer this; its log says why under error {name}"
-
-
-class LogFormatter(logging.Formatter):
-    """Shows control characters, such as those of a file's name, instead of sending them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One record with its traceback."""
-        return readable(super().format(record)).translate(CONTROL)
-
-
-def readable(text: str) -> str:
-    """A text that can be sent: lone surrogates, which no encoding has, become `?`."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def clean(value: Any) -> Any:
-    """A value of a handler with every text in it readable."""
-    if isinstance(value, str):
-        return readable(value)
-    if isinstance(value, list | tuple):
-        return type(value)(clean(one) for one in value)
-    if type(value) is dict:
-        return {key: clean(one) for key, one in value.items()}
-    return value
 
 
 def shown(handler: Callable[..., Any], show: Callable[[str], Any]) -> Callable[..., Any]:
@@ -76,7 +52,7 @@ def shown(handler: Callable[..., Any], show: Callable[[str], Any]) -> Callable[.
     @functools.wraps(handler)
     def answer(*values: Any) -> Any:
         try:
-            return clean(handler(*values))
+            return whole_values(handler(*values))
         except Exception as error:
             return show(describe_failure(error))
 
@@ -89,7 +65,7 @@ def told(gr: Any, handler: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(handler)
     def answer(*values: Any) -> Any:
         try:
-            return clean(handler(*values))
+            return whole_values(handler(*values))
         except Exception as error:
             raise gr.Error(describe_failure(error), print_exception=False) from error
 

@@ -49,9 +49,8 @@ def run_demo(
     if not 0 <= port <= 65535:
         raise ConfigError(f"--port must be from 0 to 65535, got {port}")
     login, hosts = _read_login(auth), Hosts(tuple(allowed_hosts))
-    with bind(host, port) as listener, temporary_folder() as uploads:
+    with bind(host, port) as listener, temporary_folder() as uploads, _gradio_folder(uploads):
         check_reach(listener, login)
-        os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read when Gradio is imported
         load_gradio()
         _log_failures()
         folder = STARTER if bundle is None else bundle
@@ -111,6 +110,20 @@ def check_reach(listener: socket.socket, login: tuple[str, str] | None) -> None:
         file=sys.stderr,
         flush=True,
     )
+
+
+@contextmanager
+def _gradio_folder(folder: Path) -> Iterator[None]:
+    """Gradio's folder of files: it reads the name when it is imported, and at events."""
+    before = os.environ.get("GRADIO_TEMP_DIR")
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["GRADIO_TEMP_DIR"]
+        else:
+            os.environ["GRADIO_TEMP_DIR"] = before
 
 
 def _log_failures() -> None:

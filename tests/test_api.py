@@ -250,7 +250,7 @@ def test_files_that_cannot_be_read(starter: unprompt.Inverter, tmp_path: Path) -
         (tmp_path / "gone.png", r"gone\.png: it cannot be opened \(No such file"),
         (str(tmp_path), "it is a folder"),
         (b"", "given as bytes: the file is empty"),
-        (b"no picture", "given as bytes: its content is not a picture"),
+        (b"no picture", "given as bytes: text file: it holds no picture"),
         ([b"no picture"], "at position 0 given as bytes"),
         (closed, "given as an open file: .*closed file"),
         (image, "given as a Pillow image"),

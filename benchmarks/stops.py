@@ -27,9 +27,10 @@ from PIL import Image
 
 LIMIT_S = 300  # until a point is reached
 OUT = "out"
-BUILD = """build scenes-tiny -o out/run --workers 2 --set corpus.count=120
+BUILD = """build scenes-tiny -o out/run --workers 2 --set corpus.count=60
 --set corpus.validation=10 --set corpus.test=10 --set fallback=null
---set render.images_per_shard=40 --set render.size_px=256 --set fit.phrases=200""".split()
+--set render.images_per_shard=20 --set render.size_px=256 --set fit.phrases=0""".split()
+PICTURES = [*BUILD, "--stage", "corpus", "--stage", "images"]
 
 
 class Point(NamedTuple):
@@ -125,14 +126,19 @@ def training(folder: Path, rows: int) -> None:
 
 TERM = signal.SIGTERM
 COMMANDS = {
-    "build": Command(
-        BUILD,
+    "build, pictures": Command(
+        PICTURES,
         (
             Point(0.2),
             Point("*/run/corpus/*"),
             Point("*/run/images", TERM),
             Point("*/run/images/*_stats.json"),
             Point("*/run/images/00001_stats.json", TERM, group=False),
+        ),
+    ),
+    "build": Command(
+        BUILD,
+        (
             Point("*/run/bundle/encoder/*"),
             Point("*/run/embeddings/image/*"),
             Point("*/run/bundle/index", TERM),

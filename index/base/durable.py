@@ -18,7 +18,7 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # only a write en
 ADVICE = {
     errno.ENOSPC: "free some space or choose another output folder",
     errno.EDQUOT: "free some space or choose another output folder",
-    errno.EFBIG: "choose another output folder, on a disk for larger files",
+    errno.EFBIG: "free some space or choose another output folder",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EISDIR: "a folder has this name: choose another output",
 }

@@ -149,6 +149,12 @@ def _check_code(inner: Any, width: int, count: int) -> None:
         _check_scalars(inner.sq, inner)
     if hasattr(inner, "bbs"):
         _check_fast_scan(inner, count)
+    if hasattr(inner, "rabitq"):
+        code = inner.rabitq
+        found = (code.d, code.code_size, inner.code_size, 0 <= inner.qb <= 8)
+        _fits("RaBitQ", found, (width, -(-width // 8) + 8, -(-width // 8) + 8, True))
+        if hasattr(inner, "center"):
+            _fits("the center of RaBitQ", inner.center.size(), width)
     if hasattr(inner, "pq"):
         pq = inner.pq
         _fits("the product quantizer", (pq.d, pq.M * pq.dsub), (width, width))

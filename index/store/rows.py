@@ -1,5 +1,6 @@
 """Row numbers (m,) -> the rows of an index, from its parquet and SQLite files."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
@@ -15,6 +16,8 @@ from unprompt.index.vectors.matrix import split_by_part
 
 if TYPE_CHECKING:
     import polars as pl
+
+MOST_UNPACKED = 64  # bytes of a large table that a byte of its file may hold
 
 
 class RowFiles:
@@ -86,6 +89,7 @@ class RowFiles:
         import polars as pl
 
         from unprompt.index.base.tables import ROWS, check_schema
+        from unprompt.index.parquet.checked import polars_faults
 
         with self._reading:
             if segment in self._tables:
@@ -93,9 +97,13 @@ class RowFiles:
             check_open(self._closed, self._paths[segment])
             handle, path = self._handles[segment], self._paths[segment]
             handle.seek(0)
+            _check_cost(handle, path)
             try:
-                table = check_schema(pl.read_parquet(handle), ROWS, str(path))
-            except (pl.exceptions.PolarsError, OSError, CorpusError) as error:
+                with polars_faults(
+                    lambda reason: DamagedFileError(f"{path} cannot be read: {reason}")
+                ):
+                    table = check_schema(pl.read_parquet(handle), ROWS, str(path))
+            except CorpusError as error:
                 raise DamagedFileError(f"{path} cannot be read: {error}") from error
             self._check(table, segment)
             if self._lookups[segment] is None:
@@ -112,3 +120,20 @@ class RowFiles:
         for name in REQUIRED:
             if table[name].null_count():
                 raise DamagedFileError(f"{path} has rows without `{name}`. {REMEDY}")
+
+
+def _check_cost(handle: BinaryIO, path: Path) -> None:
+    """Refuse a table that unpacks to far more than its file; it may be deleted meanwhile."""
+    from unprompt.index.decode.budget import BUDGET_BYTES
+    from unprompt.index.parquet.checked import check_parquet
+
+    opened = Path(f"/dev/fd/{handle.fileno()}")
+    try:
+        cost = check_parquet(opened if opened.exists() else path)
+    except DamagedFileError as error:
+        raise DamagedFileError(str(error).replace(str(opened), str(path))) from error
+    size = os.fstat(handle.fileno()).st_size
+    if sum(cost.unpacked) > max(BUDGET_BYTES, MOST_UNPACKED * size):
+        raise DamagedFileError(
+            f"{path} has {size:,} bytes and unpacks to {sum(cost.unpacked):,}. {REMEDY}"
+        )

@@ -151,8 +151,9 @@ def _check_code(inner: Any, width: int, count: int) -> None:
         _check_fast_scan(inner, count)
     if hasattr(inner, "rabitq"):
         code = inner.rabitq
-        found = (code.d, code.code_size, inner.code_size, 0 <= inner.qb <= 8)
-        _fits("RaBitQ", found, (width, -(-width // 8) + 8, -(-width // 8) + 8, True))
+        bits = (getattr(code, "nb_bits", 1), 0 <= inner.qb <= 8)
+        found = (code.d, code.code_size, inner.code_size, *bits)
+        _fits("RaBitQ", found, (width, -(-width // 8) + 8, -(-width // 8) + 8, 1, True))
         if hasattr(inner, "center"):
             _fits("the center of RaBitQ", inner.center.size(), width)
     if hasattr(inner, "pq"):

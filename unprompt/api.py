@@ -78,7 +78,8 @@ def build(
     show_progress: report progress on stderr.
 
     Raises ConfigError for settings that cannot work, and other UnpromptErrors for what a stage
-    finds. One run folder has one writer: do not build it from several threads or processes.
+    finds. One run folder has one writer: raises OutputInUseError where another process or thread
+    builds it.
     """
     from unprompt.index.engines.engine import EngineConfig
     from unprompt.ui.jobs.build import run_build

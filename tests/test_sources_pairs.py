@@ -138,7 +138,7 @@ def test_damaged_pictures_are_failed_rows(tmp_path: Path) -> None:
     assert copy_alone(tmp_path / "images", plan).failed == 3
     assert list(by_prompt(tmp_path / "images")) == ["prompt a.png"]
     errors = failed_rows(tmp_path / "images").sort("prompt")["error_message"].to_list()
-    assert "cut short" in errors[0] and "not a picture" in errors[1] and "is empty" in errors[2]
+    assert "cut short" in errors[0] and "holds no picture" in errors[1] and "is empty" in errors[2]
 
 
 def test_seed_and_settings_of_a_part_are_kept(tmp_path: Path) -> None:

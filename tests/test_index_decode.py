@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from unprompt.index.base.errors import UnreadableImageError
+from unprompt.index.decode.arenas import share_arenas
 from unprompt.index.decode.budget import ByteBudget
 from unprompt.index.decode.jxl_size import jxl_size
 from unprompt.index.decode.kinds import find_kind
@@ -142,6 +143,11 @@ def test_the_budget_is_shared_in_order_and_one_large_holder_is_alone() -> None:
     for thread in threads:
         thread.join(30)
     assert most[0] <= 100 and budget.used == 0
+
+
+def test_arenas_are_shared_where_the_allocator_has_some() -> None:
+    assert share_arenas() in (True, False)
+    assert sum(map(len, [bytes(1000)] * 3)) == 3000, "memory is still given"
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

@@ -231,13 +231,13 @@ def invert_zoo(paths: list[Path], output: Path, *options: str) -> ZooRun:
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     lines = log.read_text("utf-8", "replace").splitlines()
-    rows = (
-        list(csv.DictReader(output.open(encoding="utf-8", newline=""))) if output.exists() else []
-    )
+    rows = []
+    if output.exists():
+        with output.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
     named = {row["image"] for row in rows}
-    inside = {
-        name[: end.end()] for name in named for end in re.finditer(r"\.(tar|parquet)(?=/)", name)
-    }
+    ends = re.compile(r"\.(tar|parquet|zip|gz|xz)(?=/)")
+    inside = {name[: end.end()] for name in named for end in ends.finditer(name)}
     missing = [str(path) for path in paths if str(path) not in named | inside]
     return ZooRun(
         rows=len(rows),

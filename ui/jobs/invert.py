@@ -9,6 +9,7 @@ from typing import Any
 from unprompt.index.base.errors import ConfigError
 from unprompt.index.base.owner import owned
 from unprompt.index.bundle.bundle import BLEND, read_bundle
+from unprompt.index.decode.arenas import share_arenas
 from unprompt.index.engines.engine import LOCAL, EngineConfig
 from unprompt.index.texts.json_text import json_text
 from unprompt.index.texts.visible import one_line
@@ -46,6 +47,7 @@ def run_invert(request: InvertRequest) -> int:
     to_files = bool(request.output or request.submission)
     if request.engine != LOCAL and not to_files:
         raise ConfigError("--engine, --workers and --shard need --output or --submission")
+    share_arenas()
     with owned(request.output, request.submission, share=request.engine.share_name):
         pictures = list(find_pictures(request.paths))
         return (_write_answers if to_files else _print_answers)(request, pictures)

@@ -156,7 +156,8 @@ def test_a_file_over_the_limit_is_refused_and_the_page_goes_on(
         assert visit.page.locator(".up-prompt").count() == 0
         visit.upload(served.picture)
         assert shared_words(visit.answer(), served.prompt) >= 0.5
-        assert [error for error in visit.errors if "413" not in error] == []
+        # Gradio asks for the progress of the upload that it does not begin.
+        assert [e for e in visit.errors if "404" not in e and e != "Response"] == []
         visit.errors.clear()
 
 

@@ -185,7 +185,7 @@ def test_three_runs_over_two_corpora(
 def test_a_run_without_pictures_is_named(tiny_run: Path, other_run: Path, tmp_path: Path) -> None:
     gone = FinishedRun(
         "gone", *(getattr(finished(other_run, "x"), name) for name in ("bundle", "embeddings")),
-        tmp_path / "nowhere", finished(other_run, "x").targets,
+        tmp_path / "nowhere", finished(other_run, "x").truths,
     )  # fmt: skip
     with pytest.raises(ConfigError, match="one and gone.*needs the pictures of gone"):
         pool_pictures([[finished(tiny_run, "one")], [gone]])

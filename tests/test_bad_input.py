@@ -62,9 +62,9 @@ def animated() -> bytes:
 BAD = {
     "truncated.jpg": (encoded(gradient(200), "JPEG")[:900], "damaged or cut short"),
     "empty.png": (b"", "the file is empty"),
-    "text.png": (b"this is no picture", "not a picture"),
+    "text.png": (b"this is no picture", "text file: it holds no picture"),
     "bomb.png": (bomb(), "it declares too many pixels"),
-    "page.jpg": (b"<html>404 not found</html>", "not a picture"),
+    "page.jpg": (b"<html>404 not found</html>", "HTML page: fetch the picture itself"),
 }
 ODD = {
     "16bit.png": encoded(Image.fromarray(np.full((9, 9), 40_000, np.uint16)), "PNG"),

@@ -88,7 +88,7 @@ def test_bytes_are_kept_and_what_has_no_place_in_a_shard_becomes_png(tmp_path: P
         ("image_folder", {"a cat", "a dog"}, {"a gap": "missing", "a thief": "leaves the folder"}),
         ("texts_beside", {"a cat", "a cow"}, {}),
         ("webdataset", {"a cat", "a dog", "two pictures"}, {"no picture": "holds no picture"}),
-        ("image_parquet", {"a cat"}, {"a ghost": "row 1 of .* holds no picture"}),
+        ("image_parquet", {"a cat"}, {"a ghost": "the row holds no bytes"}),
     ],
 )
 def test_every_row_is_a_picture_or_a_failure(

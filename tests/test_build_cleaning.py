@@ -276,7 +276,7 @@ def test_files_are_read_with_their_scores(tmp_path: Path) -> None:
     table = pl.DataFrame({"prompt": ["a", "b ", "b", None], "nsfw": [0.1, 0.9, 0.2, 0.3]})
     table.write_parquet(tmp_path / "p.parquet")
     (tmp_path / "q.txt").write_text("c\nd\n")
-    (tmp_path / "r.csv").write_text("caption,nsfw\ne,0.5\nf,unsure\n")
+    (tmp_path / "r.csv").write_text("caption,nsfw\ne,0.5\nf,words\n")
     paths = [tmp_path / name for name in ("p.parquet", "q.txt", "r.csv")]
     files = PromptFiles(paths, None, "nsfw")
     batches = list(files)

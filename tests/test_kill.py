@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -34,7 +35,10 @@ SMALL = (
     "fallback=null",
 )
 ALONE = EngineConfig(workers=1)  # every rename happens in this process
-KILL_POINTS = ("images/00001_stats.json", "bundle/encoder/tower.bin")
+KILL_POINTS = {
+    "images/00001_stats.json": signal.SIGTERM,
+    "bundle/encoder/tower.bin": signal.SIGKILL,
+}
 LIMIT_SECONDS, MOST_DEATHS = 180, 300
 
 
@@ -115,8 +119,8 @@ def start_build(run: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def kill_at(run: Path, point: str) -> None:
-    """Start the build and kill it (SIGKILL) as soon as the file `point` exists."""
+def kill_at(run: Path, point: str, number: signal.Signals) -> None:
+    """Start the build and send it the signal as soon as the file `point` exists."""
     process = start_build(run)
     give_up = time.monotonic() + LIMIT_SECONDS
     try:
@@ -126,14 +130,15 @@ def kill_at(run: Path, point: str) -> None:
             time.sleep(0.0005)
         raise AssertionError(f"the build ended without {point}")
     finally:
-        process.kill()
-        process.communicate()
+        process.send_signal(number)
+        process.communicate(timeout=LIMIT_SECONDS)
+        assert process.returncode in (-number, 128 + number)
 
 
 def test_a_killed_build_goes_on_to_the_same_files(whole: dict[str, str], tmp_path: Path) -> None:
     run = tmp_path / "run"
-    for point in KILL_POINTS:
-        kill_at(run, point)
+    for point, number in KILL_POINTS.items():
+        kill_at(run, point, number)
     shards = finished_shards(run)
     last = start_build(run)
     _, errors = last.communicate(timeout=LIMIT_SECONDS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+TESTS = Path(__file__).parent
 LIMIT_S = 60  # for a hang; a stop takes one second
 BEGIN = """
 import os, sys, time
@@ -146,6 +147,7 @@ def test_workers_end_with_their_parent(tmp_path: Path, number: signal.Signals) -
     process = subprocess.Popen(
         [sys.executable, str(program), str(tmp_path)], stderr=subprocess.PIPE, text=True,
         start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env={**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
     )  # fmt: skip
     end = time.monotonic() + LIMIT_S
     while len(working(tmp_path)) < 2 and time.monotonic() < end:

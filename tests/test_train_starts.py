@@ -88,7 +88,9 @@ def test_two_trainings_are_averaged(tmp_path: Path, share: float, wanted: float)
 def test_a_training_is_averaged_with_its_start(tmp_path: Path) -> None:
     clip = save_clip(tmp_path / "clip")
     trained = save_export(tmp_path / "a", clip, 2.0)
-    average_with_start(trained, 0.5, tmp_path / "mean")
+    with pytest.raises(ConfigError, match="repeat the command with --tower local-dir:"):
+        average_with_start(trained, 0.5, tmp_path / "mean")
+    average_with_start(trained, 0.5, tmp_path / "mean", tower=f"local-dir:{clip}")
     start = build_tower(TowerConfig(f"local-dir:{clip}")).tower.trunk.state_dict()
     for name, tensor in load_file(tmp_path / "mean" / TOWER).items():
         torch.testing.assert_close(tensor, 0.5 * start[name] + 1.0)

@@ -14,7 +14,7 @@ def test_mutated_files_are_answered_with_or_refused() -> None:
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-2000:]
-    counts = re.findall(r"^(?:FAISS|others): \{(.*)\}\n(.*)", run.stdout, re.MULTILINE)
+    counts = re.findall(r"^(?:FAISS|others): \{(.*)\}\n(?=(.*))", run.stdout, re.MULTILINE)
     assert len(counts) == 2
     for outcome, after in counts:
         assert set(re.findall(r"'(\w+)'", outcome)) <= {"answered", "refused"}, run.stdout

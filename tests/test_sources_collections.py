@@ -75,7 +75,7 @@ def test_nothing_personal_is_written(tmp_path: Path) -> None:
     assert len(written) == 2
     assert not any(USER.encode() in file.read_bytes() for file in written)
     (table,) = (pl.read_parquet(file) for file in written if file.suffix == ".parquet")
-    assert table.columns == ["prompt", "prompt_id", "ticket"]
+    assert table.columns == ["prompt", "prompt_id", "ticket", "group"]
 
 
 def test_max_rows_draws_the_same_prompts_whatever_the_files_and_their_order(
@@ -208,7 +208,7 @@ def test_bytes_that_are_not_utf8_cost_no_other_caption(tmp_path: Path, packed: b
     path.write_bytes(gzip.compress(content) if packed else content)
     assert [item["caption"] for item in stream_items(path, "annotations")] == captions
     table, report = collect([CollectionConfig("coco", str(path))], tmp_path / "spool")
-    assert set(table["prompt"]) == {"a caf\u00e9", "bad \ufffd byte", "two \ufffd\ufffd", "fine"}
+    assert set(table["prompt"]) == {"a caf\u00e9", "bad \u00ff byte", "two \u20ac\u00fe", "fine"}
     assert report[0]["undecodable"] == 2
 
 
@@ -270,7 +270,7 @@ def test_collections_keep_their_order_and_their_names(tmp_path: Path) -> None:
     one, two = table_of(tmp_path, 2), table_of(tmp_path, 3, "b.txt", start=1)
     configs = [CollectionConfig("file", str(two)), CollectionConfig("file", str(one), name="one")]
     table, reports = collect(configs, tmp_path / "cache")
-    assert table.rows() == [
+    assert table["prompt", "source"].rows() == [
         ("prompt 1", "file"), ("prompt 2", "file"), ("prompt 3", "file"),
         ("prompt 0", "one"), ("prompt 1", "one"),
     ]  # fmt: skip

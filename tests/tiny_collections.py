@@ -385,7 +385,7 @@ def write_webdataset(folder: Path) -> Found:
         "readme.md": b"nothing",
     }  # fmt: skip
     write_tar(folder / "00000.tar", files)
-    dropped = {"picture without a text": 1, "malformed": 1}
+    dropped = {"picture without a text": 1, "malformed": 1, "second picture of a sample": 1}
     prompts = ["a cat", "a dog", "no picture", "two pictures"]
     return Found({"kind": "webdataset"}, folder, prompts, dropped)
 

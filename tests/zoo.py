@@ -11,7 +11,6 @@ import csv
 import gzip
 import io
 import lzma
-import os
 import random
 import re
 import struct
@@ -206,6 +205,17 @@ MUTATIONS: tuple[Mutation, ...] = (
 )  # fmt: skip
 
 
+# The peak of a process counts its parent's memory too, from before the exec: this parent is small.
+MEASURED = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(process.pid, 0)
+with open(sys.argv[1], "w") as file:
+    file.write(str(usage.ru_maxrss))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 @dataclass(frozen=True)
 class ZooRun:
     """What `unprompt invert` did with a zoo."""
@@ -227,9 +237,8 @@ def invert_zoo(paths: list[Path], output: Path, *options: str) -> ZooRun:
     begun = time.monotonic()
     with log.open("wb") as stderr:
         command = [sys.executable, "-m", "unprompt", "invert", *arguments]
-        process = subprocess.Popen(command, stderr=stderr)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+        peak = output.with_suffix(".peak")
+        run = subprocess.run([sys.executable, "-c", MEASURED, str(peak), *command], stderr=stderr)
     lines = log.read_text("utf-8", "replace").splitlines()
     rows = []
     if output.exists():
@@ -244,8 +253,8 @@ def invert_zoo(paths: list[Path], output: Path, *options: str) -> ZooRun:
         without_row=missing,
         succeeded=sum(row["status"] == "success" for row in rows),
         foreign=[line for line in lines if not OWN_LINES.fullmatch(line)],
-        exit_code=process.returncode,
-        peak=usage.ru_maxrss * 1024,
+        exit_code=run.returncode,
+        peak=int(peak.read_text()) * 1024,
         seconds=time.monotonic() - begun,
     )
 

@@ -226,11 +226,14 @@ def test_a_trained_tower_becomes_an_open_clip_folder(
     config = write_config(tmp_path, stages=[{"epochs": 1, "learning_rate": 0.01}], ema=None)
     assert cli("train", "head", config, "-o", run).out.strip() == str(run / "train" / "export")
     folder = tmp_path / "exported"
-    assert cli("train", "export", run, folder).code == 0
+    refused = cli("train", "export", run, folder)
+    assert refused.code == 1 and "repeat the command with --tower local-dir:" in refused.err
+    tower = ("--tower", refused.err.rpartition("--tower ")[2].strip())  # as it says
+    assert cli("train", "export", run, folder, *tower).code == 0
     saved = load_file(folder / "open_clip_model.safetensors")
     for name, array in load_file(run / "train" / "export" / "tower.safetensors").items():
         np.testing.assert_array_equal(saved[f"visual.{name}"], array)
-    assert cli("train", "average", run, tmp_path / "mean", "--share", "0.5").code == 0
+    assert cli("train", "average", run, tmp_path / "mean", "--share", "0.5", *tower).code == 0
     assert (tmp_path / "mean" / "training.json").is_file()
     nothing = cli("train", "export", tmp_path / "nowhere", folder)
     assert nothing.code == 1 and "unprompt train head" in nothing.err

@@ -76,11 +76,13 @@ class PromptIndex(OpenIndex):
             try:
                 check_generation(folder, manifest)
                 return cls(folder, manifest)
-            except DamagedFileError:
+            except (DamagedFileError, FileNotFoundError) as error:
                 # A writer may have published another generation since the manifest was read.
                 newer = read_index_manifest(folder)
                 if newer.generation == manifest.generation:
-                    raise
+                    if isinstance(error, DamagedFileError):
+                        raise
+                    raise DamagedFileError(f"{error.filename} is missing. {REMEDY}") from error
                 manifest = newer
 
     @shared_property

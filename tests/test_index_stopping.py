@@ -36,11 +36,14 @@ def command():
 """,
     "does not listen": f"""
 def command():
-    {READY}
     end = time.monotonic() + {LIMIT_S}
+    ready = False
     with last_act(lambda: os.write(1, b'cleaned')):
         while time.monotonic() < end:
             try:
+                if not ready:
+                    ready = True
+                    {READY}
                 time.sleep({LIMIT_S})
             except BaseException:
                 pass
@@ -50,8 +53,8 @@ import polars, threading
 def command():
     import concurrent.futures
     future = concurrent.futures.Future()
-    {READY}
     try:
+        {READY}
         concurrent.futures.wait([future])
     finally:
         print('cleaned', flush=True)
@@ -81,8 +84,8 @@ def command():
     os.kill(child, signal.SIGTERM)
     os.waitpid(child, 0)
     time.sleep(0.2)
-    {READY}
     try:
+        {READY}
         time.sleep({LIMIT_S})
     finally:
         print('cleaned', flush=True)

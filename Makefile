@@ -26,10 +26,10 @@ $(DEMO_STAMP): pyproject.toml
 demo: $(DEMO_STAMP)  ## Install what the demo needs into .venv and open it on the bundled starter.
 	$(BIN)/unprompt demo
 
-test: $(STAMP)  ## Install into .venv and run all tests: ten minutes on two cores.
+test: $(STAMP)  ## Install into .venv and run all tests: eighteen minutes on two cores.
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-test-fast: $(STAMP)  ## The tests without builds, trainings and browsers: about a minute.
+test-fast: $(STAMP)  ## The tests without builds, trainings and browsers: a minute and a half.
 	$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS)
 
 lint: $(STAMP)  ## Ruff: rules and format.

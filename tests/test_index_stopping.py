@@ -67,8 +67,8 @@ class Loud:
     def __del__(self):
         raise ValueError('loud')
 def command():
-    {READY}
     try:
+        {READY}
         time.sleep({LIMIT_S})
     finally:
         Loud()
